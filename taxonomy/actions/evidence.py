@@ -1,0 +1,334 @@
+"""Asking for evidence, and recording what the workers found."""
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F, Max
+
+from taxonomy import dispatch, events, recipes, storage
+from taxonomy.models import (
+    Artifact,
+    Evidence,
+    EvidenceVersion,
+    ImageSet,
+    Job,
+    Layer,
+    Network,
+    Neuron,
+    Outcome,
+    Shard,
+    Sprite,
+    User,
+)
+from taxonomy.permissions import can_request_evidence, require
+from taxonomy.rendering.sprites import compose
+
+
+@dataclass(frozen=True)
+class Requested:
+    """``job`` is None when everything asked for is there already, or under way for somebody else."""
+
+    job: Job | None
+    evidence: list[int]
+    done_before: int
+
+
+@dataclass(frozen=True)
+class Made:
+    """A file that a worker stored: its name among the version's artifacts, its digest, suffix and size in bytes."""
+
+    name: str
+    sha256: str
+    suffix: str
+    size: int
+
+
+class LeaseLost(Exception):
+    """The shard was cancelled or given to another worker: whatever is still computed is not wanted."""
+
+
+@transaction.atomic
+def request(
+    user: User,
+    network: Network,
+    *,
+    layers: Sequence[Layer] | None = None,
+    neurons: Iterable[int] | None = None,
+    kinds: Iterable[str] = (),
+    image_set: ImageSet | None = None,
+    parameters: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Requested:
+    """Ask for evidence of neurons, as one job. What is there or under way is not asked for twice.
+
+    Args:
+        layers: all when None.
+        neurons: indices within each layer; all when None.
+        kinds: all that apply when empty; ``dataset_examples`` is then left out if there is no image set.
+        parameters: for a kind, what differs from its recipe, e.g. ``{"feature_visualization": {"steps": 128}}``.
+
+    Raises:
+        Refused: when the user may not, or the network has no weights.
+        RecipeError: for an unknown kind, an index that no layer has, or images that are missing.
+    """
+    require(can_request_evidence(user, network))
+    kinds = list(kinds)
+    every_layer = list(network.layers.all())
+    chosen = list(layers) if layers is not None else every_layer
+    indices = None if neurons is None else sorted(set(neurons))
+    if indices is not None and (not indices or indices[-1] >= max(layer.channels for layer in chosen)):
+        names = ", ".join(f"{layer.name} has {layer.channels}" for layer in chosen)
+        raise recipes.RecipeError(f"No neuron {indices[-1] if indices else ''} there: {names}, counted from 0.")
+    groups: list[tuple[recipes.Kind, dict[str, Any], list[Neuron]]] = []
+    for name in recipes.check_kinds(kinds):
+        kind = recipes.KINDS[name]
+        if kind.needs_images and image_set is None:
+            if name in kinds:
+                names = ", ".join(ImageSet.objects.values_list("name", flat=True)) or "none yet (add_image_set adds one)"
+                raise recipes.RecipeError(f"{name} needs an image set. Name one: {names}.")
+            continue
+        groups += _groups(kind, chosen, len(every_layer), indices, dict((parameters or {}).get(name, {})))
+    if not groups:
+        raise recipes.RecipeError("Nothing to make: none of these kinds applies to these layers.")
+
+    wanted: list[tuple[int, recipes.Kind, dict[str, Any], list[Evidence]]] = []
+    evidence_ids: list[int] = []
+    done_before = 0
+    for kind, values, members in groups:
+        rows = _rows(network, kind, values, members, image_set)
+        evidence_ids += [row.pk for row in rows]
+        done_before += sum(row.status == Outcome.DONE for row in rows)
+        missing = [row for row in rows if row.shard_id is None or row.status in (Outcome.FAILED, Outcome.CANCELLED)]
+        missing = [row for row in missing if row.status != Outcome.DONE]
+        size = kind.batch or len(missing) or 1
+        wanted += [
+            (len(wanted), kind, values, missing[start : start + size]) for start in range(0, len(missing), size)
+        ]
+    if not wanted:
+        return Requested(None, evidence_ids, done_before)
+
+    titles = ", ".join(dict.fromkeys(kind.title.lower() for _, kind, _, _ in wanted))
+    where = network.name if layers is None else ", ".join(str(layer) for layer in chosen)
+    job = Job.objects.create(
+        title=f"{titles} of {where}"[:200],
+        network=network,
+        requested_by=user,
+        total=sum(len(rows) for *_, rows in wanted),
+    )
+    for order, (_, kind, values, rows) in enumerate(wanted):
+        shard = Shard.objects.create(
+            job=job,
+            order=order,
+            kind=kind.name,
+            parameters=values,
+            image_set=image_set if kind.needs_images else None,
+        )
+        Evidence.objects.filter(pk__in=[row.pk for row in rows]).update(
+            shard=shard, status=Outcome.QUEUED, reason=""
+        )
+        dispatch.enqueue("evidence.compute", shard.pk)
+    events.record(user, "job.requested", network=network, job=job, data={"total": job.total})
+    return Requested(job, evidence_ids, done_before)
+
+
+def _groups(
+    kind: recipes.Kind, layers: list[Layer], depth: int, indices: list[int] | None, changes: dict[str, Any]
+) -> list[tuple[recipes.Kind, dict[str, Any], list[Neuron]]]:
+    """For each parameter set of the kind, the neurons that one worker should take together."""
+    found: dict[str, tuple[dict[str, Any], list[list[Neuron]]]] = {}
+    for layer in layers:
+        members = Neuron.objects.filter(layer=layer).select_related("layer__network")
+        if indices is not None:
+            members = members.filter(index__in=indices)
+        neurons = list(members)
+        for variant in kind.variants_for(layer.order, depth):
+            values = variant | changes
+            found.setdefault(repr(sorted(values.items())), (values, []))[1].append(neurons)
+    if kind.batch is None:  # one pass over the images serves every layer
+        return [(kind, values, [neuron for part in parts for neuron in part]) for values, parts in found.values()]
+    return [(kind, values, part) for values, parts in found.values() for part in parts]
+
+
+def _rows(
+    network: Network,
+    kind: recipes.Kind,
+    parameters: dict[str, Any],
+    neurons: list[Neuron],
+    image_set: ImageSet | None,
+) -> list[Evidence]:
+    """The evidence rows of these neurons by this recipe, made where they are missing, locked."""
+    used = image_set if kind.needs_images else None
+    keys = {
+        recipes.key(
+            kind.name,
+            version=kind.version,
+            weights_digest=network.weights_digest,
+            image_set_digest=used.digest if used else "",
+            subject=str(neuron),
+            parameters=parameters,
+        ): neuron
+        for neuron in neurons
+    }
+    Evidence.objects.bulk_create(
+        [
+            Evidence(
+                key=key,
+                kind=kind.name,
+                recipe_version=kind.version,
+                network=network,
+                layer=neuron.layer,
+                neuron=neuron,
+                image_set=used,
+                parameters=parameters,
+            )
+            for key, neuron in keys.items()
+        ],
+        ignore_conflicts=True,
+        batch_size=2000,
+    )
+    return list(
+        Evidence.objects.filter(key__in=keys).order_by("layer__order", "neuron__index").select_for_update(of=["self"])
+    )
+
+
+@transaction.atomic
+def complete(
+    evidence_id: int, token: uuid.UUID, made: Sequence[Made], *, environment: Mapping[str, Any], wall_seconds: float
+) -> None:
+    """Record a finding as the evidence's next version. Doing it twice under one lease records it once.
+
+    Raises:
+        LeaseLost: when ``token`` no longer holds the shard.
+    """
+    evidence = _held(evidence_id, token)
+    if evidence.status == Outcome.DONE:
+        return
+    version = _add_version(evidence, made, environment, wall_seconds)
+    evidence.current, evidence.status, evidence.reason = version, Outcome.DONE, ""
+    evidence.save(update_fields=["current", "status", "reason"])
+    assert evidence.shard is not None
+    Job.objects.filter(pk=evidence.shard.job_id).update(done=F("done") + 1)
+
+
+@transaction.atomic
+def fail(evidence_id: int, token: uuid.UUID, reason: str) -> None:
+    """Record that this evidence could not be made, and why.
+
+    Raises:
+        LeaseLost: when ``token`` no longer holds the shard.
+    """
+    evidence = _held(evidence_id, token)
+    if evidence.status in (Outcome.DONE, Outcome.FAILED):
+        return
+    evidence.status, evidence.reason = Outcome.FAILED, reason[:2000]
+    evidence.save(update_fields=["status", "reason"])
+    assert evidence.shard is not None
+    Job.objects.filter(pk=evidence.shard.job_id).update(failed=F("failed") + 1)
+
+
+def _held(evidence_id: int, token: uuid.UUID) -> Evidence:
+    """The evidence, with its job, shard and itself locked, in the order in which everything here locks."""
+    job_id = Evidence.objects.values_list("shard__job_id", flat=True).get(pk=evidence_id)
+    Job.objects.select_for_update().get(pk=job_id)
+    shard = Shard.objects.select_for_update().filter(lease_token=token, status=Outcome.RUNNING).first()
+    evidence = Evidence.objects.select_for_update(of=["self"]).select_related("shard").get(pk=evidence_id)
+    if shard is None or evidence.shard_id != shard.pk:
+        raise LeaseLost(f"The lease on {evidence} is gone.")
+    return evidence
+
+
+def _add_version(
+    evidence: Evidence, made: Sequence[Made], environment: Mapping[str, Any], wall_seconds: float
+) -> EvidenceVersion:
+    last = evidence.versions.aggregate(last=Max("number"))["last"] or 0
+    version = EvidenceVersion.objects.create(
+        evidence=evidence, number=last + 1, environment=dict(environment), wall_seconds=wall_seconds
+    )
+    Artifact.objects.bulk_create(
+        Artifact(version=version, name=file.name, sha256=file.sha256, suffix=file.suffix, size=file.size)
+        for file in made
+    )
+    return version
+
+
+@transaction.atomic
+def record_imported_pictures(
+    user: User, network: Network, pictures: Mapping[Neuron, tuple[bytes, str]], *, source: str
+) -> int:
+    """Keep pictures that came with a taxonomy as evidence of kind ``imported_picture``; returns how many are new.
+
+    Args:
+        pictures: for a neuron, the file's bytes and suffix (".png").
+    """
+    kind = recipes.KINDS["imported_picture"]
+    new = 0
+    for neuron, (data, suffix) in pictures.items():
+        sha256 = storage.put(data)
+        parameters = {"source": source, "sha256": sha256}
+        key = recipes.key(
+            kind.name,
+            version=kind.version,
+            weights_digest=network.weights_digest,
+            image_set_digest="",
+            subject=str(neuron),
+            parameters=parameters,
+        )
+        evidence, created = Evidence.objects.get_or_create(
+            key=key,
+            defaults={
+                "kind": kind.name,
+                "recipe_version": kind.version,
+                "network": network,
+                "layer": neuron.layer,
+                "neuron": neuron,
+                "parameters": parameters,
+                "status": Outcome.QUEUED,
+            },
+        )
+        if not created:
+            continue
+        files = [Made("image", sha256, suffix, len(data))]
+        evidence.current = _add_version(evidence, files, {"source": source}, 0.0)
+        evidence.status = Outcome.DONE
+        evidence.save(update_fields=["current", "status"])
+        new += 1
+    for layer_id in {neuron.layer_id for neuron in pictures}:
+        dispatch.enqueue("site.sprite", layer_id)
+    return new
+
+
+# Which picture stands for a neuron: the first of these that it has (kind, artifact's name).
+FACES = (
+    ("kernels", "kernel"),
+    ("feature_visualization", "image"),
+    ("imported_picture", "image"),
+    ("dataset_examples", "top_1"),
+)
+
+
+def build_sprite(layer: Layer) -> Sprite | None:
+    """Compose the layer's faces into one picture, if they changed since the last time."""
+    faces: dict[int, str] = {}
+    for kind, name in FACES:
+        found = Artifact.objects.filter(
+            name=name, version__evidence__layer=layer, version__evidence__kind=kind, version=F("version__evidence__current")
+        ).values_list("version__evidence__neuron__index", "sha256")
+        for index, sha256 in found.order_by("version__evidence__neuron__index", "version_id"):
+            faces.setdefault(index, sha256)
+    if not faces:
+        return None
+    digest = recipes.digest(sorted(faces.items()))
+    known = Sprite.objects.filter(layer=layer).first()
+    if known is not None and known.digest == digest:
+        return known
+    sprite = compose(layer.channels, faces)
+    values = {
+        "sha256": storage.put(sprite.data),
+        "cell": sprite.cell,
+        "columns": sprite.columns,
+        "shown": sorted(sprite.shown),
+        "digest": digest,
+    }
+    return Sprite.objects.update_or_create(layer=layer, defaults=values)[0]

@@ -1,0 +1,37 @@
+"""The only sender of tasks: after commit, ids alone, and a broker that is down never breaks a request."""
+
+import logging
+
+from django.db import transaction
+from kombu.exceptions import ChannelError, OperationalError
+
+from taxonomy.celery import app
+
+logger = logging.getLogger(__name__)
+
+
+def enqueue(name: str, *ids: int) -> None:
+    """Ring for a task once the transaction has committed.
+
+    Postgres already holds the work, so a bell that cannot be rung (Redis down) is only logged: the reaper rings again.
+    """
+    transaction.on_commit(lambda: _send(name, ids))
+
+
+def _send(name: str, ids: tuple[int, ...]) -> None:
+    try:
+        app.send_task(name, args=ids, ignore_result=True)
+    except (OperationalError, OSError) as error:
+        logger.warning("%s%s was not rung, Redis does not answer (%s); the reaper will ring again.", name, ids, error)
+
+
+def waiting(queue: str) -> int | None:
+    """How many tasks wait in the queue; None when Redis does not answer."""
+    try:
+        with app.connection_for_write(connect_timeout=3) as connection:
+            try:
+                return int(connection.default_channel.queue_declare(queue, passive=True).message_count)
+            except ChannelError:  # how the transport says that an empty queue does not exist
+                return 0
+    except (OperationalError, OSError):
+        return None

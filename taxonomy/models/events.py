@@ -1,0 +1,43 @@
+"""Events: one row for each change, written once. Activity, history and credits all read it."""
+
+import pgtrigger
+from django.db import models
+
+from taxonomy.models.evidence import Evidence
+from taxonomy.models.families import Family
+from taxonomy.models.images import ImageSet
+from taxonomy.models.jobs import Job
+from taxonomy.models.labels import Label
+from taxonomy.models.networks import Layer, Network, Neuron
+from taxonomy.models.people import User
+from taxonomy.models.proposals import Proposal
+from taxonomy.models.reviews import Review
+
+
+@pgtrigger.register(
+    pgtrigger.Protect(name="events_are_kept", operation=pgtrigger.Update | pgtrigger.Delete),
+)
+class Event(models.Model):
+    """Who did what (a dotted verb such as ``label.added``), to which rows. Holds no personal text."""
+
+    at = models.DateTimeField(auto_now_add=True, db_index=True)
+    actor = models.ForeignKey(User, models.PROTECT, related_name="events")
+    verb = models.CharField(max_length=40)
+    network = models.ForeignKey(Network, models.PROTECT, null=True, related_name="events")
+    layer = models.ForeignKey(Layer, models.PROTECT, null=True, related_name="events")
+    neuron = models.ForeignKey(Neuron, models.PROTECT, null=True, related_name="events")
+    family = models.ForeignKey(Family, models.PROTECT, null=True, related_name="events")
+    image_set = models.ForeignKey(ImageSet, models.PROTECT, null=True, related_name="events")
+    label = models.ForeignKey(Label, models.PROTECT, null=True, related_name="events")
+    review = models.ForeignKey(Review, models.PROTECT, null=True, related_name="events")
+    proposal = models.ForeignKey(Proposal, models.PROTECT, null=True, related_name="events")
+    evidence = models.ForeignKey(Evidence, models.PROTECT, null=True, related_name="events")
+    job = models.ForeignKey(Job, models.PROTECT, null=True, related_name="events")
+    person = models.ForeignKey(User, models.PROTECT, null=True, related_name="events_about")
+    data = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.actor} {self.verb}"

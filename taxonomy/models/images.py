@@ -1,0 +1,45 @@
+"""Image sets: the pictures that dataset examples come from."""
+
+from django.db import models
+from django.core.validators import RegexValidator
+
+
+class ImageSet(models.Model):
+    """Registered pictures of one folder; ``digest`` covers their names and bytes, so that a change is noticed."""
+
+    name = models.CharField(max_length=60, unique=True, validators=[RegexValidator(r"^[a-z0-9][a-z0-9_.-]*\Z")])
+    folder = models.CharField(max_length=1000)
+    digest = models.CharField(max_length=64)
+    licence = models.CharField(max_length=120, blank=True)
+    source = models.CharField(max_length=300, blank=True)
+    count = models.PositiveIntegerField()
+    left_out = models.JSONField(default=list, help_text='[{"name", "reason"}] of files that are no readable picture')
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["created_at", "id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Image(models.Model):
+    """One picture. ``parameters`` says what a generated picture truly shows."""
+
+    image_set = models.ForeignKey(ImageSet, models.PROTECT, related_name="images")
+    index = models.PositiveIntegerField()
+    name = models.CharField(max_length=300)
+    sha256 = models.CharField(max_length=64)
+    width = models.PositiveIntegerField()
+    height = models.PositiveIntegerField()
+    parameters = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ["image_set_id", "index"]
+        constraints = [
+            models.UniqueConstraint(fields=["image_set", "index"], name="image_index_is_unique_in_set"),
+            models.UniqueConstraint(fields=["image_set", "name"], name="image_name_is_unique_in_set"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,108 @@
+"""Jobs: what was asked of the workers, cut into shards that a lease protects."""
+
+import datetime
+import uuid
+
+from django.db import models
+from django.urls import reverse
+from django.utils import timezone
+
+from taxonomy.models.evidence import Outcome
+from taxonomy.models.images import ImageSet
+from taxonomy.models.networks import Network
+from taxonomy.models.people import User
+
+
+class Job(models.Model):
+    """One request for evidence. Its progress is counted from its shards."""
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    title = models.CharField(max_length=200)
+    network = models.ForeignKey(Network, models.PROTECT, related_name="jobs")
+    requested_by = models.ForeignKey(User, models.PROTECT, related_name="jobs")
+    status = models.CharField(max_length=10, choices=Outcome, default=Outcome.QUEUED)
+    total = models.PositiveIntegerField(default=0)
+    done = models.PositiveIntegerField(default=0)
+    failed = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [models.CheckConstraint(condition=models.Q(status__in=Outcome.values), name="job_status_is_known")]
+
+    def __str__(self) -> str:
+        return self.title
+
+    def get_absolute_url(self) -> str:
+        return reverse("job", args=[self.public_id])
+
+    @property
+    def is_live(self) -> bool:
+        return self.status in (Outcome.QUEUED, Outcome.RUNNING)
+
+    @property
+    def settled(self) -> int:
+        return self.done + self.failed
+
+    @property
+    def seconds(self) -> float:
+        if self.started_at is None:
+            return 0.0
+        return ((self.finished_at or timezone.now()) - self.started_at).total_seconds()
+
+    @property
+    def rate(self) -> float | None:
+        """Neurons' evidence a second, once there is something to measure."""
+        return self.settled / self.seconds if self.settled and self.seconds > 0.5 else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        return (self.total - self.settled) / self.rate if self.rate and self.is_live else None
+
+
+class ShardQuerySet(models.QuerySet["Shard"]):
+    def orphaned(self) -> "ShardQuerySet":
+        """Shards whose worker has gone silent, and that nobody was called to in the last half minute."""
+        now = timezone.now()
+        return self.filter(status=Outcome.RUNNING, lease_expires_at__lt=now, rung_at__lt=now - Shard.RING_AGAIN)
+
+    def unheard(self) -> "ShardQuerySet":
+        """Shards that nobody has started."""
+        return self.filter(status=Outcome.QUEUED, rung_at__lt=timezone.now() - Shard.RING_AGAIN)
+
+
+class Shard(models.Model):
+    """A part of a job that one worker does under a lease: several neurons' evidence of one kind and recipe."""
+
+    RING_AGAIN = datetime.timedelta(seconds=20)
+    MAX_ATTEMPTS = 5
+
+    job = models.ForeignKey(Job, models.PROTECT, related_name="shards")
+    order = models.PositiveIntegerField()
+    kind = models.CharField(max_length=40)
+    parameters = models.JSONField(default=dict)
+    image_set = models.ForeignKey(ImageSet, models.PROTECT, null=True, blank=True)
+    status = models.CharField(max_length=10, choices=Outcome, default=Outcome.QUEUED)
+    reason = models.TextField(blank=True)
+    attempts = models.PositiveIntegerField(default=0)
+    lease_token = models.UUIDField(null=True, blank=True)
+    lease_expires_at = models.DateTimeField(null=True, blank=True)
+    worker = models.CharField(max_length=200, blank=True)
+    rung_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ShardQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["job_id", "order"]
+        constraints = [
+            models.UniqueConstraint(fields=["job", "order"], name="shard_order_is_unique_in_job"),
+            models.CheckConstraint(condition=models.Q(status__in=Outcome.values), name="shard_status_is_known"),
+        ]
+        indexes = [models.Index(fields=["status", "lease_expires_at"], name="shard_by_lease")]
+
+    def __str__(self) -> str:
+        return f"{self.job} #{self.order}"

@@ -1,0 +1,105 @@
+"""Labels: one contributor's reading of one neuron, kept for ever; and what was revealed to whom."""
+
+import uuid
+
+import pgtrigger
+from django.db import models
+
+from taxonomy.models.evidence import EvidenceVersion
+from taxonomy.models.families import Confidence, Family
+from taxonomy.models.fields import Line, Prose
+from taxonomy.models.networks import Neuron, Standing
+from taxonomy.models.people import User
+
+
+class Verdict(models.TextChoices):
+    FAMILY = "family"
+    CANNOT_TELL = "cannot tell"
+    NONE_OF_THESE = "none of these"
+
+
+class LabelQuerySet(models.QuerySet["Label"]):
+    def current(self) -> "LabelQuerySet":
+        return self.filter(superseded_at=None)
+
+
+@pgtrigger.register(
+    pgtrigger.Protect(name="labels_are_kept", operation=pgtrigger.Delete),
+    pgtrigger.ReadOnly(name="labels_are_only_superseded", exclude=["superseded_at"]),
+)
+class Label(models.Model):
+    """A family, or 'cannot tell from this evidence', or 'none of these'. One current label a person and neuron."""
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    neuron = models.ForeignKey(Neuron, models.PROTECT, related_name="labels")
+    author = models.ForeignKey(User, models.PROTECT, related_name="labels")
+    verdict = models.CharField(max_length=16, choices=Verdict)
+    family = models.ForeignKey(Family, models.PROTECT, null=True, blank=True, related_name="labels")
+    no_finer = models.BooleanField(default=False, help_text="this family and no finer than it")
+    missing_evidence = models.CharField(max_length=40, blank=True, help_text="the kind that 'cannot tell' asks for")
+    suggested_name = Line(max_length=120, blank=True, help_text="what 'none of these' would call it")
+    further = models.ManyToManyField(Family, blank=True, related_name="+", help_text="a polysemantic neuron's others")
+    polysemantic = models.BooleanField(default=False)
+    confidence = models.CharField(max_length=8, choices=Confidence, default=Confidence.MEDIUM)
+    note = Prose(blank=True)
+    blind = models.BooleanField(help_text="nothing about this neuron had been revealed to its author")
+    seen = models.ManyToManyField(EvidenceVersion, blank=True, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    superseded_at = models.DateTimeField(null=True, blank=True)
+
+    objects = LabelQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["created_at", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["neuron", "author"], condition=models.Q(superseded_at=None), name="label_is_current_once"
+            ),
+            models.CheckConstraint(
+                condition=(
+                    models.Q(verdict="family", family__isnull=False, missing_evidence="", suggested_name="")
+                    | models.Q(verdict="cannot tell", family=None, no_finer=False, suggested_name="", polysemantic=False)
+                    | models.Q(verdict="none of these", family=None, no_finer=False, missing_evidence="")
+                ),
+                name="label_says_one_thing",
+            ),
+        ]
+        indexes = [models.Index(fields=["author", "superseded_at"], name="label_by_author")]
+
+    def __str__(self) -> str:
+        return f"{self.author} on {self.neuron}: {self.family.name if self.family else self.verdict}"
+
+
+class Reveal(models.Model):
+    """The first moment at which others' readings of a neuron were shown to a person."""
+
+    neuron = models.ForeignKey(Neuron, models.PROTECT, related_name="reveals")
+    person = models.ForeignKey(User, models.PROTECT, related_name="reveals")
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["neuron", "person"], name="reveal_is_recorded_once")]
+
+    def __str__(self) -> str:
+        return f"{self.neuron} to {self.person}"
+
+
+@pgtrigger.register(
+    pgtrigger.Protect(name="tallies_are_kept", operation=pgtrigger.Update | pgtrigger.Delete),
+)
+class Tally(models.Model):
+    """A computed standing with the rule's version and its inputs (label ids), each time it changed."""
+
+    neuron = models.ForeignKey(Neuron, models.PROTECT, related_name="tallies")
+    standing = models.CharField(max_length=16, choices=Standing)
+    family = models.ForeignKey(Family, models.PROTECT, null=True, blank=True, related_name="+")
+    rule_version = models.PositiveIntegerField()
+    inputs = models.JSONField(default=list)
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["id"]
+        verbose_name_plural = "tallies"
+
+    def __str__(self) -> str:
+        return f"{self.neuron}: {self.standing}"

@@ -1,0 +1,161 @@
+"""The catalogue: networks, their layers, their neurons."""
+
+import re
+import uuid
+from typing import Self
+
+from django.core.validators import RegexValidator
+from django.db import models
+from django.urls import reverse
+
+NETWORK_NAME = r"[a-z0-9][a-z0-9_.-]*"
+
+
+class Network(models.Model):
+    """A trained model. Without a weights file it is a catalogue: neurons to name, no evidence to make here."""
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    name = models.CharField(max_length=60, unique=True, validators=[RegexValidator(rf"^{NETWORK_NAME}\Z")])
+    title = models.CharField(max_length=120)
+    architecture = models.CharField(max_length=60)
+    description = models.TextField(blank=True)
+    source = models.CharField(max_length=300, blank=True)
+    licence = models.CharField(max_length=120, blank=True)
+    weights_digest = models.CharField(max_length=64, blank=True)
+    weights_file = models.CharField(max_length=64, blank=True, help_text="SHA-256 of the stored weights file")
+    weights_suffix = models.CharField(max_length=16, blank=True)
+    preprocessing = models.JSONField(default=dict)
+    class_names = models.JSONField(default=list)
+    parameters = models.PositiveBigIntegerField(default=0)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["created_at", "id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("network", args=[self.name])
+
+    @property
+    def runs(self) -> bool:
+        """Whether the workers can compute with it."""
+        return bool(self.weights_digest)
+
+
+class Layer(models.Model):
+    """A named activation point. ``fields`` gives, for each branch in channel order, its channels and receptive field:
+    ``[{"branch": "expand3x3", "channels": 128, "size": 47, "stride": 8, "start": -4}]``, in input pixels."""
+
+    network = models.ForeignKey(Network, models.PROTECT, related_name="layers")
+    name = models.CharField(max_length=60)
+    order = models.PositiveIntegerField()
+    channels = models.PositiveIntegerField()
+    fields = models.JSONField(default=list)
+
+    class Meta:
+        ordering = ["order"]
+        constraints = [
+            models.UniqueConstraint(fields=["network", "name"], name="layer_name_is_unique_in_network"),
+            models.UniqueConstraint(fields=["network", "order"], name="layer_order_is_unique_in_network"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.network.name}/{self.name}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("layer", args=[self.network.name, self.name])
+
+
+class Standing(models.TextChoices):
+    """Where a neuron stands (``consensus.py`` and ``actions/`` decide; the words are those of docs/vocabulary.md)."""
+
+    UNLABELLED = "unlabelled"
+    SINGLE = "single"
+    OPEN = "open"
+    AGREED = "agreed"
+    NEEDS_EVIDENCE = "needs evidence"
+    NEEDS_FAMILY = "needs family"
+    DISPUTED = "disputed"
+    ACCEPTED = "accepted"
+    CONTESTED = "contested"
+    STALE = "stale"
+
+
+SETTLED = (Standing.ACCEPTED, Standing.CONTESTED)
+
+
+class NeuronQuerySet(models.QuerySet["Neuron"]):
+    def at(self, network: str, address: str) -> "Neuron":
+        """The neuron at ``layer:index``; the short form ``3b:379`` finds ``mixed3b:379``.
+
+        Raises:
+            Neuron.DoesNotExist: with a sentence that says which part is not there.
+        """
+        match = re.fullmatch(r"\s*([\w.-]{1,60}):(\d{1,9})\s*", address)
+        if match is None:
+            raise Neuron.DoesNotExist(f"'{address[:80]}' is not a neuron's address. Write layer:index, such as mixed3b:379.")
+        layers = list(Layer.objects.filter(network__name=network))
+        if not layers:
+            raise Neuron.DoesNotExist(f"There is no network '{network}' here.")
+        wanted, index = match[1], int(match[2])
+        found = [layer for layer in layers if layer.name == wanted] or [
+            layer for layer in layers if re.sub(r"^[a-z]+", "", layer.name) == wanted
+        ]
+        if not found:
+            names = ", ".join(layer.name for layer in layers)
+            raise Neuron.DoesNotExist(f"{network} has no layer '{wanted}'. Its layers are {names}.")
+        if index >= found[0].channels:
+            raise Neuron.DoesNotExist(
+                f"{found[0]} has {found[0].channels} neurons, numbered 0 to {found[0].channels - 1}: there is no {index}."
+            )
+        return self.select_related("layer__network").get(layer=found[0], index=index)
+
+    def settled(self) -> Self:
+        return self.filter(standing__in=SETTLED)
+
+    def awaiting_label_by(self, user: models.Model) -> Self:
+        """Unsettled neurons that this person has not labelled, those with most readings short of three first."""
+        return (
+            self.exclude(standing__in=SETTLED)
+            .exclude(pk__in=self.model.objects.filter(labels__author=user, labels__superseded_at=None))
+            .exclude(readings__gte=5)
+            .order_by(models.Case(models.When(readings__lt=3, then=0), default=1), "-readings", "layer_id", "index")
+        )
+
+
+class Neuron(models.Model):
+    """One channel of one layer, shared over all positions."""
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    layer = models.ForeignKey(Layer, models.PROTECT, related_name="neurons")
+    index = models.PositiveIntegerField()
+    # Derived from the current labels and decisions by actions/, kept here so that a map of 10,000 is one query.
+    standing = models.CharField(max_length=16, choices=Standing, default=Standing.UNLABELLED)
+    readings = models.PositiveIntegerField(default=0, help_text="how many people have a current label on it")
+
+    objects = NeuronQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["layer_id", "index"]
+        constraints = [
+            models.UniqueConstraint(fields=["layer", "index"], name="neuron_index_is_unique_in_layer"),
+            models.CheckConstraint(condition=models.Q(standing__in=Standing.values), name="neuron_standing_is_known"),
+        ]
+        indexes = [models.Index(fields=["standing", "readings"], name="neuron_by_standing")]
+
+    def __str__(self) -> str:
+        return f"{self.layer.network.name}/{self.address}"
+
+    @property
+    def address(self) -> str:
+        return f"{self.layer.name}:{self.index}"
+
+    @property
+    def is_settled(self) -> bool:
+        return self.standing in SETTLED
+
+    def get_absolute_url(self) -> str:
+        return reverse("neuron", args=[self.layer.network.name, self.layer.name, self.index])
+

@@ -1,0 +1,158 @@
+"""Who may do what, in one place. Each answer is Allowed, or Denied with the reason that page, API and command show."""
+
+from dataclasses import dataclass
+
+from django.contrib.auth.models import AnonymousUser
+
+from taxonomy.models import (
+    Job,
+    Network,
+    Neuron,
+    Proposal,
+    ProposalState,
+    Role,
+    User,
+)
+
+Person = User | AnonymousUser
+
+
+@dataclass(frozen=True)
+class Allowed:
+    def __bool__(self) -> bool:
+        return True
+
+
+@dataclass(frozen=True)
+class Denied:
+    reason: str
+
+    def __bool__(self) -> bool:
+        return False
+
+
+Answer = Allowed | Denied
+
+
+class Refused(Exception):
+    """An action that the rules do not allow; the message is the reason."""
+
+
+def require(answer: Answer) -> None:
+    if isinstance(answer, Denied):
+        raise Refused(answer.reason)
+
+
+def _signed_in(user: Person, to: str) -> Answer:
+    if not user.is_authenticated:
+        return Denied(f"Sign in to {to}.")
+    if not user.is_active:
+        return Denied("This account is blocked.")
+    return Allowed()
+
+
+def _takes_part(user: Person, to: str) -> Answer:
+    """Contributors, reviewers and editors; admins keep house and have no scientific vote."""
+    answer = _signed_in(user, to)
+    if answer and isinstance(user, User) and user.role == Role.ADMIN:
+        return Denied(f"Admins keep house and have no scientific vote: they do not {to}. Use a contributor's account.")
+    return answer
+
+
+def can_label(user: Person, neuron: Neuron) -> Answer:
+    return _takes_part(user, "label neurons")
+
+
+def can_see_readings(user: Person, neuron: Neuron, *, has_labelled: bool) -> Answer:
+    """Independence: until a neuron is settled, others' readings are for those who gave theirs, and for reviewers."""
+    if neuron.is_settled or has_labelled or (isinstance(user, User) and user.reviews):
+        return Allowed()
+    return Denied("Others' readings are shown after you have given yours, so that first readings stay independent.")
+
+
+def can_review(user: Person, neuron: Neuron | None = None) -> Answer:
+    answer = _takes_part(user, "review")
+    if answer and isinstance(user, User) and not user.reviews:
+        return Denied("Only reviewers and editors accept neurons into families.")
+    return answer
+
+
+def can_propose(user: Person) -> Answer:
+    return _takes_part(user, "propose families")
+
+
+def can_decide_proposal(user: Person, proposal: Proposal) -> Answer:
+    answer = _takes_part(user, "decide proposals")
+    if not answer:
+        return answer
+    assert isinstance(user, User)
+    if proposal.state != ProposalState.OPEN:
+        return Denied(f"This proposal is already {proposal.state}.")
+    if proposal.author_id == user.pk:
+        return Denied("Nobody decides a proposal of their own: another reviewer has to.")
+    if not user.reviews:
+        return Denied("Only reviewers and editors decide proposals.")
+    return Allowed()
+
+
+def can_withdraw_proposal(user: Person, proposal: Proposal) -> Answer:
+    answer = _signed_in(user, "withdraw a proposal")
+    if answer and proposal.author_id != user.pk:
+        return Denied("Only its author can withdraw a proposal.")
+    if answer and proposal.state != ProposalState.OPEN:
+        return Denied(f"This proposal is already {proposal.state}.")
+    return answer
+
+
+def can_request_evidence(user: Person, network: Network) -> Answer:
+    answer = _signed_in(user, "request evidence")
+    if answer and not network.runs:
+        return Denied(f"{network.name} is a catalogue without weights: there is nothing to compute with.")
+    return answer
+
+
+def can_control_job(user: Person, job: Job) -> Answer:
+    """Cancel or retry: whoever asked for it, editors and admins."""
+    answer = _signed_in(user, "cancel or retry jobs")
+    if answer and isinstance(user, User) and job.requested_by_id != user.pk and user.role not in (Role.EDITOR, Role.ADMIN):
+        return Denied("Only the person who asked for a job, an editor or an admin can cancel or retry it.")
+    return answer
+
+
+def can_keep_catalogue(user: Person) -> Answer:
+    """Register networks and image sets, import taxonomies."""
+    answer = _signed_in(user, "change the catalogue")
+    if answer and isinstance(user, User) and user.role != Role.ADMIN:
+        return Denied("Only admins register networks and image sets.")
+    return answer
+
+
+def can_import_taxonomy(user: Person) -> Answer:
+    answer = _signed_in(user, "import a taxonomy")
+    if answer and isinstance(user, User) and user.role not in (Role.EDITOR, Role.ADMIN):
+        return Denied("Only editors and admins import a taxonomy.")
+    return answer
+
+
+def can_link_families(user: Person) -> Answer:
+    answer = _takes_part(user, "link families")
+    if answer and isinstance(user, User) and not user.reviews:
+        return Denied("Only reviewers and editors link families.")
+    return answer
+
+
+def can_appoint(user: Person, person: User, role: str) -> Answer:
+    """Admins appoint editors (and admins), editors appoint reviewers; nobody changes their own role."""
+    answer = _signed_in(user, "appoint")
+    if not answer:
+        return answer
+    assert isinstance(user, User)
+    if person.pk == user.pk:
+        return Denied("Nobody changes their own role.")
+    if person.is_system:
+        return Denied("The system user keeps its role.")
+    if user.role == Role.ADMIN:
+        return Allowed()
+    if user.role == Role.EDITOR and {person.role, role} <= {Role.CONTRIBUTOR, Role.REVIEWER}:
+        return Allowed()
+    return Denied("Admins appoint editors and admins; editors appoint reviewers.")

@@ -1,0 +1,108 @@
+"""Kinds of evidence: their parameters, their versions, and the key that makes asking twice the same.
+
+Standard library only: the site and the laboratory both read it.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of evidence.
+
+    Attributes:
+        version: raised whenever the kind's output changes; a golden test for each kind holds the two together.
+        variants: the parameter sets that one request makes, each a piece of evidence of its own.
+        needs_images: whether an image set goes into it.
+        computed: False for what comes with an import.
+        batch: neurons for one shard (aim: under a minute on two cores); None for all that were asked for together,
+            whatever their layer, because one pass over the images serves them all.
+    """
+
+    name: str
+    title: str
+    version: int
+    variants: tuple[Mapping[str, Any], ...] = ({},)
+    needs_images: bool = False
+    computed: bool = True
+    batch: int | None = 64
+    only: str = ""  # "first": first layer alone; "not first", "not last" belong to a variant's direction
+
+    def variants_for(self, order: int, layers: int) -> list[dict[str, Any]]:
+        """The parameter sets that apply to the layer of this ``order`` among ``layers``; none if the kind does not."""
+        if self.only == "first" and order > 0:
+            return []
+        return [
+            dict(variant)
+            for variant in self.variants
+            if not (variant.get("direction") == "in" and order == 0)
+            and not (variant.get("direction") == "out" and order == layers - 1)
+        ]
+
+
+FEATURE_VISUALIZATION_STEPS = 512
+
+KINDS: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind("kernels", "Kernel", version=1, only="first", batch=256),
+        Kind(
+            "feature_visualization",
+            "Feature visualization",
+            version=1,
+            variants=({"objective": "neuron", "steps": FEATURE_VISUALIZATION_STEPS, "seed": 0},),
+            batch=48,
+        ),
+        Kind("dataset_examples", "Dataset examples", version=1, variants=({"top": 9},), needs_images=True, batch=None),
+        Kind(
+            "tuning_curves",
+            "Tuning curve",
+            version=1,
+            variants=(
+                {"stimulus": "curve", "radius": 40, "stroke": 3, "step": 0.5},
+                {"stimulus": "line", "stroke": 3, "step": 0.5},
+            ),
+            batch=256,
+        ),
+        Kind("weights", "Weights", version=1, variants=({"direction": "in"}, {"direction": "out"}), batch=256),
+        Kind("imported_picture", "Imported picture", version=1, computed=False),
+    )
+}
+COMPUTED = tuple(name for name, kind in KINDS.items() if kind.computed)
+
+
+def key(
+    kind: str, *, version: int, weights_digest: str, image_set_digest: str, subject: str, parameters: Mapping[str, Any]
+) -> str:
+    """The SHA-256 (hex) of everything that decides what a piece of evidence shows."""
+    recipe = {
+        "kind": kind,
+        "version": version,
+        "weights": weights_digest,
+        "images": image_set_digest,
+        "subject": subject,
+        "parameters": dict(parameters),
+    }
+    return digest(recipe)
+
+
+def digest(value: Any) -> str:
+    """The SHA-256 (hex) of a JSON-able value in canonical form."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+class RecipeError(ValueError):
+    """A request that no recipe answers; the message says what there is."""
+
+
+def check_kinds(kinds: Iterable[str]) -> list[str]:
+    """The kinds, in their standing order; all computed ones when none is named."""
+    wanted = set(kinds)
+    unknown = sorted(wanted - set(COMPUTED))
+    if unknown:
+        raise RecipeError(f"There is no kind of evidence '{unknown[0]}' to compute. Kinds: {', '.join(COMPUTED)}.")
+    return [kind for kind in COMPUTED if kind in wanted or not wanted]

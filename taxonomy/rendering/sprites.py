@@ -1,0 +1,46 @@
+"""Many small pictures in one file."""
+
+import io
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from PIL import Image, UnidentifiedImageError
+
+from taxonomy import storage
+
+CELL = 72
+COLUMNS = 16
+
+
+@dataclass(frozen=True)
+class Composed:
+    data: bytes
+    cell: int
+    columns: int
+    shown: set[int]
+
+
+def compose(count: int, faces: Mapping[int, str]) -> Composed:
+    """A WebP sheet with neuron ``i`` in column ``i % 16`` and row ``i // 16``; cells without a face stay transparent.
+
+    Args:
+        count: how many cells there are.
+        faces: for an index, the digest of the picture in ``storage``.
+    """
+    columns = min(COLUMNS, count)
+    sheet = Image.new("RGBA", (columns * CELL, math.ceil(count / columns) * CELL))
+    shown = set()
+    for index, sha256 in faces.items():
+        try:
+            with storage.open(sha256) as file, Image.open(file) as picture:
+                # Small pictures (a 7-pixel kernel) keep their hard pixels, large ones are smoothed down.
+                how = Image.Resampling.NEAREST if max(picture.size) < CELL else Image.Resampling.LANCZOS
+                cell = picture.convert("RGB").resize((CELL, CELL), how)
+        except (FileNotFoundError, UnidentifiedImageError):
+            continue
+        sheet.paste(cell, (index % columns * CELL, index // columns * CELL))
+        shown.add(index)
+    buffer = io.BytesIO()
+    sheet.save(buffer, "WEBP", quality=88, method=4)
+    return Composed(buffer.getvalue(), CELL, columns, shown)

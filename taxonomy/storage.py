@@ -1,0 +1,57 @@
+"""Artifacts: files named by the SHA-256 of their bytes, in two levels of folders. Putting is atomic and idempotent."""
+
+import hashlib
+import os
+import re
+import tempfile
+from pathlib import Path
+from typing import BinaryIO
+
+from django.conf import settings
+
+SHA256 = re.compile(r"[0-9a-f]{64}")
+MEDIA_TYPES = {
+    ".webp": "image/webp",
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".json": "application/json",
+    ".safetensors": "application/octet-stream",
+}
+
+
+def path(sha256: str) -> Path:
+    """Where the file lies, whether or not it is there.
+
+    Raises:
+        ValueError: when ``sha256`` is not a digest (so that no request's text becomes a path).
+    """
+    if SHA256.fullmatch(sha256) is None:
+        raise ValueError("not a SHA-256 digest")
+    return Path(settings.ARTIFACTS) / sha256[:2] / sha256[2:4] / sha256
+
+
+def put(data: bytes) -> str:
+    """Store the bytes and return their digest. A crash leaves a temporary file, never half an artifact."""
+    digest = hashlib.sha256(data).hexdigest()
+    target = path(digest)
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".", delete=False) as file:
+            try:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+                os.chmod(file.name, 0o644)
+                os.replace(file.name, target)
+            except BaseException:
+                Path(file.name).unlink(missing_ok=True)
+                raise
+    return digest
+
+
+def open(sha256: str) -> BinaryIO:
+    return path(sha256).open("rb")
+
+
+def read(sha256: str) -> bytes:
+    return path(sha256).read_bytes()

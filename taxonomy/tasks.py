@@ -1,0 +1,16 @@
+"""The site's own tasks: light, without torch."""
+
+from celery import shared_task
+
+from taxonomy.actions import evidence, jobs
+from taxonomy.models import Layer
+
+
+@shared_task(name="site.reap")
+def reap() -> None:
+    jobs.reap()
+
+
+@shared_task(name="site.sprite")
+def sprite(layer_id: int) -> None:
+    evidence.build_sprite(Layer.objects.get(pk=layer_id))
