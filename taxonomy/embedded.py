@@ -9,7 +9,14 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import psycopg2
+import redis
+from psycopg2 import sql
 
 # A Unix socket's path may have about 107 bytes; pgserver silently moves to a world-writable folder above that.
 LONGEST_SOCKET_PATH = 100
@@ -64,16 +71,26 @@ def start_postgres(home: Path, database: str = "neurotaxa") -> str:
 
 
 def ensure_database(home: Path, database: str) -> None:
-    import psycopg2
-    from psycopg2 import sql
+    with _administrator(home) as cursor:
+        cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database])
+        if cursor.fetchone() is None:
+            cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
 
+
+def forget(home: Path, database: str = "neurotaxa") -> None:
+    """Throw the database away and make it again, empty. Artifacts stay: they are named by their content."""
+    with _administrator(home) as cursor:
+        cursor.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database)))
+    ensure_database(home, database)
+
+
+@contextmanager
+def _administrator(home: Path) -> Iterator[Any]:
     connection = psycopg2.connect(postgres_url(home, "postgres"))
     try:
         connection.autocommit = True
         with connection.cursor() as cursor:
-            cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database])
-            if cursor.fetchone() is None:
-                cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
+            yield cursor
     finally:
         connection.close()
 
@@ -138,8 +155,6 @@ def start_redis(home: Path) -> str:
 
 
 def redis_is_up(home: Path) -> bool:
-    import redis
-
     if not redis_socket(home).exists():
         return False
     client = redis.Redis(unix_socket_path=str(redis_socket(home)), socket_timeout=2)

@@ -215,9 +215,19 @@ def describe(architecture: str, weights: Path | None = None) -> dict[str, Any]:
     return description
 
 
-def load(architecture: str, weights: Path | None = None) -> Network:
-    """The network with its weights (.safetensors, or a state dict that torch.save wrote); ZooError where that fails."""
-    return _load(architecture, weights)[0]
+def load(architecture: str, weights: Path | None = None, *, suffix: str = "", expected: str = "") -> Network:
+    """The network with its weights (.safetensors, or a state dict that torch.save wrote).
+
+    `suffix` says what the file is where its own name does not; `expected` is the digest that its content must have.
+    ZooError where any of that fails.
+    """
+    network, found = _load(architecture, weights, suffix)
+    if expected and found != expected:
+        raise ZooError(
+            f"The weights of {architecture} are not those that were registered (digest {found[:12]}, registered "
+            f"{expected[:12]}). Register the network again under a new name."
+        )
+    return network
 
 
 def digest(state: Mapping[str, Tensor]) -> str:
@@ -230,7 +240,7 @@ def digest(state: Mapping[str, Tensor]) -> str:
     return found.hexdigest()
 
 
-def _load(architecture: str, weights: Path | None) -> tuple[Network, str]:
+def _load(architecture: str, weights: Path | None, suffix: str = "") -> tuple[Network, str]:
     if architecture not in ARCHITECTURES:
         raise ZooError(f"There is no architecture {architecture!r}: choose one of {', '.join(ARCHITECTURES)}.")
     if architecture == "curve_network":
@@ -240,7 +250,7 @@ def _load(architecture: str, weights: Path | None) -> tuple[Network, str]:
         return network, digest(network.state_dict())
     if weights is None:
         raise ZooError(f"{architecture} is a catalogue only: give --weights with a state dict to load it.")
-    state = _read(weights)
+    state = _read(weights, suffix or weights.suffix)
     with torch.device("meta"):
         network, published = ARCHITECTURES[architecture]()
     _check(state, published, architecture, weights)
@@ -252,12 +262,12 @@ def _load(architecture: str, weights: Path | None) -> tuple[Network, str]:
     return network.requires_grad_(False), digest(state)
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def _read(path: Path, suffix: str) -> dict[str, Tensor]:
     """A state dict from a file, without ever running what the file might hold."""
     if not path.is_file():
         raise ZooError(f"There is no weights file at {path}.")
     damaged = f"{path.name} cannot be read as a weights file: it is damaged, cut short or of another format. Get it again."
-    if path.suffix == ".safetensors":
+    if suffix == ".safetensors":
         try:
             return safetensors.torch.load_file(path)
         except safetensors.SafetensorError as error:

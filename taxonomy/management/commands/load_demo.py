@@ -1,0 +1,239 @@
+"""The demo world: the hand-written curve network, its evidence, and people who label, disagree and settle.
+
+Everything happens through the same commands and actions that a lab would use; a second run finds what is there.
+"""
+
+import json
+import random
+import secrets
+import subprocess
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+
+from taxonomy.actions import families, labels, people, proposals, reviews
+from taxonomy.interchange import distill
+from taxonomy.models import (
+    EvidenceVersion,
+    Family,
+    ImageSet,
+    Layer,
+    Network,
+    Neuron,
+    Role,
+    Standing,
+    User,
+)
+
+NETWORK = "curve_network"
+PICTURES = "curves"
+ABOUT = (
+    "A small vision network whose weights are written by a program, after “Curve Circuits” (Cammarata et al., "
+    "Distill 2021). Every neuron's job is known by construction, so it tells whether the evidence tells the truth."
+)
+CONTRIBUTORS = ("ada", "bela", "chidi", "dunya", "emre", "fen")
+REVIEWERS = ("rosa", "sven")
+EDITORS = ("edda", "emil")
+# Families of these layers come with the network; those of the other layers are found by the people.
+BY_CONSTRUCTION = ("conv2d0", "conv2d1", "conv2d2")
+SOURCE = "The hand-written curve network: known by construction"
+
+
+class Command(BaseCommand):
+    help = __doc__
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--steps", type=int, default=128, help="of feature visualization, 128 by default")
+        parser.add_argument("--no-wait", action="store_true", help="do not wait for the evidence, and add no labels")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        known = self.describe()
+        self.catalogue(known)
+        network = Network.objects.get(name=NETWORK)
+        persons = self.people()
+        evidence = ["request_evidence", NETWORK, "--images", PICTURES, "--steps", str(options["steps"])]
+        if options["no_wait"]:
+            call_command(*evidence)
+            return
+        call_command(*evidence, "--wait")
+        if not Family.objects.filter(layer__network=network, proposal__isnull=False).exists():
+            self.story(network, known, persons)
+        self.stdout.write(
+            f"Demo world: {Neuron.objects.filter(layer__network=network).count()} neurons, "
+            f"{Neuron.objects.filter(layer__network=network, standing=Standing.ACCEPTED).count()} accepted.\n"
+            f"Sign in as {CONTRIBUTORS[0]} (contributor), {REVIEWERS[0]} (reviewer), {EDITORS[0]} (editor) or admin_demo "
+            f"(admin); the password of each is  {self.password()}"
+        )
+
+    def describe(self) -> dict[str, Any]:
+        answer = subprocess.run(
+            [sys.executable, "-m", "workers.zoo", NETWORK], cwd=settings.BASE_DIR, capture_output=True, text=True
+        )
+        if answer.returncode:
+            raise CommandError(f"The laboratory (workers/) does not run here: {answer.stdout or answer.stderr}")
+        found: dict[str, Any] = json.loads(answer.stdout)
+        return found
+
+    def catalogue(self, known: dict[str, Any]) -> None:
+        if not Network.objects.filter(name=NETWORK).exists():
+            call_command(
+                "register_network",
+                NETWORK,
+                title="Curve network, written by hand",
+                about=ABOUT,
+                source="Written by Neurotaxa's own program",
+                licence="Apache-2.0",
+            )
+            network = Network.objects.get(name=NETWORK)
+            records = [
+                distill.parse({"layer": layer, "source": SOURCE, "families": documents(known["families"][layer])}, layer)
+                for layer in BY_CONSTRUCTION
+            ]
+            families.import_taxonomy(User.objects.system(), network, records)
+        if not ImageSet.objects.filter(name=PICTURES).exists():
+            folder = settings.HOME / "pictures" / PICTURES
+            self.stdout.write("Drawing 1,000 labelled pictures ...")
+            self.draw(folder)
+            call_command("add_image_set", PICTURES, str(folder), licence="CC0-1.0", source="Drawn by workers/stimuli.py")
+
+    def draw(self, folder: Path) -> None:
+        command = [sys.executable, "-m", "workers.stimuli", str(folder), "--count", "1000", "--seed", "0"]
+        subprocess.run(command, cwd=settings.BASE_DIR, check=True)
+
+    def password(self) -> str:
+        file = settings.HOME / "demo-password"
+        if not file.exists():
+            file.touch(0o600)
+            file.write_text(secrets.token_urlsafe(9))
+        return file.read_text()
+
+    def people(self) -> dict[str, User]:
+        system = User.objects.system()
+        persons = {}
+        for name, role in [
+            *((name, Role.CONTRIBUTOR) for name in CONTRIBUTORS),
+            *((name, Role.REVIEWER) for name in REVIEWERS),
+            *((name, Role.EDITOR) for name in EDITORS),
+            ("admin_demo", Role.ADMIN),
+        ]:
+            person = User.objects.filter(username=name).first()
+            if person is None:
+                person = User.objects.create_user(name, f"{name}@example.org", self.password())
+                people.join(person)
+                if role != Role.CONTRIBUTOR:
+                    people.appoint(system, person, role, reason="demo world")
+            persons[name] = person
+        return persons
+
+    def story(self, network: Network, known: dict[str, Any], persons: dict[str, User]) -> None:
+        """Families proposed and accepted, neurons labelled by six people, some settled, some in dispute."""
+        layers = {layer.name: layer for layer in network.layers.all()}
+        rosa, sven, edda = persons["rosa"], persons["sven"], persons["edda"]
+        made: dict[str, list[tuple[Family, list[int]]]] = {}
+        for name in ("mixed3a", "mixed3b"):
+            for number, document in enumerate(known["families"][name]):
+                author = persons[CONTRIBUTORS[number]]
+                proposal = proposals.create(
+                    author,
+                    layers[name],
+                    name=document["name"],
+                    remark=document["remark"],
+                    symmetry=document["symmetry"],
+                    confidence="high",
+                )
+                family = proposals.accept(rosa, proposal, comment="The tuning curves bear this out.")
+                made.setdefault(name, []).append((family, document["units"]))
+        self.link(edda, network)
+        curves = made["mixed3b"][0][0]
+        proposals.create(
+            persons["dunya"],
+            layers["mixed3b"],
+            name="Arches",
+            remark="Curves that bulge upwards, such as [[3b:18]]. Do they deserve a family of their own?",
+            parent=curves,
+            symmetry="none",
+            confidence="low",
+        )
+        smiles = proposals.create(
+            persons["emre"], layers["mixed3b"], name="Smiles", remark="[[3b:6]] looks like a mouth.", confidence="low"
+        )
+        proposals.reject(
+            sven, smiles, comment="One orientation of the curves, with no behaviour of its own: [[3b:6]] differs from its "
+            "neighbours by its angle alone."
+        )  # fmt: skip
+        dice = random.Random(0)
+        for name, every in made.items():
+            self.label(layers[name], every, persons, dice)
+        for reviewer, neuron in zip(
+            [rosa, sven] * 100,
+            Neuron.objects.filter(layer__network=network, standing=Standing.AGREED).order_by("layer_id", "index"),
+            strict=False,
+        ):
+            # Every sixth waits for a reviewer.
+            if neuron.index % 6 != 5 and reviews.can_accept(reviewer, neuron):
+                reviews.accept(reviewer, neuron)
+
+    def link(self, editor: User, network: Network) -> None:
+        by_name = {(family.layer.name, family.name): family for family in Family.objects.filter(layer__network=network)}
+        for source, target in (
+            (("mixed3b", "Curves"), ("mixed3a", "Early Curves")),
+            (("mixed3b", "Lines"), ("mixed3a", "Lines")),
+            (("mixed3a", "Lines"), ("conv2d2", "Lines")),
+            (("conv2d2", "Lines"), ("conv2d1", "Complex Gabor")),
+            (("conv2d1", "Complex Gabor"), ("conv2d0", "Gabor Filters")),
+        ):
+            families.link(editor, by_name[source], by_name[target], "earlier")
+
+    def label(
+        self, layer: Layer, every: list[tuple[Family, list[int]]], persons: dict[str, User], dice: random.Random
+    ) -> None:
+        truth = {unit: family for family, units in every for unit in units}
+        names = {family.name: family for family, _ in every}
+        for neuron in layer.neurons.select_related("layer__network"):
+            if neuron.index % 12 == 11:
+                continue  # nobody has come to this one yet
+            readers = dice.sample(CONTRIBUTORS, k=3 if neuron.index % 4 else dice.randint(1, 5))
+            seen = list(
+                EvidenceVersion.objects.filter(evidence__neuron=neuron, evidence__status="done").select_related("evidence")
+            )
+            for reader in readers:
+                family = truth[neuron.index]
+                slip = dice.random()
+                if slip < 0.03:
+                    labels.add(
+                        persons[reader],
+                        neuron,
+                        verdict="cannot tell",
+                        missing_evidence="tuning_curves",
+                        note="The picture alone does not settle it.",
+                    )
+                    continue
+                if slip < 0.12 and layer.name == "mixed3a":  # early curves echo, and pass for lines
+                    family = names["Lines" if family.name != "Lines" else "Early Curves"]
+                labels.add(
+                    persons[reader],
+                    neuron,
+                    verdict="family",
+                    family=family,
+                    confidence=dice.choice(["medium", "high", "high"]),
+                    seen=seen,
+                )
+
+
+def documents(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The zoo's families as ``interchange.distill`` reads them."""
+    return [
+        {
+            "name": family["name"],
+            "units": family["units"],
+            "comment": family["remark"],
+            "symmetry": family["symmetry"],
+            "parameters": family["parameters"],
+        }
+        for family in found
+    ]

@@ -1,0 +1,166 @@
+"""The seam: ids in, evidence recorded. The only module here that imports the site.
+
+Loaded by ``celery -A taxonomy.celery worker -I workers.tasks -Q evidence --pool solo``.
+"""
+
+import errno
+import functools
+import importlib
+import json
+import logging
+import os
+import platform
+import socket
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy
+import PIL
+import torch
+import torchvision
+from celery import shared_task
+from django.conf import settings
+
+from taxonomy import storage
+from taxonomy.actions import evidence as actions
+from taxonomy.actions import jobs
+from taxonomy.models import Evidence, ImageSet, Network, Outcome
+from workers import figures, zoo
+from workers.evidence import Failure, Finding
+from workers.scan import PictureError, Pictures
+
+logger = logging.getLogger(__name__)
+
+DEVICE = os.environ.get("WORKER_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
+if os.environ.get("WORKER_THREADS"):
+    torch.set_num_threads(int(os.environ["WORKER_THREADS"]))
+
+
+class CannotCompute(Exception):
+    """The whole shard fails for one reason; the message is the sentence shown on the jobs page."""
+
+
+@shared_task(name="evidence.compute")
+def compute(shard_id: int) -> None:
+    """Do what is left of a shard, under a lease; return at once when it is done, cancelled or another worker's."""
+    claim = jobs.claim(shard_id, f"{socket.gethostname()}:{os.getpid()}")
+    if claim is None:
+        return
+    shard, token = claim.shard, claim.token
+    try:
+        _work(claim, _heartbeat(shard.pk, token))
+        jobs.finish(shard.pk, token)
+    except actions.LeaseLost as lost:
+        logger.info("%s Its work stops here.", lost)
+    except (CannotCompute, zoo.ZooError, PictureError) as error:
+        _give_up(shard.pk, token, str(error))
+    except torch.OutOfMemoryError:
+        _give_up(shard.pk, token, f"The {DEVICE} device ran out of memory. Retry with fewer other jobs running.")
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        what = "The disk that holds the artifacts is full. Make room, then retry." if full else f"A file failed: {error}."
+        _give_up(shard.pk, token, what)
+    except Exception as error:  # noqa: BLE001  a bug in one shard must fail that shard in the open, not loop for ever
+        logger.exception("Shard %s failed.", shard.pk)
+        _give_up(shard.pk, token, f"An unexpected error in the worker ({type(error).__name__}: {error}). See its log.")
+
+
+def _give_up(shard_id: int, token: uuid.UUID, reason: str) -> None:
+    try:
+        jobs.give_up(shard_id, token, reason)
+    except actions.LeaseLost as lost:
+        logger.info("%s Its failure is not recorded: %s", lost, reason)
+
+
+def _heartbeat(shard_id: int, token: uuid.UUID) -> Callable[[], None]:
+    """A tick that renews the lease a few times while it lasts, and raises LeaseLost once it is gone."""
+    last = time.monotonic()
+
+    def tick() -> None:
+        nonlocal last
+        if time.monotonic() - last > min(5.0, settings.LEASE_SECONDS / 6):
+            jobs.renew(shard_id, token)
+            last = time.monotonic()
+
+    return tick
+
+
+def _work(claim: jobs.Claim, tick: Callable[[], None]) -> None:
+    shard, token = claim.shard, claim.token
+    network = _load(shard.job.network)
+    environment = _environment(shard.parameters)
+    by_target = {(target.layer.name, target.neuron.index): target for target in claim.targets}
+    tick()
+    kind = getattr(importlib.import_module(f"workers.evidence.{shard.kind}"), shard.kind)
+    parameters = dict(shard.parameters)
+    if shard.image_set is not None:
+        parameters["images"] = _pictures(shard.image_set)
+    began = time.monotonic()
+    for outcome in kind(network, list(by_target), device=DEVICE, tick=tick, **parameters):
+        target = by_target[outcome.layer, outcome.channel]
+        if isinstance(outcome, Failure):
+            actions.fail(target.pk, token, outcome.reason)
+        else:
+            made = _store(outcome)
+            actions.complete(target.pk, token, made, environment=environment, wall_seconds=time.monotonic() - began)
+        began = time.monotonic()
+        tick()
+    left = Evidence.objects.filter(shard=shard, status=Outcome.RUNNING).count()
+    if left:
+        raise CannotCompute(f"The worker gave no result for {left} neurons. This is a defect; please report it.")
+
+
+def _store(finding: Finding) -> list[actions.Made]:
+    """Put the numbers (``data``) and each picture into storage."""
+    numbers = json.dumps(finding.data, separators=(",", ":"), allow_nan=False).encode()
+    files = [("data", numbers, ".json")]
+    files += [(name, figures.encode(picture), ".webp") for name, picture in sorted(finding.pictures.items())]
+    return [actions.Made(name, storage.put(data), suffix, len(data)) for name, data, suffix in files]
+
+
+def _load(network: Network) -> zoo.Network:
+    return _load_once(network.architecture, network.weights_file, network.weights_suffix, network.weights_digest)
+
+
+@functools.lru_cache(maxsize=2)
+def _load_once(architecture: str, file: str, suffix: str, digest: str) -> zoo.Network:
+    path = storage.path(file) if file else None
+    if path is not None and not path.exists():
+        raise CannotCompute(f"The weights file {file[:12]}… is not in this worker's storage. Check ARTIFACTS.")
+    return zoo.load(architecture, path, suffix=suffix, expected=digest).to(DEVICE)
+
+
+def _pictures(image_set: ImageSet) -> Pictures:
+    folder = Path(image_set.folder)
+    if not folder.is_dir():
+        raise CannotCompute(f"The folder of the image set {image_set.name} is not there: {folder}. Bring it back, then retry.")
+    names = list(image_set.images.order_by("index").values_list("name", flat=True))
+    return Pictures(names, lambda index: folder / names[index])
+
+
+def _environment(parameters: dict[str, Any]) -> dict[str, Any]:
+    """What beside the recipe decides the bytes."""
+    name = torch.cuda.get_device_name() if DEVICE.startswith("cuda") else _processor()
+    return {
+        "device": DEVICE,
+        "processor": name,
+        "threads": torch.get_num_threads(),
+        "dtype": "float32",
+        "torch": torch.__version__,
+        "torchvision": torchvision.__version__,
+        "numpy": numpy.__version__,
+        "pillow": PIL.__version__,
+        "python": platform.python_version(),
+    }
+
+
+@functools.cache
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
