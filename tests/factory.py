@@ -1,0 +1,180 @@
+"""Plain functions that make rows for tests. Rules are tested through the actions, so these write what they are told."""
+
+import io
+import itertools
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from PIL import Image as Picture
+
+from taxonomy import recipes, storage
+from taxonomy.actions import labels
+from taxonomy.models import (
+    Artifact,
+    Evidence,
+    EvidenceVersion,
+    Family,
+    Image,
+    ImageSet,
+    Job,
+    Label,
+    Layer,
+    Membership,
+    Network,
+    Neuron,
+    Outcome,
+    Proposal,
+    Role,
+    Shard,
+    Standing,
+    User,
+)
+
+numbers = itertools.count(1)
+
+
+def make_user(username: str = "", *, role: str = Role.CONTRIBUTOR, password: str = "", **fields: Any) -> User:
+    username = username or f"{role}{next(numbers)}"
+    email = fields.pop("email", f"{username}@example.org")
+    return User.objects.create_user(username, email, password or None, role=role, **fields)
+
+
+def make_network(
+    name: str = "tinynet", *, layers: Mapping[str, int] | None = None, weights_digest: str = "w" * 64, **fields: Any
+) -> Network:
+    """A network with these layers, in order, and their neurons. An empty ``weights_digest`` makes it a catalogue."""
+    network = Network.objects.create(
+        name=name, title=fields.pop("title", name), architecture=name, weights_digest=weights_digest, **fields
+    )
+    for order, (layer_name, channels) in enumerate((layers or {"conv1": 4, "mixed3b": 8}).items()):
+        field = {"branch": "", "channels": channels, "size": 7 + 8 * order, "stride": 2, "start": 0}
+        layer = Layer.objects.create(network=network, name=layer_name, order=order, channels=channels, fields=[field])
+        Neuron.objects.bulk_create(Neuron(layer=layer, index=index) for index in range(channels))
+    return network
+
+
+def neuron_at(address: str, network: Network | str = "tinynet") -> Neuron:
+    return Neuron.objects.at(str(network), address)
+
+
+def make_layer(name: str = "mixed3b", channels: int = 8) -> Layer:
+    """A layer of a network of its own."""
+    return make_network(f"net{next(numbers)}", layers={name: channels}).layers.get()
+
+
+def make_family(
+    layer: Layer, name: str = "Curves", *, units: Sequence[int] = (), by: User | None = None, **fields: Any
+) -> Family:
+    """A family; ``units`` are made its accepted members."""
+    family = Family.objects.create(layer=layer, name=name, **fields)
+    if units:
+        by = by or User.objects.system()
+        neurons = {neuron.index: neuron for neuron in layer.neurons.filter(index__in=units)}
+        Membership.objects.bulk_create(Membership(family=family, neuron=neurons[unit], made_by=by) for unit in units)
+        layer.neurons.filter(index__in=units).update(standing=Standing.ACCEPTED)
+    return family
+
+
+def make_label(neuron: Neuron, author: User | None = None, family: Family | None = None, **reading: Any) -> Label:
+    """A label through the action: a family, or give ``verdict`` and what belongs to it."""
+    reading.setdefault("verdict", "family")
+    return labels.add(author or make_user(), neuron, family=family, **reading)
+
+
+def make_agreed(neuron: Neuron, family: Family, people: int = 3) -> list[User]:
+    """So many new people label the neuron with the family; returns them."""
+    authors = [make_user() for _ in range(people)]
+    for author in authors:
+        make_label(neuron, author, family)
+    return authors
+
+
+def make_proposal(layer: Layer, author: User | None = None, name: str = "Boundaries", **fields: Any) -> Proposal:
+    fields.setdefault("remark", "Edges of several cues.")
+    return Proposal.objects.create(layer=layer, author=author or make_user(), name=name, **fields)
+
+
+def make_image_set(name: str = "pictures", *, count: int = 2, folder: str = "/nowhere") -> ImageSet:
+    image_set = ImageSet.objects.create(name=name, folder=folder, digest="i" * 64, count=count)
+    Image.objects.bulk_create(
+        Image(image_set=image_set, index=index, name=f"{index}.png", sha256="0" * 64, width=8, height=8)
+        for index in range(count)
+    )
+    return image_set
+
+
+def make_job(network: Network, requested_by: User | None = None, *, total: int = 1, **fields: Any) -> Job:
+    return Job.objects.create(
+        title="feature visualization", network=network, requested_by=requested_by or make_user(), total=total, **fields
+    )
+
+
+def make_shard(job: Job, evidence: Iterable[Evidence] = (), *, order: int = 0, **fields: Any) -> Shard:
+    shard = Shard.objects.create(job=job, order=order, kind=fields.pop("kind", "feature_visualization"), **fields)
+    Evidence.objects.filter(pk__in=[found.pk for found in evidence]).update(shard=shard)
+    return shard
+
+
+def picture(size: int = 8, colour: tuple[int, int, int] = (200, 80, 40), form: str = "WEBP") -> bytes:
+    buffer = io.BytesIO()
+    Picture.new("RGB", (size, size), colour).save(buffer, form)
+    return buffer.getvalue()
+
+
+def make_evidence(
+    neuron: Neuron,
+    kind: str = "feature_visualization",
+    *,
+    data: Any = None,
+    pictures: Mapping[str, bytes] | Sequence[str] = (),
+    parameters: Mapping[str, Any] | None = None,
+    image_set: ImageSet | None = None,
+    status: str = Outcome.DONE,
+    reason: str = "",
+) -> Evidence:
+    """Evidence of a neuron; when done, with a version that has the numbers (``data``) and the pictures.
+
+    ``pictures`` maps names to WebP bytes, or only names them. The parameters are those of the kind's first recipe.
+    """
+    recipe = recipes.KINDS[kind]
+    values = dict(recipe.variants[0] if parameters is None else parameters)
+    network = neuron.layer.network
+    evidence = Evidence.objects.create(
+        key=recipes.key(
+            kind,
+            version=recipe.version,
+            weights_digest=network.weights_digest,
+            image_set_digest=image_set.digest if image_set else "",
+            subject=str(neuron),
+            parameters=values,
+        ),
+        kind=kind,
+        recipe_version=recipe.version,
+        network=network,
+        layer=neuron.layer,
+        neuron=neuron,
+        image_set=image_set,
+        parameters=values,
+        status=Outcome.QUEUED if status == Outcome.DONE else status,
+        reason=reason,
+    )
+    if status == Outcome.DONE:
+        named = pictures if isinstance(pictures, Mapping) else {name: picture() for name in pictures}
+        files = [(name, bytes_, ".webp") for name, bytes_ in named.items()]
+        if data is not None:
+            files.append(("data", json.dumps(data).encode(), ".json"))
+        add_version(evidence, files)
+    return evidence
+
+
+def add_version(evidence: Evidence, files: Iterable[tuple[str, bytes, str]]) -> EvidenceVersion:
+    """Another version of the evidence, made its current one. ``files`` are (name, bytes, suffix)."""
+    version = EvidenceVersion.objects.create(
+        evidence=evidence, number=evidence.versions.count() + 1, environment={"device": "cpu"}, wall_seconds=0.5
+    )
+    for name, data, suffix in files:
+        Artifact.objects.create(version=version, name=name, sha256=storage.put(data), suffix=suffix, size=len(data))
+    evidence.current, evidence.status = version, Outcome.DONE
+    evidence.save(update_fields=["current", "status"])
+    return version
