@@ -120,16 +120,18 @@ def readings(neuron: Neuron, *, without: User | None = None) -> list[consensus.R
     labels = neuron.labels.current().order_by("pk")
     if without is not None:
         labels = labels.exclude(author=without)
-    return [
-        consensus.Reading(
-            label=label.pk,
-            author=label.author_id,
-            family=label.family_id,
-            no_finer=label.no_finer,
-            cannot_tell=label.verdict == Verdict.CANNOT_TELL,
-        )
-        for label in labels
-    ]
+    return [reading(label) for label in labels]
+
+
+def reading(label: Label) -> consensus.Reading:
+    """A label as the rule reads it."""
+    return consensus.Reading(
+        label=label.pk,
+        author=label.author_id,
+        family=label.family_id,
+        no_finer=label.no_finer,
+        cannot_tell=label.verdict == Verdict.CANNOT_TELL,
+    )
 
 
 def tally(neuron: Neuron, found: list[consensus.Reading], result: consensus.Result) -> Tally:
@@ -157,6 +159,6 @@ def retally(user: User, neuron: Neuron) -> None:
     neuron.save(update_fields=["readings", "standing"])
 
 
-def reveal(user: User, neuron: Neuron) -> None:
+def reveal(user: User, *neurons: Neuron) -> None:
     """Record that others' readings, or the settled answer, are being shown to this person."""
-    Reveal.objects.bulk_create([Reveal(neuron=neuron, person=user)], ignore_conflicts=True)
+    Reveal.objects.bulk_create([Reveal(neuron=neuron, person=user) for neuron in neurons], ignore_conflicts=True)

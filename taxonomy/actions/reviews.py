@@ -1,15 +1,33 @@
 """Reviewing: accepting an agreed neuron into its family."""
 
+from collections.abc import Mapping, Sequence
+
 from django.db import transaction
 
 from taxonomy import consensus, events
-from taxonomy.actions.labels import parents, readings, tally
-from taxonomy.models import Decision, Family, Membership, Neuron, Review, Standing, User
-from taxonomy.permissions import Answer, Allowed, Denied, can_review, require
+from taxonomy.actions.labels import parents, reading, readings, tally
+from taxonomy.models import Decision, Family, Label, Membership, Neuron, Review, Standing, User
+from taxonomy.permissions import Allowed, Answer, Denied, Person, can_review, require
 
 
-def can_accept(user: User, neuron: Neuron) -> Answer:
+def can_accept(user: Person, neuron: Neuron) -> Answer:
     """Whether this reviewer may accept this neuron now: it must still be agreed with their own label left out."""
+    return can_accept_each(user, [neuron])[neuron.pk]
+
+
+def can_accept_each(user: Person, neurons: Sequence[Neuron]) -> dict[int, Answer]:
+    """``can_accept`` for many, in as many queries as for one."""
+    found: dict[int, list[Label]] = {neuron.pk: [] for neuron in neurons}
+    tree: dict[int, int | None] = {}
+    if can_review(user) and any(neuron.standing == Standing.AGREED for neuron in neurons):
+        for label in Label.objects.current().filter(neuron__in=neurons).order_by("pk"):
+            found[label.neuron_id].append(label)
+        layers = {neuron.layer_id for neuron in neurons}
+        tree = dict(Family.objects.filter(layer__in=layers).values_list("pk", "parent_id"))
+    return {neuron.pk: _can_accept(user, neuron, found[neuron.pk], tree) for neuron in neurons}
+
+
+def _can_accept(user: Person, neuron: Neuron, found: list[Label], tree: Mapping[int, int | None]) -> Answer:
     answer = can_review(user, neuron)
     if not answer:
         return answer
@@ -17,9 +35,9 @@ def can_accept(user: User, neuron: Neuron) -> Answer:
         return Denied(f"This neuron is already {neuron.standing}.")
     if neuron.standing != Standing.AGREED:
         return Denied("Only an agreed neuron can be accepted: it needs three people, and over two thirds, for one family.")
-    tree = parents(neuron.layer)
-    without = consensus.standing(readings(neuron, without=user), tree)
-    if without != consensus.standing(readings(neuron), tree):
+    every = consensus.standing([reading(label) for label in found], tree)
+    without = consensus.standing([reading(label) for label in found if label.author_id != user.pk], tree)
+    if without != every:
         return Denied("Your own reading decides this one: with it left out the others do not agree, so another reviewer has to.")
     return Allowed()
 
