@@ -1,0 +1,227 @@
+"""Plots as SVG: each with a title and a description; colours come from the stylesheet, so that both themes hold."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
+
+Kernel = Sequence[Sequence[float]]
+
+# How many steps of strength a kernel's cells are drawn in, between nothing and the strongest weight on the page.
+STEPS = 12
+
+
+def largest(kernel: Kernel) -> float:
+    """The weight of largest magnitude, with its sign."""
+    return max((value for row in kernel for value in row), key=abs, default=0.0)
+
+
+def kernel_grid(kernel: Kernel, scale: float) -> SafeString:
+    """A kernel as small squares: red excites, blue inhibits, full colour at ``scale`` (symmetric around zero)."""
+    cells: dict[tuple[str, int], list[str]] = {}
+    for row, values in enumerate(kernel):
+        for column, value in enumerate(values):
+            step = min(STEPS, round(abs(value) / scale * STEPS)) if scale else 0
+            if step:
+                cells.setdefault(("e" if value > 0 else "i", step), []).append(f"M{column} {row}h1v1h-1z")
+    columns = len(kernel[0]) if kernel else 1
+    paths = format_html_join(
+        "",
+        '<path class="{}" fill-opacity="{}" d="{}"/>',
+        ((sign, f"{step / STEPS:.2f}", "".join(parts)) for (sign, step), parts in sorted(cells.items())),
+    )
+    strongest = largest(kernel)
+    return format_html(
+        '<svg class="kernel" viewBox="0 0 {} {}" shape-rendering="crispEdges" role="img">'
+        "<title>{} by {} kernel, strongest weight {}</title>"
+        '<rect class="ground" width="{}" height="{}"/>{}</svg>',
+        *(columns, len(kernel) or 1, len(kernel), columns, f"{strongest:+.3g}"),
+        *(columns, len(kernel) or 1, paths),
+    )
+
+
+def _at(angle: float, radius: float) -> str:
+    turned = math.radians(angle)
+    return f"{radius * math.cos(turned):.1f} {radius * math.sin(turned):.1f}"
+
+
+OUTER = 112.0
+INNER = 0.3 * OUTER  # as in "Curve Detectors": a circle of .3 r stands for no response
+GLYPHS = 131.0
+FACE = 24.0
+WEDGE = 3
+
+
+def radial(
+    name: str, angles: Sequence[float], responses: Sequence[float], *, stimulus: str, peak: float | None, face: str = ""
+) -> SafeString:
+    """A tuning curve wrapped around a circle: the further out, the stronger the response to that orientation.
+
+    Args:
+        name: the neuron's address, for the title.
+        angles: in degrees; of curves the direction they bulge to, clockwise from +x (y down), over a whole turn;
+            of lines clockwise from the vertical, over half a turn, which is drawn twice.
+        responses: pre-ReLU values; what lies below zero is drawn as zero.
+        face: the address of the neuron's picture, drawn at the peak.
+    """
+    lines = stimulus == "line"
+    top = max([*responses, 0.0])
+    values = dict(zip((round(angle, 3) for angle in angles), responses, strict=True))
+    turn = 180.0 if lines else 360.0
+    ordered = sorted(values)
+
+    def value(direction: float) -> float:
+        """The share of the maximum in this direction of the plot (degrees clockwise from +x)."""
+        asked = (direction + 90.0 if lines else direction) % turn
+        return max(values.get(round(asked, 3), values[min(ordered, key=lambda angle: abs(angle - asked))]), 0) / top
+
+    wedges: list[tuple[str, str]] = []
+    outline = ""
+    if top > 0:
+        shares = [value(direction) for direction in range(0, 361, WEDGE)]
+        points = [_at(i * WEDGE, INNER + share * (OUTER - INNER)) for i, share in enumerate(shares)]
+        outline = "M" + "L".join(points[:-1]) + "Z"
+        for i in range(len(points) - 1):
+            if max(shares[i], shares[i + 1]) > 0.004:
+                middle = (i + 0.5) * WEDGE
+                hue = ((middle + 90.0) * 2 if lines else middle) % 360
+                inner = _at((i + 1) * WEDGE, INNER), _at(i * WEDGE, INNER)
+                wedges.append((f"hsl({hue:.0f} 70% 55%)", "M" + "L".join([points[i], points[i + 1], *inner]) + "Z"))
+    facing = None if peak is None or top <= 0 else (peak - 90.0 if lines else peak)
+    glyphs = [
+        _line_glyph(direction) if lines else _curve_glyph(direction)
+        for direction in range(0, 360, 15)
+        if facing is None or not face or abs((direction - facing + 180) % 360 - 180) > 16
+    ]
+    picture = SafeString("")
+    if facing is not None and face:
+        x, y = _at(facing, GLYPHS + 4).split()
+        picture = format_html(
+            '<svg x="{}" y="{}" width="{}" height="{}" viewBox="-1 -1 2 2">'
+            '<clipPath id="{}"><circle r="1"/></clipPath>'
+            '<image href="{}" x="-1" y="-1" width="2" height="2" preserveAspectRatio="xMidYMid slice" clip-path="url(#{})"/>'
+            '<circle class="rim" r=".97"/></svg>',
+            *(float(x) - FACE, float(y) - FACE, 2 * FACE, 2 * FACE),
+            *(f"clip-{stimulus}", face, f"clip-{stimulus}"),
+        )
+    said = f"peak at {peak:g}°" if peak is not None else "it does not respond to any"
+    return format_html(
+        '<svg class="radial" viewBox="-160 -160 320 320" role="img" aria-labelledby="radial-{0}-t radial-{0}-d">'
+        '<title id="radial-{0}-t">Response of {1} to {0}s by orientation</title>'
+        '<desc id="radial-{0}-d">A polar plot: {2}. The inner circle stands for no response, the outer one for the '
+        "strongest, {3}. The numbers are in the table below.</desc>"
+        '<g class="grid"><circle r="{4}"/><circle class="half" r="{5}"/><path d="M-{4} 0H{4}M0 -{4}V{4}"/></g>'
+        '<g class="wedges">{6}</g><path class="outline" d="{7}"/><circle class="core" r="{8}"/>'
+        '<g class="glyphs"><path d="{9}"/></g>{10}</svg>',
+        stimulus,
+        name,
+        said,
+        f"{top:.3g}",
+        OUTER,
+        (OUTER + INNER) / 2,
+        format_html_join("", '<path fill="{0}" stroke="{0}" d="{1}"/>', wedges),
+        outline,
+        INNER,
+        "".join(glyphs),
+        picture,
+    )
+
+
+def _curve_glyph(direction: float) -> str:
+    """A small arc that bulges to ``direction``, on the ring where that orientation is drawn."""
+    x, y = (float(part) for part in _at(direction, GLYPHS - 8).split())
+    start, end = (_at(direction + turn, 9).split() for turn in (-60, 60))
+    return f"M{x + float(start[0]):.1f} {y + float(start[1]):.1f}A9 9 0 0 1 {x + float(end[0]):.1f} {y + float(end[1]):.1f}"
+
+
+def _line_glyph(direction: float) -> str:
+    return f"M{_at(direction, GLYPHS - 6)}L{_at(direction, GLYPHS + 6)}"
+
+
+# How a neuron's standing looks in a coverage map; the order is that of legends. Visitors are told settled or read n times
+# (independence); reviewers see the rest.
+STATES: Mapping[str, str] = {
+    "accepted": "accepted into a family",
+    "contested": "contested",
+    "stale": "accepted, to be looked at again",
+    "agreed": "agreed, awaiting a reviewer",
+    "disputed": "disputed",
+    "needs-evidence": "needs evidence",
+    "needs-family": "needs a family",
+    "three": "three readings or more",
+    "two": "two readings",
+    "one": "one reading",
+    "unread": "nobody has read it",
+}
+_GLYPHS: Mapping[str, str] = {
+    "contested": "M{x} {y}l.84 .84m0 -.84l-.84 .84",
+    "disputed": "M{x} {y}l.84 .84m0 -.84l-.84 .84",
+    "agreed": "M{x} {y}h.84v.84h-.84zm.24 .24v.36h.36v-.36z",
+    "needs-evidence": "M{x} {y}h.84v.84h-.84zm.14 .14v.56h.56v-.56z",
+    "needs-family": "M{x} {y}h.84l-.84 .84z",
+}
+MAP_COLUMNS = 24
+
+
+def state_cell(state: str) -> SafeString:
+    """One cell of the coverage map, for its legend."""
+    return mark_safe(  # noqa: S308 - built from constants
+        f'<svg class="map cell" viewBox="-.1 -.1 1.04 1.04" aria-hidden="true">{_states({state: [0]}, 1)}</svg>'
+    )
+
+
+def _states(places: Mapping[str, Sequence[int]], columns: int) -> str:
+    paths = []
+    for state in STATES:
+        if state in places:
+            glyph = _GLYPHS.get(state, "M{x} {y}h.84v.84h-.84z")
+            path = "".join(glyph.format(x=index % columns, y=index // columns) for index in places[state])
+            paths.append(f'<path class="s-{state}" d="{path}"/>')
+    return "".join(paths)
+
+
+def coverage_map(layer: str, href: str, states: Sequence[str]) -> SafeString:
+    """Every neuron of a layer as a cell coloured by its state: one path a state, whatever the number of neurons.
+
+    Args:
+        states: for each neuron in order, one of ``STATES``.
+    """
+    places: dict[str, list[int]] = {}
+    for index, state in enumerate(states):
+        places.setdefault(state, []).append(index)
+    columns = min(MAP_COLUMNS, max(len(states), 1))
+    told = ", ".join(f"{len(places[state])} {words}" for state, words in STATES.items() if state in places)
+    return format_html(
+        '<svg class="map" viewBox="-.1 -.1 {} {}" width="{}" role="img" data-columns="{}" data-count="{}" data-href="{}" '
+        'data-layer="{}"><title>{}: {}</title>{}</svg>',
+        *(f"{columns + 0.04:g}", f"{math.ceil(len(states) / columns) + 0.04:g}", columns * 14, columns, len(states)),
+        *(href, layer, layer, told, mark_safe(_states(places, columns))),  # noqa: S308 - built from constants
+    )
+
+
+def coverage_bar(states: Mapping[str, int]) -> SafeString:
+    """How many neurons are in which state, as one bar of parts."""
+    total = sum(states.values()) or 1
+    x = 0.0
+    parts = []
+    for state in STATES:
+        if states.get(state):
+            width = states[state] / total * 100
+            parts.append((state, f"{x:.2f}", f"{width:.2f}", STATES[state], states[state]))
+            x += width
+    return format_html(
+        '<svg class="bar" viewBox="0 0 100 1" preserveAspectRatio="none" role="img"><title>{}</title>{}</svg>',
+        ", ".join(f"{states[state]} {STATES[state]}" for state in STATES if states.get(state)) or "no neurons",
+        format_html_join("", '<rect class="s-{}" x="{}" width="{}" height="1"><title>{}: {}</title></rect>', parts),
+    )
+
+
+def place(size: int, box: Sequence[float]) -> SafeString:
+    """Where in a whole picture a crop lies."""
+    left, top, right, bottom = box
+    return format_html(
+        '<svg class="place" viewBox="-1 -1 {} {}" aria-hidden="true"><rect class="whole" width="{}" height="{}"/>'
+        '<rect class="part" x="{}" y="{}" width="{}" height="{}"/></svg>',
+        *(size + 2, size + 2, size, size, left, top, right - left, bottom - top),
+    )

@@ -1,0 +1,111 @@
+"""What templates need beyond Django's own: chips, plots, prose, times and shares in words."""
+
+import datetime
+from collections.abc import Mapping
+from typing import Any
+
+from django import template
+from django.contrib.humanize.templatetags.humanize import naturaltime
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from taxonomy.models import Layer, Neuron
+from taxonomy.rendering import chips, markdown, plots
+
+register = template.Library()
+
+
+@register.simple_tag
+def chip(neuron: Neuron, network: bool = False) -> SafeString:
+    return chips.chip_of(neuron, network=network)
+
+
+@register.simple_tag
+def chip_at(layer: Layer, index: int) -> SafeString:
+    return chips.chip(layer, index)
+
+
+@register.simple_tag
+def tile(neuron: Neuron, title: str = "") -> SafeString:
+    return chips.tile_of(neuron, title=title)
+
+
+@register.simple_tag
+def face(layer: Layer, index: int) -> SafeString:
+    return chips.face(layer, index)
+
+
+@register.simple_tag
+def prose(text: str, references: markdown.References) -> SafeString:
+    return markdown.render(text, references)
+
+
+@register.filter
+def plain(text: str, limit: int = 200) -> str:
+    return markdown.plain(text, limit)
+
+
+@register.simple_tag
+def kernel(values: Any, scale: float) -> SafeString:
+    return plots.kernel_grid(values, scale)
+
+
+@register.simple_tag
+def bar(states: Mapping[str, int]) -> SafeString:
+    return plots.coverage_bar(states)
+
+
+@register.simple_tag
+def state_cell(state: str) -> SafeString:
+    return plots.state_cell(state)
+
+
+@register.filter
+def when(moment: datetime.datetime | None) -> SafeString | str:
+    """The time in words, the exact one on hover."""
+    if moment is None:
+        return ""
+    exact = f"{moment:%-d %B %Y, %H:%M:%S} UTC"
+    return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), exact, naturaltime(moment))
+
+
+@register.filter
+def duration(seconds: float | None) -> str:
+    """A length of time in words: 8 seconds, 3 min 20 s, 2 h 5 min."""
+    if seconds is None:
+        return ""
+    whole = round(seconds)
+    if whole < 1:
+        return "under a second"
+    if whole < 90:
+        return f"{whole} second{'s' if whole != 1 else ''}"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+@register.filter
+def number(value: float | None, digits: int = 3) -> str:
+    """A measurement with so many significant digits and a true minus sign."""
+    return "" if value is None else f"{value:.{digits}g}".replace("-", "\u2212")
+
+
+@register.filter
+def share(part: int, whole: int) -> str:
+    """Percent, rounded half up to whole ones; one decimal, cut, under 0.6 % (docs/vocabulary.md, "share")."""
+    if not whole:
+        return "0 %"
+    if part * 1000 < whole * 6:
+        return f"{part * 1000 // whole / 10:g} %"
+    return f"{(part * 200 + whole) // (2 * whole)} %"
+
+
+@register.filter
+def get(mapping: Mapping[Any, Any], key: Any) -> Any:
+    return mapping.get(key)
+
+
+@register.filter
+def permitted(answer: Any) -> bool:
+    """Whether a permission's answer is Allowed; templates give the reason of a Denied one as it is."""
+    return bool(answer)
