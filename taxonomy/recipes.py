@@ -6,7 +6,7 @@ Standard library only: the site and the laboratory both read it.
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -21,6 +21,7 @@ class Kind:
         computed: False for what comes with an import.
         batch: neurons for one shard (aim: under a minute on two cores); None for all that were asked for together,
             whatever their layer, because one pass over the images serves them all.
+        limits: what a request may change in a variant, each between two whole numbers.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Kind:
     needs_images: bool = False
     computed: bool = True
     batch: int | None = 64
+    limits: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     only: str = ""  # "first": first layer alone; "not first", "not last" belong to a variant's direction
 
     def variants_for(self, order: int, layers: int) -> list[dict[str, Any]]:
@@ -43,6 +45,20 @@ class Kind:
             and not (variant.get("direction") == "out" and order == layers - 1)
         ]
 
+    def check(self, changes: Mapping[str, Any]) -> None:
+        """Whether a request may change these parameters of the recipe, and to these values.
+
+        Raises:
+            RecipeError: when not, with what may be.
+        """
+        for name, value in changes.items():
+            if name not in self.limits:
+                free = ", ".join(self.limits) or "none"
+                raise RecipeError(f"{self.name} has no parameter '{name}' to choose freely (there are: {free}).")
+            least, most = self.limits[name]
+            if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+                raise RecipeError(f"'{name}' of {self.name} is a whole number from {least} to {most}.")
+
 
 FEATURE_VISUALIZATION_STEPS = 512
 
@@ -55,6 +71,7 @@ KINDS: dict[str, Kind] = {
             "Feature visualization",
             version=1,
             variants=({"objective": "neuron", "steps": FEATURE_VISUALIZATION_STEPS, "seed": 0},),
+            limits={"steps": (1, 4096), "seed": (0, 2**31 - 1)},
             batch=48,
         ),
         Kind("dataset_examples", "Dataset examples", version=1, variants=({"top": 9},), needs_images=True, batch=None),

@@ -64,32 +64,40 @@ def request(
     """Ask for evidence of neurons, as one job. What is there or under way is not asked for twice.
 
     Args:
-        layers: all when None.
+        layers: all when None or empty.
         neurons: indices within each layer; all when None.
         kinds: all that apply when empty; ``dataset_examples`` is then left out if there is no image set.
         parameters: for a kind, what differs from its recipe, e.g. ``{"feature_visualization": {"steps": 128}}``.
 
     Raises:
         Refused: when the user may not, or the network has no weights.
-        RecipeError: for an unknown kind, an index that no layer has, or images that are missing.
+        RecipeError: for an unknown kind or parameter, an index that no layer has, or images that are missing.
     """
     require(can_request_evidence(user, network))
     kinds = list(kinds)
     every_layer = list(network.layers.all())
-    chosen = list(layers) if layers is not None else every_layer
+    chosen = list(dict.fromkeys(layers)) if layers else every_layer
     indices = None if neurons is None else sorted(set(neurons))
-    if indices is not None and (not indices or indices[-1] >= max(layer.channels for layer in chosen)):
-        names = ", ".join(f"{layer.name} has {layer.channels}" for layer in chosen)
-        raise recipes.RecipeError(f"No neuron {indices[-1] if indices else ''} there: {names}, counted from 0.")
+    if indices is not None:
+        most = max(layer.channels for layer in chosen)
+        wrong = [index for index in indices if not 0 <= index < most]
+        if wrong or not indices:
+            names = ", ".join(f"{layer.name} has {layer.channels}" for layer in chosen)
+            which = f"No neuron {wrong[0]} there" if wrong else "Name at least one neuron"
+            raise recipes.RecipeError(f"{which}: {names}, counted from 0.")
     groups: list[tuple[recipes.Kind, dict[str, Any], list[Neuron]]] = []
     for name in recipes.check_kinds(kinds):
         kind = recipes.KINDS[name]
         if kind.needs_images and image_set is None:
             if name in kinds:
-                names = ", ".join(ImageSet.objects.values_list("name", flat=True)) or "none yet (add_image_set adds one)"
+                names = (
+                    ", ".join(ImageSet.objects.values_list("name", flat=True)) or "none yet (add_image_set adds one)"
+                )
                 raise recipes.RecipeError(f"{name} needs an image set. Name one: {names}.")
             continue
-        groups += _groups(kind, chosen, len(every_layer), indices, dict((parameters or {}).get(name, {})))
+        changes = dict((parameters or {}).get(name, {}))
+        kind.check(changes)
+        groups += _groups(kind, chosen, len(every_layer), indices, changes)
     if not groups:
         raise recipes.RecipeError("Nothing to make: none of these kinds applies to these layers.")
 
@@ -103,14 +111,12 @@ def request(
         missing = [row for row in rows if row.shard_id is None or row.status in (Outcome.FAILED, Outcome.CANCELLED)]
         missing = [row for row in missing if row.status != Outcome.DONE]
         size = kind.batch or len(missing) or 1
-        wanted += [
-            (len(wanted), kind, values, missing[start : start + size]) for start in range(0, len(missing), size)
-        ]
+        wanted += [(len(wanted), kind, values, missing[start : start + size]) for start in range(0, len(missing), size)]
     if not wanted:
         return Requested(None, evidence_ids, done_before)
 
     titles = ", ".join(dict.fromkeys(kind.title.lower() for _, kind, _, _ in wanted))
-    where = network.name if layers is None else ", ".join(str(layer) for layer in chosen)
+    where = network.name if not layers else ", ".join(str(layer) for layer in chosen)
     job = Job.objects.create(
         title=f"{titles} of {where}"[:200],
         network=network,
@@ -125,9 +131,7 @@ def request(
             parameters=values,
             image_set=image_set if kind.needs_images else None,
         )
-        Evidence.objects.filter(pk__in=[row.pk for row in rows]).update(
-            shard=shard, status=Outcome.QUEUED, reason=""
-        )
+        Evidence.objects.filter(pk__in=[row.pk for row in rows]).update(shard=shard, status=Outcome.QUEUED, reason="")
         dispatch.enqueue("evidence.compute", shard.pk)
     events.record(user, "job.requested", network=network, job=job, data={"total": job.total})
     return Requested(job, evidence_ids, done_before)
@@ -263,10 +267,9 @@ def record_imported_pictures(
         pictures: for a neuron, the file's bytes and suffix (".png").
     """
     kind = recipes.KINDS["imported_picture"]
-    new = 0
+    wanted: dict[str, tuple[Evidence, str, int]] = {}
     for neuron, (data, suffix) in pictures.items():
-        sha256 = storage.put(data)
-        parameters = {"source": source, "sha256": sha256}
+        parameters = {"source": source, "sha256": storage.put(data)}
         key = recipes.key(
             kind.name,
             version=kind.version,
@@ -275,28 +278,33 @@ def record_imported_pictures(
             subject=str(neuron),
             parameters=parameters,
         )
-        evidence, created = Evidence.objects.get_or_create(
+        evidence = Evidence(
             key=key,
-            defaults={
-                "kind": kind.name,
-                "recipe_version": kind.version,
-                "network": network,
-                "layer": neuron.layer,
-                "neuron": neuron,
-                "parameters": parameters,
-                "status": Outcome.QUEUED,
-            },
+            kind=kind.name,
+            recipe_version=kind.version,
+            network=network,
+            layer=neuron.layer,
+            neuron=neuron,
+            parameters=parameters,
         )
-        if not created:
-            continue
-        files = [Made("image", sha256, suffix, len(data))]
-        evidence.current = _add_version(evidence, files, {"source": source}, 0.0)
-        evidence.status = Outcome.DONE
-        evidence.save(update_fields=["current", "status"])
-        new += 1
+        wanted[key] = evidence, suffix, len(data)
+    there = set(Evidence.objects.filter(key__in=wanted).values_list("key", flat=True))
+    new = {key: found for key, found in wanted.items() if key not in there}
+    # In bulk: a network brings thousands of pictures, and a query for each would take minutes.
+    rows = Evidence.objects.bulk_create(evidence for evidence, *_ in new.values())
+    versions = EvidenceVersion.objects.bulk_create(
+        EvidenceVersion(evidence=evidence, number=1, environment={"source": source}) for evidence in rows
+    )
+    Artifact.objects.bulk_create(
+        Artifact(version=version, name="image", sha256=evidence.parameters["sha256"], suffix=suffix, size=size)
+        for version, (evidence, suffix, size) in zip(versions, new.values(), strict=True)
+    )
+    for version, evidence in zip(versions, rows, strict=True):
+        evidence.current, evidence.status = version, Outcome.DONE
+    Evidence.objects.bulk_update(rows, ["current", "status"], batch_size=1000)
     for layer_id in {neuron.layer_id for neuron in pictures}:
         dispatch.enqueue("site.sprite", layer_id)
-    return new
+    return len(new)
 
 
 # Which picture stands for a neuron: the first of these that it has (kind, artifact's name).
@@ -313,7 +321,10 @@ def build_sprite(layer: Layer) -> Sprite | None:
     faces: dict[int, str] = {}
     for kind, name in FACES:
         found = Artifact.objects.filter(
-            name=name, version__evidence__layer=layer, version__evidence__kind=kind, version=F("version__evidence__current")
+            name=name,
+            version__evidence__layer=layer,
+            version__evidence__kind=kind,
+            version=F("version__evidence__current"),
         ).values_list("version__evidence__neuron__index", "sha256")
         for index, sha256 in found.order_by("version__evidence__neuron__index", "version_id"):
             faces.setdefault(index, sha256)

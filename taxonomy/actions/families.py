@@ -1,5 +1,6 @@
 """Families from elsewhere, and the links between families."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -61,13 +62,15 @@ def import_taxonomy(
         neurons = {neuron.index: neuron for neuron in layer.neurons.select_for_update().order_by("index")}
         placed = set(Membership.objects.current().filter(neuron__layer=layer).values_list("neuron__index", flat=True))
         for order, found in enumerate(record.families, start=1):
+            source = found.source or record.source
             family = Family.objects.create(
                 layer=layer,
                 name=found.name,
                 remark=found.comment,
                 kind=found.kind,
+                confidence=found.confidence,
                 symmetry=found.symmetry,
-                source=record.source,
+                source=source,
                 order=order,
             )
             imported.families += 1
@@ -79,14 +82,15 @@ def import_taxonomy(
                     neuron=neurons[unit],
                     primary=unit not in placed,
                     parameter=found.parameters.get(unit),
-                    source=record.source,
+                    source=source,
                     made_by=user,
                 )
                 for unit in units
             )
             placed.update(units)
             imported.memberships += len(units)
-            events.record(user, "family.imported", family=family, data={"neurons": len(units), "source": record.source})
+            events.record(user, "family.imported", family=family, data={"neurons": len(units), "source": source})
+        _set_parents(layer, record)
         layer.neurons.filter(index__in=placed).update(standing=Standing.ACCEPTED)
     if icons:
         wanted = {(neuron.layer.name, neuron.index): neuron for neuron in _neurons(network)}
@@ -98,6 +102,25 @@ def import_taxonomy(
     return imported
 
 
+def _set_parents(layer: Layer, record: LayerRecord) -> None:
+    """After all of a file's families are there, since a parent may stand below its child."""
+    families = {family.name.lower(): family for family in layer.families.filter(retired_at=None)}
+    for found in record.families:
+        if not found.parent:
+            continue
+        family, parent = families[found.name.lower()], families.get(found.parent.lower())
+        above = parent
+        while above is not None and above != family:
+            above = families[above.parent.name.lower()] if above.parent else None
+        if parent is None or above is not None:
+            problem = "which is not there" if parent is None else "which lies below it"
+            raise ValidationError(
+                f"{record.file}: family '{found.name}' names '{found.parent}' as its parent, {problem}."
+            )
+        family.parent = parent
+        family.save(update_fields=["parent"])
+
+
 def _neurons(network: Network) -> list[Neuron]:
     return list(Neuron.objects.filter(layer__network=network).select_related("layer__network"))
 
@@ -107,7 +130,9 @@ def _check(network: Network, layers: Mapping[str, Layer], records: Sequence[Laye
     for record in records:
         layer = layers.get(record.layer)
         if layer is None:
-            problems.append(f"{record.file}: {network.name} has no layer '{record.layer}' (it has {', '.join(layers)}).")
+            problems.append(
+                f"{record.file}: {network.name} has no layer '{record.layer}' (it has {', '.join(layers)})."
+            )
             continue
         taken = {name.lower() for name in layer.families.filter(retired_at=None).values_list("name", flat=True)}
         for found in record.families:
@@ -121,11 +146,12 @@ def _check(network: Network, layers: Mapping[str, Layer], records: Sequence[Laye
                         f"{layer.channels} units, numbered 0 to {layer.channels - 1}."
                     )
     if problems:
-        raise ValidationError(problems)
+        more = [f"And {len(problems) - 50:,} more."] if len(problems) > 50 else []
+        raise ValidationError(problems[:50] + more)
 
 
 def _repeats(record: LayerRecord, found: FamilyRecord) -> list[str]:
-    repeated = sorted({unit for unit in found.units if found.units.count(unit) > 1})
+    repeated = sorted(unit for unit, count in Counter(found.units).items() if count > 1)
     return [f"{record.file}: family '{found.name}' repeats unit {unit}; taken once." for unit in repeated]
 
 

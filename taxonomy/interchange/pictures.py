@@ -1,17 +1,27 @@
 """Reading a folder of pictures as an image set."""
 
 import hashlib
-import json
+import io
+import struct
+import warnings
+import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
+
+from taxonomy.interchange import files
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
+# Only these decoders see the bytes, whatever the suffix says: others (EPS) start programs.
+FORMS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 # Beyond this a small file may unpack to gigabytes (a decompression bomb); the largest ImageNet picture has 33 MP.
 LARGEST = 64_000_000
+LARGEST_FILE = 200_000_000
+LONGEST_NAME = 300
 
 
 class FolderError(ValueError):
@@ -46,47 +56,95 @@ def read_folder(folder: Path, progress: Callable[[int, int], None] = lambda done
     if not folder.is_dir():
         raise FolderError(f"{folder} is not a folder. Name a folder of pictures (JPEG, PNG, WebP, ...).")
     parameters = _parameters(folder / "pictures.json")
-    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+    found = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and not file.is_dir())
     pictures: list[Picture] = []
     left_out: list[dict[str, str]] = []
-    for done, file in enumerate(files):
-        name = file.relative_to(folder).as_posix()
-        data = file.read_bytes()
+
+    def look(file: Path) -> tuple[str, int, int] | str:
         try:
-            width, height = measure(file)
+            return _look(file, folder)
         except FolderError as error:
-            left_out.append({"name": name, "reason": str(error)})
-        else:
-            pictures.append(
-                Picture(name, hashlib.sha256(data).hexdigest(), width, height, parameters.get(name, {}))
-            )
-        progress(done + 1, len(files))
+            return str(error)
+
+    with warnings.catch_warnings(), ThreadPoolExecutor() as threads:
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # too large is refused below
+        for done, (file, seen) in enumerate(zip(found, threads.map(look, found), strict=True), start=1):
+            name = file.relative_to(folder).as_posix()
+            if isinstance(seen, str):
+                left_out.append({"name": name.encode(errors="replace").decode()[:LONGEST_NAME], "reason": seen})
+            else:
+                pictures.append(Picture(name, *seen, parameters.get(name, {})))
+            progress(done, len(found))
     if not pictures:
-        seen = f"none of its {len(files)} pictures can be read" if files else "there is no picture in it"
+        none = f"none of its {len(found)} pictures can be read" if found else "there is no picture in it"
         first = f" ({left_out[0]['name']}: {left_out[0]['reason']})" if left_out else ""
-        raise FolderError(f"{folder} gives no image set: {seen}{first}.")
+        raise FolderError(f"{folder} gives no image set: {none}{first}.")
     whole = hashlib.sha256()
     for picture in pictures:
         whole.update(f"{picture.name}\0{picture.sha256}\n".encode())
     return Folder(pictures, left_out, whole.hexdigest())
 
 
-def measure(file: Path) -> tuple[int, int]:
+def _look(file: Path, folder: Path) -> tuple[str, int, int]:
+    """Digest, width and height of a picture in the folder."""
+    name = file.relative_to(folder).as_posix()
+    if len(name) > LONGEST_NAME:
+        raise FolderError(f"its name is longer than {LONGEST_NAME} characters")
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise FolderError("its name is not UTF-8") from error
+    try:
+        real = file.resolve(strict=True)
+    except (OSError, RuntimeError) as error:  # RuntimeError: a link that leads to itself
+        raise FolderError("a link that leads nowhere") from error
+    if not real.is_relative_to(folder.resolve()):
+        raise FolderError("a link that leads out of the folder")
+    data = read_picture(real)
+    width, height = measure(data)
+    return hashlib.sha256(data).hexdigest(), width, height
+
+
+def read_picture(file: Path) -> bytes:
+    """The bytes of a file that may be a picture.
+
+    Raises:
+        FolderError: when it cannot be read, or no picture is so large.
+    """
+    try:
+        if not file.is_file():
+            raise FolderError("not a file")
+        if file.stat().st_size > LARGEST_FILE:
+            raise FolderError(f"larger than {LARGEST_FILE // 1_000_000} MB")
+        return file.read_bytes()
+    except OSError as error:
+        raise FolderError(f"cannot be read ({error.strerror})") from error
+
+
+def measure(data: bytes) -> tuple[int, int]:
     """Width and height of a picture that can be decoded whole.
 
     Raises:
         FolderError: when it cannot.
     """
     try:
-        with Image.open(file) as image:
+        with Image.open(io.BytesIO(data), formats=FORMS) as image:
             width, height = image.size
             if width * height > LARGEST:
                 raise FolderError(f"{width} x {height} pixels is more than the {LARGEST // 1_000_000} million allowed")
             image.load()
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        if isinstance(error, FolderError):
-            raise
-        raise FolderError(f"not a readable picture ({error})".replace(str(file), file.name)) from error
+    except FolderError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise FolderError(f"more pixels than the {LARGEST // 1_000_000} million allowed") from error
+    except UnidentifiedImageError as error:
+        raise FolderError("not a picture" if data else "empty") from error
+    except (
+        *(OSError, SyntaxError, ValueError, EOFError),
+        # What the decoders let through for broken headers.
+        *(struct.error, zlib.error, IndexError, KeyError, TypeError, ArithmeticError, MemoryError),
+    ) as error:
+        raise FolderError(f"not a readable picture ({error})") from error
     return width, height
 
 
@@ -94,7 +152,8 @@ def _parameters(file: Path) -> dict[str, dict[str, Any]]:
     if not file.exists():
         return {}
     try:
-        rows = json.loads(file.read_text())
+        rows = files.parse_json(file.read_text(encoding="utf-8"))
         return {row["name"]: {key: row[key] for key in row if key != "name"} for row in rows}
-    except (ValueError, TypeError, KeyError) as error:
-        raise FolderError(f"{file} is not a list of objects with a name each ({error}). Mend it or take it away.") from error
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        what = f"{file} is not a list of objects with a name each ({error})"
+        raise FolderError(f"{what}. Mend it or take it away.") from error
