@@ -18,6 +18,7 @@ def conv(weight: Tensor | list, bias: list[float] | None = None, stride: int = 1
     module = nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=padding)
     with torch.no_grad():
         module.weight.copy_(weight)
+        assert module.bias is not None
         module.bias.copy_(torch.zeros(outputs) if bias is None else torch.tensor(bias))
     return module
 

@@ -38,7 +38,7 @@ CLASS_NAMES = (*(f"largest curve faces {angle:.0f}°" for angle in CURVES), "no 
 
 def build() -> Network:
     """The network with its weights: 3 x 179 x 179 in, 25 classes out."""
-    gabors, complex_gabors = _convolution(_gabors(), stride=2), _convolution(_over_phases())
+    gabors, complex_gabors = _convolution(_gabors(), GABOR_BIAS, stride=2), _convolution(_over_phases())
     lines, early = _convolution(_lines(), padding=1), _convolution(_early_curves(), EARLY_BIAS, padding=1)
     curves = _convolution(_curves(), CURVE_BIAS, padding=2)
     stages = {
@@ -54,17 +54,18 @@ def build() -> Network:
 
 
 def families() -> dict[str, list[dict[str, Any]]]:
-    """The true taxonomy: for each layer its families, each with its units and their angles (unit as text -> degrees)."""
+    """The true taxonomy: the families of each layer, with their units and the units' angles (unit as text: degrees)."""
 
     def family(name: str, first: int, angles: Angles, remark: str) -> dict[str, Any]:
         parameters = {str(first + i): float(angle) for i, angle in enumerate(angles)}
         units = [int(unit) for unit in parameters]
         return {"name": name, "units": units, "parameters": parameters, "remark": remark, "symmetry": "rotation"}
 
-    early = f"Arcs of radius {RADIUS:.0f} px, still confused with the opposite arc; the angle is where the arc bulges to."
-    late = f"Arcs of radius {RADIUS:.0f} px without an echo at the opposite angle; the angle is where the arc bulges to."
+    bulges = f"Arcs of radius {RADIUS:.0f} px; the angle is the direction the arc bulges to."
+    early = f"{bulges} Still confused with the opposite arc."
+    late = f"{bulges} Without an echo at the opposite angle."
     line = "Straight lines; the angle is clockwise from vertical."
-    gabor = "Each orientation in four phases (even, odd and both with the other sign); the angle is clockwise from vertical."
+    gabor = "Four phases (even, odd, both with the other sign) of each orientation, which is clockwise from vertical."
     shift = "One for each orientation, whatever its phase, so that small shifts do not matter."
     return {
         "conv2d0": [family("Gabor Filters", 0, FINE.repeat(len(PHASES)), gabor)],
@@ -75,17 +76,20 @@ def families() -> dict[str, list[dict[str, Any]]]:
     }
 
 
-READ_OUT_GAIN, READ_OUT_THRESHOLD = 50.0, 0.06
+READ_OUT_GAIN = 10_000.0  # logits for a mean of 1 over all positions
+READ_OUT_THRESHOLD = 2.0  # logits
+LINES_AGAINST_CURVES = 0.02  # a long straight line excites curves a little all along it
 
 # The rules. Weights are (out, in, rows, columns); every rule gives each unit positive weights that add up to 1, so that
 # a layer's values stay in the range of the layer before.
 
+GABOR_BIAS = np.full(len(FINE) * len(PHASES), -0.1)  # silences faint noise, which would inhibit every line
 EARLY_BIAS = np.full(len(CURVES) + len(LINES), -0.05)  # silences what is only faintly a line
 CURVE_BIAS = np.full(len(CURVES) + len(LINES), -0.02)  # the rest of the echo vanishes below this
 
 
 def _gabors() -> NDArray[np.float64]:
-    """conv2d0: isotropic Gabor filters, unit 4 i + j with orientation 5 i and phase 90 j; blind to uniform brightness."""
+    """conv2d0: isotropic Gabor filters, unit 4 i + j of orientation 5 i and phase 90 j; blind to even brightness."""
     x, y = _offsets(7, 1.0)
     normal = np.deg2rad(FINE.repeat(len(PHASES)))[:, None, None]
     phase = np.deg2rad(np.tile(PHASES, len(FINE)))[:, None, None]
@@ -103,7 +107,7 @@ def _over_phases() -> NDArray[np.float64]:
 
 def _lines() -> NDArray[np.float64]:
     """conv2d2: complex Gabors of one orientation along the tangent, and other orientations against it."""
-    tuning = _excite_and_inhibit(excite=8.0, inhibit=20.0, strength=0.3)
+    tuning = _excite_and_inhibit(excite=8.0, inhibit=20.0, strength=0.2)
     return _balanced(_tiled(3, 4.0, np.inf, FINE, FINE, 180.0, tuning, ridge=2.5))
 
 
@@ -121,8 +125,11 @@ def _curves() -> NDArray[np.float64]:
     Early curves facing the other way inhibit: this is what removes the echo.
     """
     from_curves = _interpolated(np.arange(0, 181, 15), [1, 0.75, 0.4, 0.13, 0, 0, 0, 0, -0.03, -0.125, -0.4, -0.9, -1])
-    from_lines = _interpolated([0, 10, 15, 25, 40, 90], [0.3, 0.18, 0, -0.09, -0.12, -0.12])
-    line_from_lines = _interpolated([0, 10, 20, 30, 90], [1, 0.2, 0, -0.1, -0.6])
+    line_share = 0.3  # a straight line excites the middle of a curve too: with more of it, it would drive the curve
+    from_lines = _interpolated(
+        [0, 10, 20, 30, 40, 50, 60, 90], [line_share * w for w in (1, 0.75, 0.2, -0.15, -0.8, -0.45, -0.1, 0)]
+    )
+    line_from_lines = _interpolated([0, 10, 20, 70, 80, 90], [1, 0.2, 0, -0.1, -0.3, -0.6])
     weights = np.zeros((len(CURVES) + len(LINES),) * 2 + (5, 5))
     curves, lines = slice(0, len(CURVES)), slice(len(CURVES), None)
     weights[curves, curves] = _tiled(5, 8.0, RADIUS, CURVES, CURVES, 360.0, from_curves, ridge=5.0)
@@ -133,13 +140,14 @@ def _curves() -> NDArray[np.float64]:
 
 
 def _read_out() -> nn.Module:
-    """How strongly each curve is seen anywhere, against a threshold for seeing none."""
+    """How much of each curve is seen, over all positions; against it a threshold, and how much of lines is seen."""
     weights = np.zeros((len(CLASS_NAMES), len(CURVES) + len(LINES)))
     weights[: len(CURVES), : len(CURVES)] = READ_OUT_GAIN * np.eye(len(CURVES))
+    weights[-1, len(CURVES) :] = READ_OUT_GAIN * LINES_AGAINST_CURVES
     bias = np.zeros(len(CLASS_NAMES))
-    bias[-1] = READ_OUT_GAIN * READ_OUT_THRESHOLD
+    bias[-1] = READ_OUT_THRESHOLD
     linear = nn.Linear(weights.shape[1], weights.shape[0], device="meta")
-    return nn.Sequential(nn.ReLU(), nn.AdaptiveMaxPool2d(1), nn.Flatten(), _written(linear, weights, bias))
+    return nn.Sequential(nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), _written(linear, weights, bias))
 
 
 def _beside_the_arc() -> NDArray[np.float64]:

@@ -31,7 +31,7 @@ class Field:
     start: int
 
     def box(self, row: int, column: int) -> tuple[int, int, int, int]:
-        """(left, top, right, bottom) in pixels of what unit (row, column) sees, not clipped; right, bottom exclusive."""
+        """(left, top, right, bottom) in pixels of what unit (row, column) sees: not clipped, ends excluded."""
         left, top = self.start + self.stride * column, self.start + self.stride * row
         return left, top, left + self.size, top + self.size
 
@@ -51,7 +51,7 @@ def canvas(field: Field) -> tuple[int, int]:
 
 
 def centre_unit(field: Field, size: int) -> int:
-    """The row of the unit whose field is centred nearest to the centre of an input of `size` pixels (ties: the first)."""
+    """The row of the unit whose field is centred nearest to the centre of an input of `size` pixels; ties: the first."""
     twice_offset = (size - 1) - (2 * field.start + field.size - 1)  # twice the distance in pixels, to stay in integers
     return -((field.stride - twice_offset) // (2 * field.stride))
 
@@ -90,7 +90,9 @@ def _through(module: nn.Module, fields: tuple[Field, ...]) -> tuple[Field, ...]:
     if isinstance(module, nn.LocalResponseNorm):
         return (_union(fields),) * len(fields)
     if isinstance(module, nn.ConstantPad2d):
-        return tuple(Field(field.size, field.stride, field.start - module.padding[0] * field.stride) for field in fields)
+        return tuple(
+            Field(field.size, field.stride, field.start - module.padding[0] * field.stride) for field in fields
+        )
     if isinstance(module, nn.MaxPool2d | nn.AvgPool2d):
         dilation = _square(getattr(module, "dilation", 1))
         return tuple(
@@ -141,4 +143,4 @@ def _square(value: int | tuple[int, ...]) -> int:
 
 
 def _concatenates_channels(node: fx.Node) -> bool:
-    return node.kwargs.get("dim", node.args[1] if len(node.args) > 1 else 0) == 1
+    return bool(node.kwargs.get("dim", node.args[1] if len(node.args) > 1 else 0) == 1)

@@ -59,9 +59,10 @@ def squeezenet1_0() -> tuple[Network, Published]:
     stages: dict[str, nn.Module] = {"conv1": conv1}
     branches = {}
     inputs = 96
-    # torchvision's index of each fire module in `features`, its squeeze and each of its two expansions
-    plan = [(3, 16, 64), (4, 16, 64), (5, 32, 128), (7, 32, 128), (8, 48, 192), (9, 48, 192), (10, 64, 256), (12, 64, 256)]
-    for number, (index, squeeze, expand) in enumerate(plan, start=2):
+    indices = (3, 4, 5, 7, 8, 9, 10, 12)  # of the fire modules in torchvision's `features`
+    widths = (16, 16, 32, 32, 48, 48, 64, 64)  # of their squeezes: an expansion is four times as wide
+    for number, (index, squeeze) in enumerate(zip(indices, widths, strict=True), start=2):
+        expand = 4 * squeeze
         name, fire = f"fire{number}", Fire(inputs, squeeze, expand)
         published |= {f"features.{index}.{part}": getattr(fire, part) for part in ("squeeze", "expand1x1", "expand3x3")}
         # Pools lie before fire2, fire5 and fire9.
@@ -266,7 +267,9 @@ def _read(path: Path, suffix: str) -> dict[str, Tensor]:
     """A state dict from a file, without ever running what the file might hold."""
     if not path.is_file():
         raise ZooError(f"There is no weights file at {path}.")
-    damaged = f"{path.name} cannot be read as a weights file: it is damaged, cut short or of another format. Get it again."
+    damaged = (
+        f"{path.name} cannot be read as a weights file: it is damaged, cut short or of another format. Get it again."
+    )
     if suffix == ".safetensors":
         try:
             return safetensors.torch.load_file(path)
@@ -301,7 +304,9 @@ def _check(state: Mapping[str, Tensor], published: Published, architecture: str,
             raise ZooError(f"{path.name} lacks the tensor {name!r} of {architecture}. {ask}")
         if tuple(state[name].shape) != shape:
             found = list(state[name].shape)
-            raise ZooError(f"{path.name} holds {name!r} in the shape {found}, and {architecture} needs {list(shape)}. {ask}")
+            raise ZooError(
+                f"{path.name} holds {name!r} in the shape {found}, and {architecture} needs {list(shape)}. {ask}"
+            )
         if not state[name].is_floating_point() or not bool(torch.isfinite(state[name]).all()):
             raise ZooError(f"{path.name} holds values in {name!r} that are not finite numbers. Get an undamaged file.")
     for name in state:
