@@ -65,6 +65,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "taxonomy.middleware.Unreachable",
     "csp.middleware.CSPMiddleware",
+    "taxonomy.middleware.Bounded",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -73,6 +74,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "taxonomy.middleware.Refusals",
 ]
 ROOT_URLCONF = "taxonomy.urls"
 WSGI_APPLICATION = "taxonomy.wsgi.application"
@@ -134,6 +136,7 @@ CELERY_TASK_PUBLISH_RETRY_POLICY = {
 CELERY_TIMEZONE = "UTC"
 LEASE_SECONDS = float(os.environ.get("LEASE_SECONDS", "60"))
 REAP_SECONDS = float(os.environ.get("REAP_SECONDS", "15"))
+RING_AGAIN_SECONDS = float(os.environ.get("RING_AGAIN_SECONDS", "20"))
 CELERY_BEAT_SCHEDULE_FILENAME = str(HOME / "beat")
 CELERY_BEAT_SCHEDULE = {"reap": {"task": "site.reap", "schedule": REAP_SECONDS, "options": {"expires": REAP_SECONDS}}}
 

@@ -1,6 +1,7 @@
 """Events: one row for each change, written once. Activity, history and credits all read it."""
 
 import pgtrigger
+from django.contrib.auth.models import AnonymousUser
 from django.db import models
 
 from taxonomy.models.evidence import Evidence
@@ -8,10 +9,25 @@ from taxonomy.models.families import Family
 from taxonomy.models.images import ImageSet
 from taxonomy.models.jobs import Job
 from taxonomy.models.labels import Label
-from taxonomy.models.networks import Layer, Network, Neuron
+from taxonomy.models.networks import SETTLED, Layer, Network, Neuron
 from taxonomy.models.people import User
 from taxonomy.models.proposals import Proposal
 from taxonomy.models.reviews import Review
+
+# What these tell of a neuron goes beyond "n of 3 readings".
+TELLING = ("neuron.agreed",)
+
+
+class EventQuerySet(models.QuerySet["Event"]):
+    def visible_to(self, user: User | AnonymousUser) -> "EventQuerySet":
+        """Without what would tell this person, before they gave their own reading, how a neuron is read by others."""
+        if isinstance(user, User) and user.reviews:
+            return self
+        hidden = models.Q(verb__in=TELLING) & ~models.Q(neuron__standing__in=SETTLED)
+        if isinstance(user, User):
+            read = Label.objects.filter(neuron=models.OuterRef("neuron"), author=user)
+            hidden &= ~models.Exists(read)
+        return self.exclude(hidden)
 
 
 @pgtrigger.register(
@@ -34,7 +50,9 @@ class Event(models.Model):
     evidence = models.ForeignKey(Evidence, models.PROTECT, null=True, related_name="events")
     job = models.ForeignKey(Job, models.PROTECT, null=True, related_name="events")
     person = models.ForeignKey(User, models.PROTECT, null=True, related_name="events_about")
-    data = models.JSONField(default=dict)
+    data = models.JSONField(default=dict, blank=True)
+
+    objects = EventQuerySet.as_manager()
 
     class Meta:
         ordering = ["-id"]

@@ -28,7 +28,7 @@ class Evidence(models.Model):
     layer = models.ForeignKey(Layer, models.PROTECT, related_name="evidence")
     neuron = models.ForeignKey(Neuron, models.PROTECT, related_name="evidence")
     image_set = models.ForeignKey(ImageSet, models.PROTECT, null=True, blank=True, related_name="evidence")
-    parameters = models.JSONField(default=dict)
+    parameters = models.JSONField(default=dict, blank=True)
     status = models.CharField(max_length=10, choices=Outcome, default=Outcome.QUEUED)
     reason = models.TextField(blank=True, help_text="why it failed, in a sentence")
     current = models.ForeignKey("EvidenceVersion", models.PROTECT, null=True, blank=True, related_name="+")
@@ -67,7 +67,7 @@ class EvidenceVersion(models.Model):
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     evidence = models.ForeignKey(Evidence, models.PROTECT, related_name="versions")
     number = models.PositiveIntegerField()
-    environment = models.JSONField(default=dict)
+    environment = models.JSONField(default=dict, blank=True)
     wall_seconds = models.FloatField(default=0)
     made_at = models.DateTimeField(auto_now_add=True)
 
@@ -110,7 +110,7 @@ class Sprite(models.Model):
     sha256 = models.CharField(max_length=64, db_index=True)
     cell = models.PositiveIntegerField()
     columns = models.PositiveIntegerField()
-    shown = models.JSONField(default=list)
+    shown = models.JSONField(default=list, blank=True)
     digest = models.CharField(max_length=64, help_text="of the artifacts it was made from")
     made_at = models.DateTimeField(auto_now=True)
 

@@ -13,7 +13,7 @@ class ImageSet(models.Model):
     licence = models.CharField(max_length=120, blank=True)
     source = models.CharField(max_length=300, blank=True)
     count = models.PositiveIntegerField()
-    left_out = models.JSONField(default=list, help_text='[{"name", "reason"}] of files that are no readable picture')
+    left_out = models.JSONField(default=list, blank=True, help_text='[{"name", "reason"}] of files that are no readable picture')
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -32,7 +32,7 @@ class Image(models.Model):
     sha256 = models.CharField(max_length=64)
     width = models.PositiveIntegerField()
     height = models.PositiveIntegerField()
-    parameters = models.JSONField(default=dict)
+    parameters = models.JSONField(default=dict, blank=True)
 
     class Meta:
         ordering = ["image_set_id", "index"]

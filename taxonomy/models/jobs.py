@@ -3,6 +3,7 @@
 import datetime
 import uuid
 
+from django.conf import settings
 from django.db import models
 from django.urls import reverse
 from django.utils import timezone
@@ -64,25 +65,26 @@ class Job(models.Model):
 
 class ShardQuerySet(models.QuerySet["Shard"]):
     def orphaned(self) -> "ShardQuerySet":
-        """Shards whose worker has gone silent, and that nobody was called to in the last half minute."""
-        now = timezone.now()
-        return self.filter(status=Outcome.RUNNING, lease_expires_at__lt=now, rung_at__lt=now - Shard.RING_AGAIN)
+        """Shards whose worker has gone silent."""
+        return self._not_just_rung().filter(status=Outcome.RUNNING, lease_expires_at__lt=timezone.now())
 
     def unheard(self) -> "ShardQuerySet":
         """Shards that nobody has started."""
-        return self.filter(status=Outcome.QUEUED, rung_at__lt=timezone.now() - Shard.RING_AGAIN)
+        return self._not_just_rung().filter(status=Outcome.QUEUED)
+
+    def _not_just_rung(self) -> "ShardQuerySet":
+        return self.filter(rung_at__lt=timezone.now() - datetime.timedelta(seconds=settings.RING_AGAIN_SECONDS))
 
 
 class Shard(models.Model):
     """A part of a job that one worker does under a lease: several neurons' evidence of one kind and recipe."""
 
-    RING_AGAIN = datetime.timedelta(seconds=20)
     MAX_ATTEMPTS = 5
 
     job = models.ForeignKey(Job, models.PROTECT, related_name="shards")
     order = models.PositiveIntegerField()
     kind = models.CharField(max_length=40)
-    parameters = models.JSONField(default=dict)
+    parameters = models.JSONField(default=dict, blank=True)
     image_set = models.ForeignKey(ImageSet, models.PROTECT, null=True, blank=True)
     status = models.CharField(max_length=10, choices=Outcome, default=Outcome.QUEUED)
     reason = models.TextField(blank=True)

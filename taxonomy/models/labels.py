@@ -94,7 +94,7 @@ class Tally(models.Model):
     standing = models.CharField(max_length=16, choices=Standing)
     family = models.ForeignKey(Family, models.PROTECT, null=True, blank=True, related_name="+")
     rule_version = models.PositiveIntegerField()
-    inputs = models.JSONField(default=list)
+    inputs = models.JSONField(default=list, blank=True)
     at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -24,8 +24,8 @@ class Network(models.Model):
     weights_digest = models.CharField(max_length=64, blank=True)
     weights_file = models.CharField(max_length=64, blank=True, help_text="SHA-256 of the stored weights file")
     weights_suffix = models.CharField(max_length=16, blank=True)
-    preprocessing = models.JSONField(default=dict)
-    class_names = models.JSONField(default=list)
+    preprocessing = models.JSONField(default=dict, blank=True)
+    class_names = models.JSONField(default=list, blank=True)
     parameters = models.PositiveBigIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -52,7 +52,7 @@ class Layer(models.Model):
     name = models.CharField(max_length=60)
     order = models.PositiveIntegerField()
     channels = models.PositiveIntegerField()
-    fields = models.JSONField(default=list)
+    fields = models.JSONField(default=list, blank=True)
 
     class Meta:
         ordering = ["order"]
