@@ -1,5 +1,6 @@
 """Artifacts: files named by the SHA-256 of their bytes, in two levels of folders. Putting is atomic and idempotent."""
 
+import errno
 import hashlib
 import os
 import re
@@ -46,6 +47,37 @@ def put(data: bytes) -> str:
             except BaseException:
                 Path(file.name).unlink(missing_ok=True)
                 raise
+    return digest
+
+
+def digest_of(source: Path) -> str:
+    """The SHA-256 (hex) of a file, read in pieces."""
+    with source.open("rb") as reader:
+        return hashlib.file_digest(reader, "sha256").hexdigest()
+
+
+def put_file(source: Path) -> str:
+    """As ``put``, for a file that may be too large for memory."""
+    digest = digest_of(source)
+    target = path(digest)
+    if target.exists():
+        return digest
+    target.parent.mkdir(parents=True, exist_ok=True)
+    copied = hashlib.sha256()
+    with source.open("rb") as reader, tempfile.NamedTemporaryFile(dir=target.parent, prefix=".", delete=False) as file:
+        try:
+            while block := reader.read(1 << 20):
+                copied.update(block)
+                file.write(block)
+            if copied.hexdigest() != digest:
+                raise OSError(errno.EBUSY, "The file changed while it was read", str(source))
+            file.flush()
+            os.fsync(file.fileno())
+            os.chmod(file.name, 0o644)
+            os.replace(file.name, target)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
     return digest
 
 

@@ -1,6 +1,8 @@
 """People's roles and terms."""
 
+from allauth.account.models import EmailAddress
 from django.conf import settings
+from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
@@ -36,4 +38,32 @@ def join(person: User) -> User:
     person.terms_version, person.terms_accepted_at = settings.TERMS_VERSION, timezone.now()
     person.save(update_fields=["terms_version", "terms_accepted_at"])
     events.record(person, "person.joined", person=person, data={"terms": settings.TERMS_VERSION})
+    return person
+
+
+@transaction.atomic
+def create_admin(user: User, *, username: str, email: str = "", password: str) -> User:
+    """Make an admin's account, for whoever runs the site; its address counts as verified.
+
+    Raises:
+        Refused: unless an admin (or the system user, on the command line) does it.
+        ValidationError: when the name is taken, the address none, or the password weak.
+    """
+    person = User(username=User.normalize_username(username), email=User.objects.normalize_email(email))
+    require(can_appoint(user, person, Role.ADMIN))
+    person.role = Role.ADMIN
+    person.full_clean(exclude=["password"])
+    if User.objects.filter(username__iexact=person.username).exists():
+        raise ValidationError(f"There is somebody called “{person.username}” already: appoint gives another role.")
+    if email and EmailAddress.objects.filter(email__iexact=person.email).exists():
+        raise ValidationError(f"Somebody signs in with {person.email} already.")
+    if not email and settings.ACCOUNT_EMAIL_VERIFICATION == "mandatory":
+        raise ValidationError("This site sends mail and lets nobody in without an address: give one.")
+    validate_password(password, person)
+    person.set_password(password)
+    person.save()
+    if email:
+        EmailAddress.objects.create(user=person, email=person.email, verified=True, primary=True)
+    data = {"from": "", "to": Role.ADMIN, "reason": "made on the command line"}
+    events.record(user, "person.appointed", person=person, data=data)
     return person
