@@ -20,7 +20,7 @@ HOME = Path(os.environ.get("NEUROTAXA_HOME") or BASE_DIR / "var").expanduser().r
 
 
 def flag(name: str, default: bool) -> bool:
-    return os.environ.get(name, str(default)).strip().lower() in ("1", "true", "yes", "on")
+    return (os.environ.get(name) or str(default)).strip().lower() in ("1", "true", "yes", "on")
 
 
 def required_in_production(name: str, development: str) -> str:
@@ -34,7 +34,7 @@ def required_in_production(name: str, development: str) -> str:
 
 DEBUG = flag("DEBUG", True)
 SECRET_KEY = required_in_production("SECRET_KEY", "for-development-only")
-SITE_URL = os.environ.get("SITE_URL", "http://127.0.0.1:8000")
+SITE_URL = os.environ.get("SITE_URL") or "http://127.0.0.1:8000"
 ALLOWED_HOSTS = required_in_production("ALLOWED_HOSTS", "127.0.0.1,localhost,[::1],testserver").split(",")
 CSRF_TRUSTED_ORIGINS = [origin for origin in os.environ.get("CSRF_TRUSTED_ORIGINS", "").split(",") if origin]
 
@@ -103,15 +103,11 @@ TEMPLATES: list[dict[str, Any]] = [
 
 # Postgres is the truth. Unset: the embedded server under HOME.
 DATABASE_URL = os.environ.get("DATABASE_URL") or embedded.postgres_url(HOME)
-DATABASES = {
-    "default": {
-        **dj_database_url.parse(DATABASE_URL, conn_max_age=60, conn_health_checks=True),
-        "OPTIONS": {"connect_timeout": 5},
-        "ATOMIC_REQUESTS": False,
-    }
-}
-if "host=" in DATABASE_URL:  # a Unix socket's folder stands in the query, where dj_database_url leaves it in OPTIONS
-    DATABASES["default"]["HOST"] = DATABASE_URL.split("host=", 1)[1].split("&", 1)[0]
+DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=60, conn_health_checks=True)}
+OPTIONS = DATABASES["default"].setdefault("OPTIONS", {})  # what stands in the URL's query, such as sslmode
+OPTIONS.setdefault("connect_timeout", 5)
+if "host" in OPTIONS:  # the folder of a Unix socket
+    DATABASES["default"]["HOST"] = OPTIONS.pop("host")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Redis is only a bell: it carries "look at shard 17", never a result.
@@ -134,9 +130,9 @@ CELERY_TASK_PUBLISH_RETRY_POLICY = {
     "retry_errors": (RedisError, OSError),
 }
 CELERY_TIMEZONE = "UTC"
-LEASE_SECONDS = float(os.environ.get("LEASE_SECONDS", "60"))
-REAP_SECONDS = float(os.environ.get("REAP_SECONDS", "15"))
-RING_AGAIN_SECONDS = float(os.environ.get("RING_AGAIN_SECONDS", "20"))
+LEASE_SECONDS = float(os.environ.get("LEASE_SECONDS") or "60")
+REAP_SECONDS = float(os.environ.get("REAP_SECONDS") or "15")
+RING_AGAIN_SECONDS = float(os.environ.get("RING_AGAIN_SECONDS") or "20")
 CELERY_BEAT_SCHEDULE_FILENAME = str(HOME / "beat")
 CELERY_BEAT_SCHEDULE = {"reap": {"task": "site.reap", "schedule": REAP_SECONDS, "options": {"expires": REAP_SECONDS}}}
 
@@ -166,7 +162,7 @@ TERMS_VERSION = "2026-11"
 # Mail: without a server, mail is written under HOME and sign-up does not wait for it.
 EMAIL_HOST = os.environ.get("EMAIL_HOST", "")
 if EMAIL_HOST:
-    EMAIL_PORT = int(os.environ.get("EMAIL_PORT", "587"))
+    EMAIL_PORT = int(os.environ.get("EMAIL_PORT") or "587")
     EMAIL_HOST_USER = os.environ.get("EMAIL_HOST_USER", "")
     EMAIL_HOST_PASSWORD = os.environ.get("EMAIL_HOST_PASSWORD", "")
     EMAIL_USE_TLS = flag("EMAIL_USE_TLS", True)
@@ -175,7 +171,7 @@ else:
     EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
     EMAIL_FILE_PATH = HOME / "mail"
     ACCOUNT_EMAIL_VERIFICATION = "optional"
-DEFAULT_FROM_EMAIL = os.environ.get("DEFAULT_FROM_EMAIL", "Neurotaxa <neurotaxa@localhost>")
+DEFAULT_FROM_EMAIL = os.environ.get("DEFAULT_FROM_EMAIL") or "Neurotaxa <neurotaxa@localhost>"
 
 LANGUAGE_CODE = "en-gb"
 USE_I18N = False
@@ -252,7 +248,7 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "stream": sys.stderr}},
-    "root": {"handlers": ["console"], "level": os.environ.get("LOG_LEVEL", "INFO" if not DEBUG else "WARNING")},
+    "root": {"handlers": ["console"], "level": os.environ.get("LOG_LEVEL") or ("WARNING" if DEBUG else "INFO")},
     "loggers": {"taxonomy": {"level": "INFO"}, "workers": {"level": "INFO"}},
 }
 SILENCED_SYSTEM_CHECKS: list[str] = []
