@@ -1,0 +1,62 @@
+"""Make pictures that maximise something."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from workers import parameterization, transforms
+
+# "Feature Visualization" takes Adam at 0.05, at full strength to the end. Here the rate starts higher and falls to zero
+# along half a cosine; every wave decays by DECAY times the rate in each step, without which pictures of a strong neuron
+# grow in contrast until they are black, white and pure colours; and the random transforms shrink to none, so that the
+# last steps sharpen, for the picture as it is, what the first have found in a way that holds for its neighbours too.
+# Together these reach the article's values with far fewer pixels at the ends of the scale.
+LEARNING_RATE = 0.2
+DECAY = 0.08
+
+# A picture that is nearly grey may leave every ReLU on the way to the objective off, and then has no gradient to start
+# from. In each such step its contrast is doubled, as far as waves of this amplitude.
+LOUDEST = 10.0
+
+
+def maximise(
+    objective: Callable[[Tensor], Tensor],
+    generators: Sequence[torch.Generator],
+    size: int,
+    *,
+    steps: int,
+    grey: bool = False,
+    device: torch.device | str = "cpu",
+    tick: Callable[[], None] = lambda: None,
+) -> Tensor:
+    """Pictures (N, 3, size, size), RGB in [0, 1], one per generator, that make `objective` large.
+
+    `objective` takes such pictures to one number each. In every step it sees each picture through a random transform
+    of its own (see `workers.transforms`). A picture depends on its own generator (its first waves, then all its
+    transforms) and on nothing else in the batch, as long as the objective keeps pictures apart. `tick` is called
+    before every step.
+    """
+    waves = parameterization.initial_waves(generators, size, grey=grey).to(device).requires_grad_()
+    draws = torch.stack([transforms.draw(generator, steps) for generator in generators]).to(device)
+    scale = parameterization.wave_scale(size).to(device)
+    optimizer = torch.optim.AdamW([waves], lr=LEARNING_RATE, weight_decay=DECAY)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(steps, 1))
+    for step in range(steps):
+        tick()
+        pictures = transforms.apply(parameterization.to_pictures(waves, scale), draws[:, step], 1 - step / steps)
+        optimizer.zero_grad()
+        # The sum keeps the pictures' gradients apart; Adam works on each number by itself.
+        (-objective(pictures).sum()).backward()
+        optimizer.step()
+        schedule.step()
+        with torch.no_grad():
+            stuck = (waves.grad == 0).flatten(1).all(1) & (waves.abs().flatten(1).amax(1) < LOUDEST / 2)
+            waves[stuck] *= 2
+    with torch.no_grad():
+        return parameterization.to_pictures(waves, scale)
+
+
+def quantised(pictures: Tensor) -> Tensor:
+    """The pictures as they will be shown, with 8 bits a colour, still between 0 and 1."""
+    return (pictures * 255).round() / 255
