@@ -51,7 +51,7 @@ def canvas(field: Field) -> tuple[int, int]:
 
 
 def centre_unit(field: Field, size: int) -> int:
-    """The row of the unit whose field is centred nearest to the centre of an input of `size` pixels; ties: the first."""
+    """The row of the unit whose field is centred nearest to that of an input of `size` pixels (ties: the first)."""
     twice_offset = (size - 1) - (2 * field.start + field.size - 1)  # twice the distance in pixels, to stay in integers
     return -((field.stride - twice_offset) // (2 * field.stride))
 

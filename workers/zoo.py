@@ -278,7 +278,8 @@ def _read(path: Path, suffix: str) -> dict[str, Tensor]:
     try:
         state = torch.load(path, weights_only=True, map_location="cpu")
     except pickle.UnpicklingError as error:
-        if "Unsupported" in str(error):
+        # torch reads pickles of protocol 2 alone: it cannot say what one of a later protocol, from elsewhere, wants.
+        if "Unsupported global" in str(error) or path.read_bytes()[:1] == pickle.PROTO:
             raise ZooError(
                 f"{path.name} holds more than tensors: it wants to run code when opened, and was refused. "
                 "Save its state dict as .safetensors instead."

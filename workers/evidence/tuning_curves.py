@@ -29,8 +29,7 @@ def tuning_curves(
     radius: float = 40.0,
     stroke: float = 3.0,
     step: float = 0.5,
-    seed: int = 0,
-    device: str = "cpu",
+    device: torch.device | str = "cpu",
     tick: Callable[[], None] = nothing,
 ) -> Iterator[Finding | Failure]:
     """Responses to an arc ("curve") or endless line ("line"), white on black, at every `step` degrees.
@@ -38,7 +37,7 @@ def tuning_curves(
     The middle of the arc or line lies at the centre of the unit's receptive field, on a canvas that just holds this
     field. A curve's angle is the direction it bulges to, clockwise from +x with y down, 0 to 360; a line's is clockwise
     from vertical, 0 to 180. `radius` (of the arc) and `stroke` (width) are in pixels. `step` must divide the period.
-    Nothing is random here: `seed` is part of every kind's recipe and changes nothing.
+    The drawing is exact, so no random numbers are needed.
 
     data: "stimulus", "angles" (degrees), "responses" (pre-ReLU values), "unit" ("activation"), and from the rectified
     responses "peak" (degrees), "width" (degrees between the half maxima about the peak) and, for curves, "echo" (the
@@ -116,7 +115,7 @@ def _half_maximum_width(shares: NDArray[np.floating], period: float) -> float:
     for side in (shares, np.roll(shares[::-1], 1)):
         below = int((side < 0.5).argmax())
         width += step * (below - 1 + (side[below - 1] - 0.5) / (side[below - 1] - side[below]))
-    return round(width, 3)
+    return round(float(width), 3)
 
 
 def _responses(
@@ -125,7 +124,7 @@ def _responses(
     field: Field,
     angles: NDArray[np.floating],
     draw: Callable[[Field, NDArray[np.floating]], NDArray[np.float32]],
-    device: str,
+    device: torch.device | str,
     tick: Callable[[], None],
 ) -> NDArray[np.float32]:
     """(angles, channels): the layer's values at the unit that each drawing is centred on."""

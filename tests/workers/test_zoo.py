@@ -1,0 +1,241 @@
+import json
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import safetensors.torch
+import torch
+import torchvision
+
+from tests.shared import DATA, needs_data
+from workers import scan, zoo
+
+SQUEEZENET = DATA / "squeezenet1_0" / "squeezenet1_0.safetensors"
+IMAGES = DATA / "imagenet-samples"
+
+
+@pytest.fixture(scope="module")
+def model() -> torch.nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return torchvision.models.squeezenet1_0(weights=None).eval()
+
+
+@pytest.fixture
+def weights(model: torch.nn.Module, tmp_path: Path) -> Path:
+    path = tmp_path / "weights.safetensors"
+    safetensors.torch.save_file(model.state_dict(), path)
+    return path
+
+
+def test_squeezenet_computes_what_torchvision_does(model: torch.nn.Module, weights: Path):
+    network = zoo.load("squeezenet1_0", weights)
+    x = torch.rand(2, 3, 227, 227, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        expected = model(network.normalise(x))
+        torch.testing.assert_close(network.logits(x), expected, rtol=0, atol=0)
+        middle = network.activations(x, ["fire4", "conv1"])
+        assert list(middle) == ["conv1", "fire4"]
+        onwards = network.between(middle["fire4"], "fire4", "fire9")
+        torch.testing.assert_close(network.head(onwards), expected, rtol=0, atol=0)
+        features = model.features[:5](network.normalise(x))  # up to fire3, after its ReLU
+        torch.testing.assert_close(network.between(x, None, "fire3").relu(), features, rtol=0, atol=0)
+
+
+def test_networks_are_frozen_and_stay_in_evaluation_mode(weights: Path):
+    network = zoo.load("squeezenet1_0", weights)
+    network.train()
+    assert not any(module.training for module in network.modules())
+    assert not any(parameter.requires_grad for parameter in network.parameters())
+
+
+def test_digest_is_of_the_content_and_not_of_the_file(model: torch.nn.Module, weights: Path, tmp_path: Path):
+    torch.save(model.state_dict(), tmp_path / "weights.pth")
+    digests = {zoo.describe("squeezenet1_0", path)["weights_digest"] for path in (weights, tmp_path / "weights.pth")}
+    assert len(digests) == 1
+    changed = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    changed["classifier.1.bias"][0] += 1
+    assert zoo.digest(changed) not in digests
+
+
+def without(state: dict[str, torch.Tensor], name: str) -> dict[str, torch.Tensor]:
+    return {key: value for key, value in state.items() if key != name}
+
+
+def with_value(state: dict[str, torch.Tensor], value: float) -> dict[str, torch.Tensor]:
+    spoilt = state["features.0.bias"].clone()
+    spoilt[3] = value
+    return state | {"features.0.bias": spoilt}
+
+
+SPOILT: dict[str, tuple[Callable[[dict[str, torch.Tensor]], Any], str]] = {
+    "lacking": (lambda state: without(state, "features.3.squeeze.bias"), "lacks the tensor 'features.3.squeeze.bias'"),
+    "unexpected": (lambda state: state | {"extra.weight": torch.zeros(1)}, "holds the tensor 'extra.weight'"),
+    "mis-shaped": (lambda state: state | {"features.0.bias": torch.zeros(7)}, r"'features.0.bias' in the shape \[7\]"),
+    "nan": (lambda state: with_value(state, float("nan")), "'features.0.bias' that are not finite"),
+    "infinite": (lambda state: with_value(state, float("inf")), "'features.0.bias' that are not finite"),
+    "integers": (lambda state: state | {"features.0.bias": torch.zeros(96, dtype=torch.int64)}, "not finite numbers"),
+}
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+@pytest.mark.parametrize("case", SPOILT)
+def test_weights_of_another_network_are_refused_by_the_first_tensor_amiss(
+    case: str, suffix: str, model: torch.nn.Module, tmp_path: Path
+):
+    spoil, sentence = SPOILT[case]
+    path = tmp_path / f"weights{suffix}"
+    (safetensors.torch.save_file if suffix == ".safetensors" else torch.save)(spoil(dict(model.state_dict())), path)
+    with pytest.raises(zoo.ZooError, match=sentence):
+        zoo.load("squeezenet1_0", path)
+
+
+def test_weights_of_inceptionv1_are_refused_for_squeezenet(weights: Path):
+    with pytest.raises(zoo.ZooError, match=r"lacks the tensor 'conv2d0_pre_relu_conv.weight' of inceptionv1"):
+        zoo.load("inceptionv1", weights)
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_damaged_files_are_refused(suffix: str, model: torch.nn.Module, tmp_path: Path):
+    path = tmp_path / f"weights{suffix}"
+    with pytest.raises(zoo.ZooError, match="There is no weights file"):
+        zoo.load("squeezenet1_0", path)
+    (safetensors.torch.save_file if suffix == ".safetensors" else torch.save)(model.state_dict(), path)
+    whole = path.read_bytes()
+    for part in (b"", whole[:1], whole[:100], whole[: len(whole) // 2], whole[:-1], b"GIF89a" + whole):
+        path.write_bytes(part)
+        with pytest.raises(zoo.ZooError, match="damaged, cut short or of another format"):
+            zoo.load("squeezenet1_0", path)
+
+
+class Trap:
+    """Unpickled without care, it makes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[str, str]]:
+        return open, (str(self.path), "w")
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+def test_a_pickle_that_wants_to_run_code_is_refused_and_does_not_run(tmp_path: Path):
+    sprung = tmp_path / "sprung"
+    torch.save({"features.0.weight": Trap(sprung)}, tmp_path / "weights.pth")
+    (tmp_path / "plain.pth").write_bytes(pickle.dumps(Trap(sprung)))
+    for name in ("weights.pth", "plain.pth"):
+        with pytest.raises(zoo.ZooError, match="wants to run code"):
+            zoo.load("squeezenet1_0", tmp_path / name)
+    assert not sprung.exists()
+
+
+def test_what_is_no_state_dict_is_refused(tmp_path: Path):
+    torch.save({"model": {"features.0.weight": torch.zeros(1)}}, tmp_path / "weights.pth")
+    with pytest.raises(zoo.ZooError, match="not a state dict"):
+        zoo.load("squeezenet1_0", tmp_path / "weights.pth")
+
+
+def test_refusals_of_architectures():
+    with pytest.raises(zoo.ZooError, match=r"no architecture 'resnet'.*squeezenet1_0"):
+        zoo.load("resnet")
+    with pytest.raises(zoo.ZooError, match="catalogue only: give --weights"):
+        zoo.load("inceptionv1")
+    with pytest.raises(zoo.ZooError, match="takes no weights"):
+        zoo.load("curve_network", Path("weights.pth"))
+
+
+def test_layers_of_inceptionv1_are_those_of_the_circuits_thread():
+    description = zoo.describe("inceptionv1")
+    sizes = {layer["name"]: layer["channels"] for layer in description["layers"]}
+    assert sizes == {
+        "conv2d0": 64,
+        "conv2d1": 64,
+        "conv2d2": 192,
+        "mixed3a": 256,
+        "mixed3b": 480,
+        "mixed4a": 508,
+        "mixed4b": 512,
+        "mixed4c": 512,
+        "mixed4d": 528,
+        "mixed4e": 832,
+        "mixed5a": 832,
+        "mixed5b": 1024,
+    }
+    mixed3a = description["layers"][3]
+    assert mixed3a["branches"] == [["1x1", 64], ["3x3", 128], ["5x5", 32], ["pool", 32]]
+    assert {field["stride"] for field in mixed3a["fields"]} == {8}
+    assert description["layers"][5]["branches"] == [["1x1", 192], ["3x3", 204], ["5x5", 48], ["pool", 64]]
+    assert description["weights_digest"] is None
+
+
+@needs_data
+def test_published_families_of_inceptionv1_fit_its_layers():
+    sizes = {layer["name"]: layer["channels"] for layer in zoo.describe("inceptionv1")["layers"]}
+    files = sorted((DATA / "early-vision").glob("*.json"))
+    assert len(files) == 9
+    for file in files:
+        published = json.loads(file.read_text())
+        assert sizes[published["layer"]] == published["layer_size"]
+
+
+def test_inceptionv1_runs_with_weights_in_the_published_layout(tmp_path: Path):
+    with torch.device("meta"):
+        _, published = zoo.inceptionv1()
+    state = {
+        f"{prefix}.{name}": torch.full(parameter.shape, 0.01)
+        for prefix, module in published.items()
+        for name, parameter in module.state_dict().items()
+    }
+    assert len(state) == 2 * 58  # 3 + 9 x 6 convolutions and one matrix, each with biases
+    safetensors.torch.save_file(state, tmp_path / "weights.safetensors")
+    network = zoo.load("inceptionv1", tmp_path / "weights.safetensors")
+    x = torch.zeros(1, 3, 224, 224)
+    values = network.activations(x, ["conv2d0", "mixed3a", "mixed4a", "mixed5b"])
+    assert [value.shape[2] for value in values.values()] == [112, 28, 14, 7]
+    assert network.logits(x).shape == (1, 1008)
+    assert network.normalise(torch.ones(1, 3, 1, 1)).flatten().tolist() == pytest.approx([138.0] * 3)
+
+
+def test_layers_by_name():
+    network = zoo.load("curve_network")
+    assert network.layer("mixed3b").order == 4
+    with pytest.raises(KeyError, match="its layers are conv2d0, conv2d1"):
+        network.layer("mixed9")
+    with pytest.raises(ValueError, match="mixed3b comes after conv2d1"):
+        network.between(torch.zeros(1, 42, 5, 5), "mixed3b", "conv2d1")
+
+
+def test_command_line(capsys: pytest.CaptureFixture[str], weights: Path):
+    assert zoo.main(["squeezenet1_0", "--weights", str(weights)]) == 0
+    description = json.loads(capsys.readouterr().out)
+    assert description == zoo.describe("squeezenet1_0", weights)
+    assert description["parameters"] == 1_248_424
+    assert zoo.main(["squeezenet1_0", "--weights", "nowhere.pth"]) == 2
+    assert "no weights file" in json.loads(capsys.readouterr().out)["error"]
+
+
+def test_command_line_of_its_own_process():
+    done = subprocess.run(
+        [sys.executable, "-m", "workers.zoo", "curve_network"], capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout) == zoo.describe("curve_network")
+
+
+@needs_data
+@pytest.mark.slow
+def test_squeezenet_sees_what_its_published_weights_should():
+    network = zoo.load("squeezenet1_0", SQUEEZENET)
+    names = sorted(path.name for path in IMAGES.iterdir() if path.suffix.lower() in {".jpg", ".jpeg"})
+    assert len(names) == 1000
+    images = scan.Pictures(names, lambda i: IMAGES / names[i])
+    right = 0
+    with torch.inference_mode():
+        for first, pictures in scan.batches(images, network.preprocessing, 50):
+            found = network.logits(scan.to_input(pictures)).argmax(1)
+            right += int((found == torch.arange(first, first + len(pictures))).sum())
+    # Picture i is of class i. Published: 62.0 %; decoders and crops of odd margins differ by a few pictures.
+    assert abs(right - 620) <= 10
