@@ -49,26 +49,28 @@ def lineage(family: int, parents: Mapping[int, int | None]) -> list[int]:
 
 def qualifying(readings: Sequence[Reading], parents: Mapping[int, int | None]) -> int | None:
     """The deepest node that qualifies, or None. Two nodes cannot qualify side by side: each needs over two thirds."""
-    counted = [reading for reading in readings if not reading.cannot_tell]
-    lines = {reading.family: lineage(reading.family, parents) for reading in counted if reading.family is not None}
-    nodes = {node for line in lines.values() for node in line}
-    best: tuple[int, int] | None = None
-    for node in nodes:
-        ancestors = set(lineage(node, parents)[1:])
-        people: set[int] = set()
-        against = 0
-        for reading in counted:
-            if reading.family is None:
-                against += 1
-            elif node in lines[reading.family]:
-                people.add(reading.author)
-            elif reading.family in ancestors:
-                against += reading.no_finer
-            else:
-                against += 1
-        if len(people) >= PEOPLE_TO_AGREE and Fraction(len(people), len(people) + against) > SHARE_TO_AGREE:
-            best = max(best or (0, 0), (len(ancestors) + 1, node))
-    return best[1] if best else None
+    nodes = {node for reading in readings if reading.family is not None for node in lineage(reading.family, parents)}
+    found = [node for node in nodes if qualifies(node, readings, parents)]
+    return max(found, key=lambda node: (len(lineage(node, parents)), node), default=None)
+
+
+def qualifies(node: int, readings: Sequence[Reading], parents: Mapping[int, int | None]) -> bool:
+    """Whether enough people, and enough of them, put the neuron on this node or below it."""
+    ancestors = lineage(node, parents)[1:]
+    people: set[int] = set()
+    against = 0
+    for reading in readings:
+        if reading.cannot_tell:
+            continue
+        if reading.family is None:
+            against += 1
+        elif node in lineage(reading.family, parents):
+            people.add(reading.author)
+        elif reading.family in ancestors:
+            against += reading.no_finer
+        else:
+            against += 1
+    return len(people) >= PEOPLE_TO_AGREE and Fraction(len(people), len(people) + against) > SHARE_TO_AGREE
 
 
 def standing(readings: Sequence[Reading], parents: Mapping[int, int | None]) -> Result:

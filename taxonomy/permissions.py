@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 
 from django.contrib.auth.models import AnonymousUser
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from taxonomy.models import (
+    SETTLED,
     Job,
+    Label,
     Network,
     Neuron,
     Proposal,
@@ -59,7 +62,7 @@ def _takes_part(user: Person, to: str) -> Answer:
     return answer
 
 
-def can_label(user: Person, neuron: Neuron) -> Answer:
+def can_label(user: Person, neuron: Neuron | None = None) -> Answer:
     return _takes_part(user, "label neurons")
 
 
@@ -68,6 +71,16 @@ def can_see_readings(user: Person, neuron: Neuron, *, has_labelled: bool) -> Ans
     if neuron.is_settled or has_labelled or (isinstance(user, User) and user.reviews):
         return Allowed()
     return Denied("Others' readings are shown after you have given yours, so that first readings stay independent.")
+
+
+def labels_visible_to(user: Person, labels: QuerySet[Label]) -> QuerySet[Label]:
+    """``can_see_readings`` for a list: of these labels, those whose neuron's readings this person may see."""
+    if isinstance(user, User) and user.reviews:
+        return labels
+    visible = Q(neuron__standing__in=SETTLED)
+    if isinstance(user, User):
+        visible |= Q(Exists(Label.objects.filter(neuron=OuterRef("neuron"), author=user)))
+    return labels.filter(visible)
 
 
 def can_review(user: Person, neuron: Neuron | None = None) -> Answer:
@@ -104,9 +117,9 @@ def can_withdraw_proposal(user: Person, proposal: Proposal) -> Answer:
     return answer
 
 
-def can_request_evidence(user: Person, network: Network) -> Answer:
+def can_request_evidence(user: Person, network: Network | None = None) -> Answer:
     answer = _signed_in(user, "request evidence")
-    if answer and not network.runs:
+    if answer and network is not None and not network.runs:
         return Denied(f"{network.name} is a catalogue without weights: there is nothing to compute with.")
     return answer
 

@@ -203,6 +203,7 @@ SECURE_HSTS_SECONDS = 31536000 if SITE_URL.startswith("https://") else 0
 SECURE_SSL_REDIRECT = False  # the proxy in front does it
 if flag("BEHIND_PROXY", False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+CSRF_FAILURE_VIEW = "taxonomy.pages.errors.csrf"
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -220,10 +221,10 @@ CONTENT_SECURITY_POLICY = {
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "rest_framework.authentication.TokenAuthentication",
+        "taxonomy.api.authentication.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticatedOrReadOnly"],
+    "DEFAULT_PERMISSION_CLASSES": ["taxonomy.api.authentication.Gate"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_PAGINATION_CLASS": "taxonomy.api.pagination.Pages",
@@ -232,6 +233,9 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "taxonomy.api.errors.handle",
     "DEFAULT_THROTTLE_RATES": {"token": "10/minute"},
+    # Whose address counts for a throttle: the peer's, or what the one proxy in front says; never a visitor's header.
+    "NUM_PROXIES": 1 if flag("BEHIND_PROXY", False) else 0,
+    "URL_FORMAT_OVERRIDE": None,
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Neurotaxa API",
@@ -241,6 +245,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
+    "ENUM_NAME_OVERRIDES": {
+        name: f"taxonomy.models.{name}"
+        for name in ("Confidence", "FamilyKind", "LinkKind", "Outcome", "ProposalState", "Symmetry", "Verdict")
+    },
 }
 
 LOGGING = {

@@ -1,6 +1,6 @@
 """Labelling a neuron, and what follows for its standing."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -132,6 +132,11 @@ def reading(label: Label) -> consensus.Reading:
         no_finer=label.no_finer,
         cannot_tell=label.verdict == Verdict.CANNOT_TELL,
     )
+
+
+def result_of(found: Iterable[Label], tree: Mapping[int, int | None]) -> consensus.Result:
+    """Where these current labels of one neuron put it."""
+    return consensus.standing([reading(label) for label in found], tree)
 
 
 def tally(neuron: Neuron, found: list[consensus.Reading], result: consensus.Result) -> Tally:

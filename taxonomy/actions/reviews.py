@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from django.db import transaction
 
 from taxonomy import consensus, events
-from taxonomy.actions.labels import parents, reading, readings, tally
+from taxonomy.actions.labels import parents, reading, readings, result_of, tally
 from taxonomy.models import Decision, Family, Label, Membership, Neuron, Review, Standing, User
 from taxonomy.permissions import Allowed, Answer, Denied, Person, can_review, require
 
@@ -35,9 +35,9 @@ def _can_accept(user: Person, neuron: Neuron, found: list[Label], tree: Mapping[
         return Denied(f"This neuron is already {neuron.standing}.")
     if neuron.standing != Standing.AGREED:
         return Denied("Only an agreed neuron can be accepted: it needs three people, and over two thirds, for one family.")
-    every = consensus.standing([reading(label) for label in found], tree)
-    without = consensus.standing([reading(label) for label in found if label.author_id != user.pk], tree)
-    if without != every:
+    agreed = result_of(found, tree).family
+    others = [reading(label) for label in found if label.author_id != user.pk]
+    if agreed is None or not consensus.qualifies(agreed, others, tree):
         return Denied("Your own reading decides this one: with it left out the others do not agree, so another reviewer has to.")
     return Allowed()
 
@@ -53,14 +53,13 @@ def accept(user: User, neuron: Neuron, *, comment: str = "") -> Review:
     require(can_review(user, neuron))
     neuron = Neuron.objects.select_for_update(of=["self"]).select_related("layer__network").get(pk=neuron.pk)
     require(can_accept(user, neuron))
-    found = readings(neuron, without=user)
-    result = consensus.standing(found, parents(neuron.layer))
+    result = consensus.standing(readings(neuron), parents(neuron.layer))
     review = Review(
         neuron=neuron,
         reviewer=user,
         decision=Decision.ACCEPT,
         family=Family.objects.get(pk=result.family),
-        tally=tally(neuron, found, result),
+        tally=tally(neuron, readings(neuron, without=user), result),
         comment=comment.strip(),
     )
     review.full_clean()

@@ -1,0 +1,68 @@
+from django.http import HttpRequest, JsonResponse
+from django.urls import path, re_path
+from drf_spectacular.authentication import TokenScheme
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+from taxonomy.api.errors import nothing_here
+from taxonomy.api.evidence import EvidenceViewSet
+from taxonomy.api.families import FamilyViewSet
+from taxonomy.api.images import ImageSetViewSet
+from taxonomy.api.jobs import JobViewSet
+from taxonomy.api.labels import LabelViewSet
+from taxonomy.api.networks import LayerViewSet, NetworkViewSet, NeuronViewSet
+from taxonomy.api.people import TokenView
+from taxonomy.api.proposals import ProposalViewSet
+from taxonomy.api.reviews import ReviewViewSet
+
+
+class TokenInHeader(TokenScheme):
+    """Tells the schema that our tokens are sent as DRF's own are."""
+
+    target_class = "taxonomy.api.authentication.TokenAuthentication"
+
+
+READ = {"get": "list"}
+ONE = {"get": "retrieve"}
+WRITE = {"get": "list", "post": "create"}
+RESOURCES = (
+    *("networks", "layers", "neurons", "families", "evidence", "image-sets"),
+    *("labels", "reviews", "proposals", "jobs", "docs", "schema"),
+)
+
+
+def root(request: HttpRequest) -> JsonResponse:
+    """What there is, for whoever opens the API's own address."""
+    return JsonResponse({name: request.build_absolute_uri(f"/api/v1/{name}/") for name in RESOURCES})
+
+
+urlpatterns = [
+    path("", root, name="api"),
+    path("networks/", NetworkViewSet.as_view(READ)),
+    path("networks/<str:name>/", NetworkViewSet.as_view(ONE)),
+    path("layers/", LayerViewSet.as_view(READ)),
+    path("layers/<str:network>/<str:layer>/", LayerViewSet.as_view(ONE)),
+    path("neurons/", NeuronViewSet.as_view(READ)),
+    path("neurons/<str:network>/<str:address>/", NeuronViewSet.as_view(ONE), name="api_neuron"),
+    path("families/", FamilyViewSet.as_view(READ)),
+    path("families/<int:pk>/", FamilyViewSet.as_view(ONE)),
+    path("evidence/", EvidenceViewSet.as_view(READ), name="api_evidence"),
+    path("evidence/<int:pk>/", EvidenceViewSet.as_view(ONE)),
+    path("image-sets/", ImageSetViewSet.as_view(READ)),
+    path("image-sets/<str:name>/", ImageSetViewSet.as_view(ONE)),
+    path("labels/", LabelViewSet.as_view(WRITE)),
+    path("labels/<uuid:public_id>/", LabelViewSet.as_view(ONE)),
+    path("reviews/", ReviewViewSet.as_view(WRITE)),
+    path("proposals/", ProposalViewSet.as_view(WRITE)),
+    path("proposals/<uuid:public_id>/", ProposalViewSet.as_view(ONE)),
+    path("proposals/<uuid:public_id>/accept/", ProposalViewSet.as_view({"post": "accept"})),
+    path("proposals/<uuid:public_id>/reject/", ProposalViewSet.as_view({"post": "reject"})),
+    path("proposals/<uuid:public_id>/withdraw/", ProposalViewSet.as_view({"post": "withdraw"})),
+    path("jobs/", JobViewSet.as_view(WRITE)),
+    path("jobs/<uuid:public_id>/", JobViewSet.as_view(ONE)),
+    path("jobs/<uuid:public_id>/cancel/", JobViewSet.as_view({"post": "cancel"})),
+    path("jobs/<uuid:public_id>/retry/", JobViewSet.as_view({"post": "retry"})),
+    path("token/", TokenView.as_view(), name="api_token"),
+    path("schema/", SpectacularAPIView.as_view(), name="api_schema"),
+    path("docs/", SpectacularSwaggerSplitView.as_view(url_name="api_schema"), name="api_docs"),
+    re_path("(?P<path>.*)", nothing_here),
+]
