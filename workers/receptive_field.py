@@ -50,12 +50,6 @@ def canvas(field: Field) -> tuple[int, int]:
     return field.start + field.stride * row + field.size, row
 
 
-def centre_unit(field: Field, size: int) -> int:
-    """The row of the unit whose field is centred nearest to that of an input of `size` pixels (ties: the first)."""
-    twice_offset = (size - 1) - (2 * field.start + field.size - 1)  # twice the distance in pixels, to stay in integers
-    return -((field.stride - twice_offset) // (2 * field.stride))
-
-
 def propagate(module: nn.Module, fields: Sequence[Field]) -> tuple[Field, ...]:
     """The field of each output channel of `module`, given those of its input channels.
 

@@ -7,7 +7,7 @@ from torch import nn
 from tests import tiny
 from workers import curve_network, zoo
 from workers.network import Network
-from workers.receptive_field import Field, canvas, centre_unit, propagate
+from workers.receptive_field import Field, canvas, propagate
 
 
 def blank(architecture: str) -> Network:
@@ -85,13 +85,6 @@ def test_canvas_is_the_smallest():
     assert canvas(Field(size=19, stride=4, start=-4)) == (19, 1)
     assert canvas(Field(size=59, stride=8, start=-20)) == (63, 3)  # 4 pixels at the left and top lie outside the field
     assert Field(size=59, stride=8, start=-20).box(3, 3) == (4, 4, 63, 63)
-
-
-def test_centre_unit_is_the_nearest_to_the_centre():
-    assert centre_unit(Field(size=3, stride=1, start=-1), 9) == 4
-    assert centre_unit(Field(size=3, stride=1, start=0), 9) == 3
-    assert centre_unit(Field(size=1, stride=2, start=0), 4) == 1  # the centre is 1.5: pixel 2 is nearer than pixel 0
-    assert centre_unit(Field(size=1, stride=3, start=0), 4) == 0  # equally near to 0 and 3
 
 
 def test_what_is_not_known_is_refused():
