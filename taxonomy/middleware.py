@@ -3,9 +3,13 @@
 import logging
 from collections.abc import Callable
 
+from django.conf import settings
+from django.core.exceptions import PermissionDenied
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
+
+from taxonomy.permissions import Refused
 
 logger = logging.getLogger(__name__)
 
@@ -40,3 +44,40 @@ class Unreachable:
             response = HttpResponse(render_to_string("503.html", {"sentence": SENTENCE}), status=503)
         response["Retry-After"] = "60"
         return response
+
+
+class Bounded:
+    """A request that carries more than any form here needs is answered before it is read."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        try:
+            size = int(request.META.get("CONTENT_LENGTH") or 0)
+        except ValueError:
+            size = 0
+        if size <= settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            return self.get_response(request)
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE // 1024
+        sentence = (
+            f"That is too much text: {size // 1024:,} kB were sent, and at most {limit} kB are taken. "
+            "Nothing was saved. Shorten it and send it again."
+        )
+        if request.path.startswith("/api/"):
+            return JsonResponse({"detail": sentence}, status=413)
+        return HttpResponse(render_to_string("413.html", {"sentence": sentence}), status=413)
+
+
+class Refusals:
+    """An action's refusal, wherever a page lets it through, is a 403 that gives the reason."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> None:
+        if isinstance(exception, Refused):
+            raise PermissionDenied(str(exception)) from exception

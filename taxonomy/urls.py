@@ -1,2 +1,88 @@
-from django.urls import path
-urlpatterns = []
+"""Every address of the site. Names of networks, layers and people are those that the record allows."""
+
+from django.contrib import admin
+from django.urls import include, path, register_converter
+from django.urls.converters import IntConverter, StringConverter
+from django.views.generic import RedirectView
+
+from taxonomy.pages import (
+    evidence,
+    events,
+    families,
+    health,
+    home,
+    jobs,
+    labels,
+    networks,
+    neurons,
+    people,
+    proposals,
+    reviews,
+    search,
+)
+
+
+class Name(StringConverter):
+    regex = r"[\w.-]{1,60}"
+
+
+class Username(StringConverter):
+    regex = r"[\w.@+-]{1,150}"
+
+
+class Index(IntConverter):
+    regex = "[0-9]{1,9}"
+
+
+class Digest(StringConverter):
+    regex = "[0-9a-f]{64}"
+
+
+class Suffix(StringConverter):
+    regex = r"\.[a-z]{1,15}"
+
+
+for converter, word in ((Name, "name"), (Username, "username"), (Index, "index"), (Digest, "sha256"), (Suffix, "suffix")):
+    register_converter(converter, word)
+
+NETWORK = "networks/<name:name>/"
+LAYER = NETWORK + "<name:layer_name>/"
+NEURON = LAYER + "<index:index>/"
+
+urlpatterns = [
+    path("", home.home, name="home"),
+    path("networks/", RedirectView.as_view(pattern_name="home"), name="networks"),
+    path(NETWORK, networks.network, name="network"),
+    path(LAYER, networks.layer, name="layer"),
+    path(LAYER + "propose/", proposals.propose, name="proposal_new"),
+    path(LAYER + "request/", evidence.request_evidence, name="layer_request"),
+    path(LAYER + "families/<index:pk>/", families.family, name="family"),
+    path(NEURON, neurons.neuron, name="neuron"),
+    path(NEURON + "label/", neurons.label, name="label"),
+    path(NEURON + "accept/", reviews.accept, name="accept"),
+    path(NEURON + "request/", evidence.request_evidence, name="neuron_request"),
+    path("label/", labels.label_next, name="label_next"),
+    path("review/", reviews.review, name="review"),
+    path("proposals/", proposals.proposal_list, name="proposals"),
+    path("proposals/<uuid:public_id>/", proposals.proposal, name="proposal"),
+    path("jobs/", jobs.job_list, name="jobs"),
+    path("jobs/<uuid:public_id>/", jobs.job, name="job"),
+    path("jobs/<uuid:public_id>/cancel/", jobs.control, {"verb": "cancel"}, name="job_cancel"),
+    path("jobs/<uuid:public_id>/retry/", jobs.control, {"verb": "retry"}, name="job_retry"),
+    path("activity/", events.activity, name="activity"),
+    path("evidence/<uuid:public_id>/", evidence.version, name="evidence_version"),
+    path("artifacts/<sha256:sha256><suffix:suffix>", evidence.artifact, name="artifact"),
+    path("people/", people.people_list, name="people"),
+    path("people/<username:username>/", people.person, name="person"),
+    path("me/", people.me, name="me"),
+    path("go/", search.go, name="go"),
+    path("healthz", health.healthz, name="healthz"),
+    path("api/v1/", include("taxonomy.api.urls")),
+    path("accounts/", include("allauth.account.urls")),
+    path("admin/", admin.site.urls),
+]
+
+handler400 = "taxonomy.pages.errors.bad_request"
+handler403 = "taxonomy.pages.errors.forbidden"
+handler404 = "taxonomy.pages.errors.not_found"
+handler500 = "taxonomy.pages.errors.broken"

@@ -6,6 +6,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
+from rest_framework.authtoken.models import Token
 
 from taxonomy import events
 from taxonomy.models import Role, User
@@ -67,3 +68,15 @@ def create_admin(user: User, *, username: str, email: str = "", password: str) -
     data = {"from": "", "to": Role.ADMIN, "reason": "made on the command line"}
     events.record(user, "person.appointed", person=person, data=data)
     return person
+
+
+@transaction.atomic
+def issue_token(person: User) -> str:
+    """A new key for the API; the one before it stops working."""
+    Token.objects.filter(user=person).delete()
+    key: str = Token.objects.create(user=person).key
+    return key
+
+
+def revoke_token(person: User) -> None:
+    Token.objects.filter(user=person).delete()

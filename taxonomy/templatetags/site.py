@@ -9,6 +9,7 @@ from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from taxonomy import recipes
 from taxonomy.models import Layer, Neuron
 from taxonomy.rendering import chips, markdown, plots
 
@@ -31,6 +32,11 @@ def tile(neuron: Neuron, title: str = "") -> SafeString:
 
 
 @register.simple_tag
+def tile_at(layer: Layer, index: int) -> SafeString:
+    return chips.tile(layer, index)
+
+
+@register.simple_tag
 def face(layer: Layer, index: int) -> SafeString:
     return chips.face(layer, index)
 
@@ -48,6 +54,18 @@ def plain(text: str, limit: int = 200) -> str:
 @register.simple_tag
 def kernel(values: Any, scale: float) -> SafeString:
     return plots.kernel_grid(values, scale)
+
+
+@register.simple_tag
+def radial(exhibit: Any, face: str = "") -> SafeString:
+    """The exhibit's tuning curve, with the neuron's picture (or the stimulus itself) at the peak."""
+    drawn: SafeString = exhibit.radial(face or exhibit.pictures.get("peak", ""))
+    return drawn
+
+
+@register.filter
+def kind_title(name: str) -> str:
+    return recipes.KINDS[name].title.lower() if name in recipes.KINDS else name
 
 
 @register.simple_tag

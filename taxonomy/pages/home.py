@@ -1,0 +1,62 @@
+"""The first page: what this is, what there is, where help counts."""
+
+from typing import cast
+
+from django.contrib.auth.models import AnonymousUser
+from django.db.models import Count, Exists, OuterRef, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from taxonomy.models import SETTLED, Evidence, Event, Family, Layer, Network, Neuron, Outcome, User
+from taxonomy.pages.events import SUBJECTS
+from taxonomy.pages.networks import Coverage, sees_all
+
+
+def with_something_to_see(neurons: QuerySet[Neuron]) -> QuerySet[Neuron]:
+    """Nobody can read a neuron of which there is no picture yet."""
+    return neurons.filter(Exists(Evidence.objects.filter(neuron=OuterRef("pk"), status=Outcome.DONE)))
+
+
+def help_wanted(user: User | AnonymousUser) -> QuerySet[Neuron]:
+    """Neurons that ask for readings, those nearest to three first."""
+    if isinstance(user, User):
+        neurons = Neuron.objects.awaiting_label_by(user)
+    else:
+        neurons = Neuron.objects.exclude(standing__in=SETTLED).filter(readings__lt=3)
+        neurons = neurons.order_by("-readings", "layer_id", "index")
+    return with_something_to_see(cast(QuerySet[Neuron], neurons)).select_related("layer__network", "layer__sprite")
+
+
+def home(request: HttpRequest) -> HttpResponse:
+    networks = list(Network.objects.all())
+    coverage = Coverage.of_networks(sees_all(request.user))
+    families = dict(
+        Family.objects.filter(retired_at=None).values_list("layer__network").annotate(count=Count("pk")).order_by()
+    )
+    layers: dict[int, list[Layer]] = {}
+    for layer in Layer.objects.select_related("network", "sprite").order_by("network_id", "order"):
+        layers.setdefault(layer.network_id, []).append(layer)
+    shown = [
+        {
+            "network": network,
+            "layers": [(layer, layer.sprite.shown[:: max(1, len(layer.sprite.shown) // 8)][:8]) for layer in pictured],
+            "depth": len(layers.get(network.pk, [])),
+            "families": families.get(network.pk, 0),
+            "coverage": coverage[network.pk],
+        }
+        for network in networks
+        for pictured in [[layer for layer in layers.get(network.pk, []) if hasattr(layer, "sprite")]]
+    ]
+    banner = [
+        (layer, index)
+        for entry in shown[:2]
+        for layer, indices in reversed(entry["layers"])
+        for index in indices
+    ]
+    context = {
+        "networks": shown,
+        "banner": banner[:48],
+        "wanted": help_wanted(request.user)[:8],
+        "events": Event.objects.visible_to(request.user).select_related(*SUBJECTS)[:10],
+    }
+    return render(request, "home/home.html", context)

@@ -1,0 +1,237 @@
+"""A network at a glance, and a layer as the cards of its families."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.contrib.auth.models import AnonymousUser
+from django.db.models import Count
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.functional import cached_property
+
+from taxonomy import recipes
+from taxonomy.models import (
+    SETTLED,
+    Family,
+    FamilyLink,
+    ImageSet,
+    Layer,
+    Membership,
+    Network,
+    Neuron,
+    Proposal,
+    ProposalState,
+    Standing,
+    User,
+)
+from taxonomy.permissions import can_propose, can_request_evidence
+from taxonomy.rendering.markdown import References
+from taxonomy.rendering.plots import STATES, coverage_map
+
+READ = ("unread", "one", "two", "three")
+
+
+def sees_all(user: User | AnonymousUser) -> bool:
+    """Whether this person sees standings beyond the number of readings (independence: reviewers do)."""
+    return isinstance(user, User) and user.reviews
+
+
+def state(standing: str, readings: int, every: bool) -> str:
+    """A neuron's cell in the coverage map; ``every`` standing is for reviewers alone."""
+    if standing in SETTLED:
+        return standing
+    if every and standing not in (Standing.UNLABELLED, Standing.SINGLE, Standing.OPEN):
+        return standing.replace(" ", "-")
+    return READ[min(readings, 3)]
+
+
+@dataclass
+class Coverage:
+    """How many neurons are in which state."""
+
+    states: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def total(self) -> int:
+        return self.states.total()
+
+    @property
+    def settled(self) -> int:
+        return sum(self.states[standing] for standing in SETTLED)
+
+    @property
+    def read(self) -> int:
+        return self.total - self.states["unread"] - self.settled
+
+    @classmethod
+    def of_networks(cls, every: bool) -> dict[int, "Coverage"]:
+        found: dict[int, Coverage] = {pk: cls() for pk in Network.objects.values_list("pk", flat=True)}
+        rows = Neuron.objects.values_list("layer__network", "standing", "readings").annotate(count=Count("pk")).order_by()
+        for network, standing, readings, count in rows:
+            found[network].states[state(standing, readings, every)] += count
+        return found
+
+
+def layers_of(name: str) -> list[Layer]:
+    """A network's layers in order, with their sprites.
+
+    Raises:
+        Http404: with a sentence, when there is no such network.
+    """
+    layers = list(Layer.objects.filter(network__name=name).select_related("network", "sprite").order_by("order"))
+    if not layers:
+        raise Http404(f"There is no network “{name}” here.")
+    for layer in layers:
+        layer.network = layers[0].network
+    return layers
+
+
+def layer_of(network: str, name: str) -> tuple[Layer, list[Layer]]:
+    """The layer, and all of its network in order.
+
+    Raises:
+        Http404: with a sentence, when there is no such network or layer.
+    """
+    layers = layers_of(network)
+    for layer in layers:
+        if layer.name == name:
+            return layer, layers
+    raise Http404(f"{network} has no layer “{name}”. Its layers are {', '.join(layer.name for layer in layers)}.")
+
+
+def network(request: HttpRequest, name: str) -> HttpResponse:
+    layers = layers_of(name)
+    every = sees_all(request.user)
+    states: dict[int, list[str]] = {layer.pk: [] for layer in layers}
+    rows = Neuron.objects.filter(layer__in=layers).order_by("layer_id", "index")
+    for layer_id, standing, readings in rows.values_list("layer_id", "standing", "readings"):
+        states[layer_id].append(state(standing, readings, every))
+    families: dict[int, list[Family]] = {layer.pk: [] for layer in layers}
+    for family in (
+        Family.objects.filter(layer__in=layers, retired_at=None, memberships__ended_at=None)
+        .annotate(members=Count("memberships"))
+        .order_by("-members", "name")
+    ):
+        families[family.layer_id].append(family)
+    shown = [
+        {
+            "layer": layer,
+            "map": coverage_map(layer.name, layer.get_absolute_url(), states[layer.pk]),
+            "coverage": Coverage(Counter(states[layer.pk])),
+            "families": families[layer.pk],
+            "faces": faces_of(layer, 16),
+            "receptive": receptive(layer),
+        }
+        for layer in layers
+    ]
+    total = Coverage(sum((entry["coverage"].states for entry in shown), Counter()))  # type: ignore[attr-defined]
+    context = {
+        "network": layers[0].network,
+        "layers": shown,
+        "coverage": total,
+        "legend": [(name, words) for name, words in STATES.items() if total.states[name]],
+        "references": References(layers[0].network),
+    }
+    return render(request, "networks/network.html", context)
+
+
+def faces_of(layer: Layer, count: int) -> list[int]:
+    """Some neurons spread over the layer that have a picture."""
+    shown: list[int] = layer.sprite.shown if hasattr(layer, "sprite") else []
+    return shown[:: max(1, len(shown) // count)][:count]
+
+
+def receptive(layer: Layer) -> str:
+    sizes = sorted({found["size"] for found in layer.fields if found.get("size")})
+    return "–".join(str(size) for size in dict.fromkeys((sizes[0], sizes[-1]))) if sizes else ""
+
+
+@dataclass
+class Card:
+    """A family with its members in order, as a layer's page shows it."""
+
+    family: Family
+    members: list[Membership] = field(default_factory=list)
+    links: list[FamilyLink] = field(default_factory=list)
+
+    FIRST = 12
+
+    @cached_property
+    def ordered(self) -> list[Membership]:
+        """By their place in the family's symmetry; as published where they have none."""
+        return sorted(self.members, key=lambda member: (member.parameter is None, member.parameter or 0.0))
+
+    @property
+    def first(self) -> list[Membership]:
+        return self.ordered[: self.FIRST]
+
+    @property
+    def rest(self) -> list[Membership]:
+        return self.ordered[self.FIRST :]
+
+
+SORTS = {"size": "size", "name": "name", "published": "published order"}
+
+
+def layer(request: HttpRequest, name: str, layer_name: str) -> HttpResponse:
+    here, layers = layer_of(name, layer_name)
+    cards = cards_of(here)
+    sort = request.GET.get("sort", "")
+    sort = sort if sort in SORTS else "size"
+    order: dict[str, Any] = {
+        "size": lambda card: (card.family.kind != "natural", -len(card.members)),
+        "name": lambda card: card.family.name.casefold(),
+        "published": lambda card: (card.family.order, card.family.pk),
+    }
+    neurons = list(here.neurons.order_by("index"))
+    every = sees_all(request.user)
+    placed = {member.neuron_id for card in cards for member in card.members}
+    for neuron in neurons:
+        neuron.layer = here
+    position = layers.index(here)
+    context = {
+        "network": here.network,
+        "layer": here,
+        "layers": layers,
+        "earlier": layers[position - 1] if position else None,
+        "later": layers[position + 1] if position + 1 < len(layers) else None,
+        "cards": sorted(cards, key=order[sort]),
+        "sort": sort,
+        "sorts": SORTS,
+        "unsorted": [neuron for neuron in neurons if neuron.pk not in placed],
+        "coverage": Coverage(Counter(state(neuron.standing, neuron.readings, every) for neuron in neurons)),
+        "proposals": here.proposals.filter(state=ProposalState.OPEN).select_related("author"),
+        "references": References(here.network),
+        "receptive": receptive(here),
+        "may_propose": can_propose(request.user),
+        "may_request": can_request_evidence(request.user, here.network),
+        "kinds": applicable(here, len(layers)),
+        "image_sets": ImageSet.objects.all(),
+    }
+    return render(request, "networks/layer.html", context)
+
+
+def applicable(layer: Layer, depth: int) -> list[recipes.Kind]:
+    """The kinds of evidence that can be computed for a layer's neurons."""
+    return [recipes.KINDS[name] for name in recipes.COMPUTED if recipes.KINDS[name].variants_for(layer.order, depth)]
+
+
+def cards_of(layer: Layer) -> list[Card]:
+    """A layer's families with members and links, in three queries."""
+    cards = {
+        family.pk: Card(family)
+        for family in layer.families.filter(retired_at=None).select_related("parent").order_by("order", "pk")
+    }
+    for family in (card.family for card in cards.values()):
+        family.layer = layer
+    for member in Membership.objects.current().filter(family__in=cards).select_related("neuron").order_by("pk"):
+        member.neuron.layer = layer
+        cards[member.family_id].members.append(member)
+    for link in FamilyLink.objects.filter(source__in=cards).select_related("target__layer__network").order_by("kind", "pk"):
+        cards[link.source_id].links.append(link)
+    return list(cards.values())
+
+
+def open_proposals() -> Any:
+    return Proposal.objects.filter(state=ProposalState.OPEN).select_related("layer__network", "author")

@@ -1,0 +1,142 @@
+"""A neuron: what it could be, what it is in practice, what it is wired to, and what people read in it."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_safe
+
+from taxonomy.actions import labels
+from taxonomy.actions.reviews import can_accept
+from taxonomy.models import Event, Family, ImageSet, Label, Layer, Membership, Neuron, Standing, User
+from taxonomy.pages.evidence import exhibits
+from taxonomy.pages.events import SUBJECTS
+from taxonomy.pages.labels import LabelForm, initial_of
+from taxonomy.pages.networks import applicable, layer_of, state
+from taxonomy.pages.people import asking
+from taxonomy.permissions import can_label, can_request_evidence, can_see_readings, require
+from taxonomy.rendering.markdown import References
+
+
+def neuron_of(network: str, layer_name: str, index: int) -> tuple[Neuron, list[Layer]]:
+    """The neuron at an address, and its network's layers.
+
+    Raises:
+        Http404: with a sentence that says which part is not there.
+    """
+    here, layers = layer_of(network, layer_name)
+    neuron = here.neurons.filter(index=index).first() if index < here.channels else None
+    if neuron is None:
+        raise Http404(
+            f"{here} has {here.channels} neurons, numbered 0 to {here.channels - 1}: there is no {index}."
+        )
+    neuron.layer = here
+    return neuron, layers
+
+
+@require_safe
+def neuron(request: HttpRequest, name: str, layer_name: str, index: int) -> HttpResponse:
+    return page(request, *neuron_of(name, layer_name, index))
+
+
+def page(
+    request: HttpRequest, neuron: Neuron, layers: list[Layer], *, form: LabelForm | None = None, status: int = 200
+) -> HttpResponse:
+    """The neuron's page; ``form`` is a label that was sent and could not be taken."""
+    user = request.user
+    every = list(
+        neuron.labels.current().select_related("author", "family").prefetch_related("further").order_by("created_at")
+    )
+    own = next((label for label in every if label.author_id == user.pk), None)
+    may_see = can_see_readings(user, neuron, has_labelled=own is not None)
+    # A reviewer who has not read it yet may still read it blind: the others' readings come when asked for.
+    offered = bool(may_see) and own is None and not neuron.is_settled
+    shown = bool(may_see) and (not offered or "readings" in request.GET)
+    if shown and isinstance(user, User):
+        labels.reveal(user, neuron)
+    families, exemplars, memberships = families_of(neuron)
+    found = exhibits(neuron, layers)
+    parts = {exhibit.slug: exhibit for exhibit in found}
+    first = next((parts[slug] for slug in FACES if slug in parts and parts[slug].state == "done"), None)
+    context: dict[str, Any] = {
+        "network": neuron.layer.network,
+        "layer": neuron.layer,
+        "neuron": neuron,
+        "cell": state(neuron.standing, neuron.readings, shown),
+        "previous": neuron.index - 1 if neuron.index else None,
+        "next": neuron.index + 1 if neuron.index + 1 < neuron.layer.channels else None,
+        "portraits": [parts[slug] for slug in FACES if slug in parts],
+        "examples": parts.get("dataset-examples"),
+        "tuning": [exhibit for exhibit in found if exhibit.kind.name == "tuning_curves"],
+        "weights": [exhibit for exhibit in found if exhibit.kind.name == "weights"],
+        "exhibits": found,
+        "face": first.face() if first else "",
+        "memberships": memberships,
+        "own": own,
+        "readings": every if shown else [],
+        "shown": shown,
+        "offered": offered and not shown,
+        "may_see": may_see,
+        "form": form or LabelForm(neuron=neuron, families=families, exemplars=exemplars, initial=initial_of(own)),
+        "may_label": can_label(user, neuron),
+        "seen": [exhibit.version.pk for exhibit in found if exhibit.version],
+        "may_accept": can_accept(user, neuron) if shown else None,
+        "agreed": agreed_family(neuron, every, families) if shown else None,
+        "may_request": can_request_evidence(user, neuron.layer.network),
+        "kinds": applicable(neuron.layer, len(layers)),
+        "image_sets": ImageSet.objects.all(),
+        "events": Event.objects.visible_to(user).filter(neuron=neuron).select_related(*SUBJECTS)[:12],
+        "references": References(neuron.layer.network),
+    }
+    return render(request, "neurons/neuron.html", context, status=status)
+
+
+# What stands at the head of the page, as the exhibits' slugs.
+FACES = ("feature-visualization", "kernels", "imported-picture")
+
+
+def families_of(neuron: Neuron) -> tuple[list[Family], dict[int, list[int]], list[Membership]]:
+    """The layer's families, some members of each to compare with, and the neuron's own memberships. Two queries."""
+    families = list(neuron.layer.families.filter(retired_at=None).select_related("parent"))
+    exemplars: dict[int, list[int]] = {}
+    own = []
+    members = Membership.objects.current().filter(family__in=families).select_related("neuron").order_by("pk")
+    by_pk = {family.pk: family for family in families}
+    for family in families:
+        family.layer = neuron.layer
+    for member in members:
+        if member.neuron_id == neuron.pk:
+            member.family = by_pk[member.family_id]
+            own.append(member)
+        else:
+            exemplars.setdefault(member.family_id, []).append(member.neuron.index)
+    return families, {pk: indices[:3] for pk, indices in exemplars.items()}, sorted(own, key=lambda one: not one.primary)
+
+
+def agreed_family(neuron: Neuron, found: list[Label], families: list[Family]) -> Family | None:
+    """The family that an agreed neuron's readings qualify for."""
+    if neuron.standing != Standing.AGREED:
+        return None
+    result = labels.result_of(found, {family.pk: family.parent_id for family in families})
+    return next((family for family in families if family.pk == result.family), None)
+
+
+def label(request: HttpRequest, name: str, layer_name: str, index: int) -> HttpResponse:
+    """Take a reading, and answer with the page on which its author sees the others'."""
+    neuron, layers = neuron_of(name, layer_name, index)
+    if request.method != "POST":
+        return redirect(neuron)
+    require(can_label(request.user, neuron))
+    families, exemplars, _ = families_of(neuron)
+    form = LabelForm(request.POST, neuron=neuron, families=families, exemplars=exemplars)
+    if form.is_valid():
+        try:
+            labels.add(asking(request), neuron, **form.reading())
+        except ValidationError as error:
+            form.add_error(None, ValidationError(error.messages))
+        else:
+            messages.success(request, f"Your reading of {neuron.address} is recorded. Others' readings are shown now.")
+            return redirect(f"{neuron.get_absolute_url()}?labelled#readings")
+    return page(request, neuron, layers, form=form, status=422)
