@@ -88,8 +88,9 @@ def test_refusals():
     network = column_and_row()
     with pytest.raises(ValueError, match="no stimulus 'spiral'"):
         next(tuning_curves(network, [("conv", 0)], stimulus="spiral"))
-    with pytest.raises(ValueError, match="does not divide"):
-        next(tuning_curves(network, [("conv", 0)], step=0.7))
+    for step in (0.7, 0, -1, 720):
+        with pytest.raises(ValueError, match="does not divide"):
+            next(tuning_curves(network, [("conv", 0)], step=step))
     with pytest.raises(KeyError, match="no layer 'nowhere'"):
         next(tuning_curves(network, [("nowhere", 0)]))
 

@@ -48,7 +48,7 @@ def tuning_curves(
     """
     if stimulus not in PERIODS:
         raise ValueError(f"There is no stimulus {stimulus!r}: choose one of {', '.join(PERIODS)}.")
-    count = round(PERIODS[stimulus] / step)
+    count = round(PERIODS[stimulus] / step) if step > 0 else 0
     if count < 1 or abs(count * step - PERIODS[stimulus]) > 1e-9:
         raise ValueError(f"A step of {step} degrees does not divide {PERIODS[stimulus]:.0f} degrees.")
     angles = np.arange(count) * step
@@ -90,9 +90,7 @@ def tuning_curves(
 
 
 def measures(angles: NDArray[np.floating], responses: NDArray[np.floating], period: float) -> dict[str, float | None]:
-    """Peak, half-maximum width and echo (whole turns only) of one tuning curve, as `tuning_curves` gives
-    them.
-    """
+    """Peak, half-maximum width and echo (whole turns only) of one tuning curve, as `tuning_curves` gives them."""
     rectified = np.maximum(responses, 0)
     best = int(rectified.argmax())
     found: dict[str, float | None] = dict.fromkeys(("peak", "width", "echo"))
