@@ -110,7 +110,7 @@ def _close(job: Job, shard: Shard) -> None:
     shard.lease_token = shard.lease_expires_at = None
     shard.finished_at = timezone.now()
     shard.save()
-    for layer_id in shard.evidence.values_list("layer_id", flat=True).distinct():
+    for layer_id in shard.evidence.order_by().values_list("layer_id", flat=True).distinct():
         dispatch.enqueue("site.sprite", layer_id)
     _count(job)
     if not job.shards.filter(status__in=LIVE).exists():
