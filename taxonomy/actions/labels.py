@@ -91,13 +91,23 @@ def _check(label: Label, others: list[Family]) -> None:
         raise ValidationError("Choose a family or “cannot tell” or “none of these”, not both.")
     if label.verdict == Verdict.CANNOT_TELL and label.missing_evidence not in recipes.KINDS:
         raise ValidationError("“Cannot tell” names the evidence that is missing, so that it can be made.")
+    if label.verdict != Verdict.FAMILY and label.no_finer:
+        raise ValidationError("“No finer than this” belongs to a family.")
+    if label.verdict != Verdict.CANNOT_TELL and label.missing_evidence:
+        raise ValidationError("Missing evidence belongs to “cannot tell”.")
+    if label.verdict != Verdict.NONE_OF_THESE and label.suggested_name:
+        raise ValidationError("A suggested name belongs to “none of these”.")
+    if label.verdict == Verdict.CANNOT_TELL and label.polysemantic:
+        raise ValidationError("Who cannot tell what a neuron is cannot tell that it is polysemantic.")
     if others and not (label.polysemantic and label.verdict == Verdict.FAMILY):
         raise ValidationError("Further families belong to a neuron marked polysemantic, beside its first family.")
     for family in [label.family, *others]:
         if family is None:
             continue
         if family.layer_id != label.neuron.layer_id:
-            raise ValidationError(f"“{family.name}” is a family of {family.layer.name}, not of {label.neuron.layer.name}.")
+            raise ValidationError(
+                f"“{family.name}” is a family of {family.layer.name}, not of {label.neuron.layer.name}."
+            )
         if family.retired_at is not None:
             raise ValidationError(f"The family “{family.name}” is retired. Choose another.")
 

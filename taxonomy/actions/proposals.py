@@ -45,10 +45,14 @@ def create(
     )
     if parent is not None and parent.layer_id != layer.pk:
         raise ValidationError({"parent": f"“{parent.name}” is a family of another layer."})
+    if parent is not None and parent.retired_at is not None:
+        raise ValidationError({"parent": f"The family “{parent.name}” is retired. Choose another, or none."})
     proposal.full_clean()
     _check_name(layer, proposal.name)
     if Proposal.objects.filter(layer=layer, name__iexact=proposal.name, state=ProposalState.OPEN).exists():
-        raise ValidationError({"name": f"A family “{proposal.name}” is proposed for {layer.name} already: see its proposal."})
+        raise ValidationError(
+            {"name": f"A family “{proposal.name}” is proposed for {layer.name} already: see its proposal."}
+        )
     proposal.save()
     events.record(user, "proposal.made", proposal=proposal)
     return proposal
