@@ -34,11 +34,11 @@ def _can_accept(user: Person, neuron: Neuron, found: list[Label], tree: Mapping[
     if neuron.is_settled:
         return Denied(f"This neuron is already {neuron.standing}.")
     if neuron.standing != Standing.AGREED:
-        return Denied("Only an agreed neuron can be accepted: it needs three people, and over two thirds, for one family.")
+        return Denied("Only an agreed neuron can be accepted: over two thirds, at least three people, for one family.")
     agreed = result_of(found, tree).family
     others = [reading(label) for label in found if label.author_id != user.pk]
     if agreed is None or not consensus.qualifies(agreed, others, tree):
-        return Denied("Your own reading decides this one: with it left out the others do not agree, so another reviewer has to.")
+        return Denied("Your own reading decides this one: without it the others do not agree. Another reviewer has to.")
     return Allowed()
 
 
