@@ -1,12 +1,13 @@
 """Asking for evidence, and recording what the workers found."""
 
+import json
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, Max
+from django.db.models import F, Max, QuerySet
 
 from taxonomy import dispatch, events, recipes, storage
 from taxonomy.models import (
@@ -24,7 +25,7 @@ from taxonomy.models import (
     User,
 )
 from taxonomy.permissions import can_request_evidence, require
-from taxonomy.rendering.sprites import compose
+from taxonomy.rendering.sprites import Box, compose
 
 
 @dataclass(frozen=True)
@@ -318,16 +319,16 @@ FACES = (
 
 def build_sprite(layer: Layer) -> Sprite | None:
     """Compose the layer's faces into one picture, if they changed since the last time."""
-    faces: dict[int, str] = {}
+    faces: dict[int, tuple[str, Box | None]] = {}
     for kind, name in FACES:
-        found = Artifact.objects.filter(
-            name=name,
-            version__evidence__layer=layer,
-            version__evidence__kind=kind,
-            version=F("version__evidence__current"),
-        ).values_list("version__evidence__neuron__index", "sha256")
-        for index, sha256 in found.order_by("version__evidence__neuron__index", "version_id"):
-            faces.setdefault(index, sha256)
+        current = Artifact.objects.filter(
+            version__evidence__layer=layer, version__evidence__kind=kind, version=F("version__evidence__current")
+        ).order_by("version__evidence__neuron__index", "version_id")
+        places = current.filter(name=name).values_list("version__evidence__neuron__index", "sha256", "version_id")
+        missing = [place for place in places if place[0] not in faces]
+        boxes = _boxes(current, [version for *_, version in missing]) if kind == "dataset_examples" else {}
+        for index, sha256, version in missing:
+            faces.setdefault(index, (sha256, boxes.get(version)))
     if not faces:
         return None
     digest = recipes.digest(sorted(faces.items()))
@@ -343,3 +344,9 @@ def build_sprite(layer: Layer) -> Sprite | None:
         "digest": digest,
     }
     return Sprite.objects.update_or_create(layer=layer, defaults=values)[0]
+
+
+def _boxes(artifacts: QuerySet[Artifact], versions: Sequence[int]) -> dict[int, Box]:
+    """For versions of dataset examples, what the neuron sees of its best picture."""
+    numbers = artifacts.filter(name="data", version__in=versions).values_list("version_id", "sha256")
+    return {version: tuple(json.loads(storage.read(sha256))[0]["box"]) for version, sha256 in numbers}

@@ -13,6 +13,9 @@ CELL = 72
 COLUMNS = 16
 
 
+Box = tuple[int, int, int, int]  # left, top, right, bottom, in pixels
+
+
 @dataclass(frozen=True)
 class Composed:
     data: bytes
@@ -21,24 +24,25 @@ class Composed:
     shown: set[int]
 
 
-def compose(count: int, faces: Mapping[int, str]) -> Composed:
+def compose(count: int, faces: Mapping[int, tuple[str, Box | None]]) -> Composed:
     """A WebP sheet with neuron ``i`` in column ``i % 16`` and row ``i // 16``; cells without a face stay transparent.
 
     Args:
         count: how many cells there are.
-        faces: for an index, the digest of the picture in ``storage``.
+        faces: for an index, the digest of the picture in ``storage``, and the part of it to show (None: all).
     """
     columns = min(COLUMNS, count)
     sheet = Image.new("RGBA", (columns * CELL, math.ceil(count / columns) * CELL))
     shown = set()
-    for index, sha256 in faces.items():
+    for index, (sha256, box) in faces.items():
         try:
-            with storage.open(sha256) as file, Image.open(file) as picture:
-                # Small pictures (a 7-pixel kernel) keep their hard pixels, large ones are smoothed down.
-                how = Image.Resampling.NEAREST if max(picture.size) < CELL else Image.Resampling.LANCZOS
-                cell = picture.convert("RGB").resize((CELL, CELL), how)
+            with storage.open(sha256) as file, Image.open(file) as whole:
+                picture = whole.convert("RGB").crop(box)
         except (FileNotFoundError, UnidentifiedImageError):
             continue
+        # Small pictures (a 7-pixel kernel) keep their hard pixels, large ones are smoothed down.
+        how = Image.Resampling.NEAREST if max(picture.size) < CELL else Image.Resampling.LANCZOS
+        cell = picture.resize((CELL, CELL), how)
         sheet.paste(cell, (index % columns * CELL, index // columns * CELL))
         shown.add(index)
     buffer = io.BytesIO()

@@ -81,7 +81,7 @@ def plain(outcome: Finding | Failure) -> Any:
     """Everything in it, in a form that can be compared."""
     if isinstance(outcome, Failure):
         return outcome
-    pictures = {name: (picture.shape, picture.tobytes()) for name, picture in outcome.pictures.items()}
+    pictures = {name: (picture.shape, picture.tobytes()) for name, picture in (outcome.pictures | outcome.photographs).items()}
     return outcome.layer, outcome.channel, outcome.data, pictures
 
 
@@ -116,7 +116,7 @@ def test_one_outcome_for_each_target_in_plain_numbers_and_pictures(make: Maker):
             assert outcome.reason.endswith(".")
             continue
         assert json.loads(json.dumps(outcome.data, allow_nan=False)) == outcome.data
-        for picture in outcome.pictures.values():
+        for picture in (outcome.pictures | outcome.photographs).values():
             assert picture.dtype == np.uint8
             assert picture.ndim == 3
             assert picture.shape[2] == 3
@@ -136,9 +136,11 @@ def test_a_neuron_does_not_depend_on_its_company(make: Maker):
         assert type(alone) is type(together[target])
         if isinstance(alone, Finding):
             assert_alike(alone.data, together[target].data)
-            assert alone.pictures.keys() == together[target].pictures.keys()
-            for name, picture in alone.pictures.items():
-                difference = np.abs(picture.astype(int) - together[target].pictures[name])
+            others = together[target].pictures | together[target].photographs
+            mine = alone.pictures | alone.photographs
+            assert mine.keys() == others.keys()
+            for name, picture in mine.items():
+                difference = np.abs(picture.astype(int) - others[name])
                 assert difference.max() <= 1  # a value on the edge between two of 256 steps
 
 

@@ -59,13 +59,13 @@ def test_the_box_is_what_the_unit_sees_cut_at_the_border():
     assert (first["box"], first["clipped"]) == ([14, 0, 17, 3], False)
     assert (second["value"], second["row"], second["column"]) == (0.0, 0, 0)
     assert (second["box"], second["clipped"]) == ([0, 0, 2, 2], True)  # one row and column of padding are cut
-    assert np.array_equal(finding.pictures["top_1"], bright[0:3, 14:17])
-    assert finding.pictures["top_2"].shape == (2, 2, 3)
+    assert np.array_equal(finding.photographs["top_1"], bright)
+    assert np.array_equal(finding.photographs["top_2"], dark)
 
 
 def test_fewer_images_than_asked_for():
     (finding,) = dataset_examples(tiny.one_conv(), [("conv", 0)], images=pictures(noise(3, 9)), batch=2)
-    assert len(finding.data) == len(finding.pictures) == 3
+    assert len(finding.data) == len(finding.photographs) == 3
     with pytest.raises(ValueError, match="no images"):
         list(dataset_examples(tiny.one_conv(), [("conv", 0)], images=pictures([])))
 
@@ -86,7 +86,7 @@ def test_each_image_is_opened_twice_at_most():
     inner = pictures(noise(30))
     images = Pictures(inner.names, lambda index: opened.append(index) or inner._opener(index))
     list(dataset_examples(tiny.branchy(), [("fire", c) for c in range(3)] + [("first", 0)], images=images))
-    assert max(map(opened.count, range(30))) == 2  # once in the pass, once for all of its crops
+    assert max(map(opened.count, range(30))) == 2  # once in the pass, once to be shown
 
 
 def test_the_result_does_not_depend_on_the_other_targets():
@@ -134,4 +134,4 @@ def test_output_belongs_to_version_1():
         ("picture 2", 2.1595, [0, 11, 2, 14]),
         ("picture 1", 1.9451, [0, 12, 2, 15]),
     ]
-    assert int(finding.pictures["top_1"].sum()) == 3053
+    assert int(finding.photographs["top_1"].sum()) == 112047

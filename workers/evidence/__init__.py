@@ -23,7 +23,8 @@ class Finding:
     layer: str
     channel: int
     data: dict[str, Any] | list[Any]  # plain numbers, strings, lists and dicts: it must survive JSON
-    pictures: dict[str, Picture] = field(default_factory=dict)
+    pictures: dict[str, Picture] = field(default_factory=dict)  # drawn here: kept without loss
+    photographs: dict[str, Picture] = field(default_factory=dict)  # of the image set, and shared by many neurons
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from workers.figures import Picture
 from workers.network import Network
 from workers.scan import Pictures, Top, activations, read
 
-# Bytes of preprocessed pictures kept at hand while the crops are cut: one picture is often among the best of many
+# Bytes of preprocessed pictures kept at hand while the examples are gathered: one picture is often among the best of many
 # neurons, and is opened again only once if it is still there.
 KEPT = 256 * 2**20
 
@@ -33,7 +33,8 @@ def dataset_examples(
 
     Data, for each: {"image": its name, "value", "row" and "column" of the unit, "box": [left, top, right, bottom],
     what that unit sees in pixels of the preprocessed picture (right and bottom exclusive), cut at the picture's border,
-    "clipped": whether it was}. Pictures `top_1`, `top_2`, ...: what is in the box.
+    "clipped": whether it was}. Photographs `top_1`, `top_2`, ...: the whole preprocessed pictures. A reader crops them by
+    the box: a picture that is among the best of a hundred neurons is then one file, and the crop keeps its surroundings.
     ValueError for an empty image set; PictureError (see `workers.scan`) for a picture that cannot be used.
     """
     if not len(images):
@@ -63,7 +64,7 @@ def dataset_examples(
                 yield Failure(layer, channel, "This neuron is dead: its value is the same everywhere in every image.")
                 continue
             data: list[dict[str, Any]] = []
-            crops: dict[str, Picture] = {}
+            photographs: dict[str, Picture] = {}
             ranked = zip(*(part[entry].tolist() for part in (found.values, found.images, found.positions)), strict=True)
             for rank, (value, image, position) in enumerate(ranked, start=1):
                 row, column = divmod(position, found.columns)
@@ -79,6 +80,5 @@ def dataset_examples(
                         "clipped": box != list(whole),
                     }
                 )
-                left, upper, right, lower = box
-                crops[f"top_{rank}"] = picture(image)[upper:lower, left:right].copy()
-            yield Finding(layer, channel, data, crops)
+                photographs[f"top_{rank}"] = picture(image)
+            yield Finding(layer, channel, data, photographs=photographs)
