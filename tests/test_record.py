@@ -1,0 +1,161 @@
+"""What people decided is kept for ever, and the database itself sees to it: shown by SQL that passes by the actions."""
+
+import pytest
+from django.db import DatabaseError, IntegrityError, connection, transaction
+
+from taxonomy import events
+from taxonomy.actions import reviews
+from taxonomy.models import (
+    Event,
+    EvidenceVersion,
+    Family,
+    Label,
+    Membership,
+    Neuron,
+    Proposal,
+    Review,
+    Role,
+    Tally,
+)
+from tests.factory import (
+    make_agreed,
+    make_evidence,
+    make_family,
+    make_label,
+    make_network,
+    make_proposal,
+    make_user,
+    neuron_at,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def neuron() -> Neuron:
+    """A neuron that was labelled, agreed on and accepted, so that every kind of row about it is there."""
+    make_network()
+    neuron = neuron_at("mixed3b:3")
+    make_evidence(neuron, pictures=["image"])
+    curves = make_family(neuron.layer)
+    make_agreed(neuron, curves)
+    reviews.accept(make_user(role=Role.REVIEWER), neuron)
+    return neuron
+
+
+KEPT = {
+    Event: {"verb": "label.forged", "actor_id": None, "at": "2001-01-01"},
+    Label: {
+        "verdict": "none of these",
+        "family_id": None,
+        "author_id": None,
+        "note": "forged",
+        "blind": False,
+        "confidence": "low",
+        "created_at": "2001-01-01",
+    },
+    EvidenceVersion: {"number": 7, "environment": "{}", "wall_seconds": 0, "made_at": "2001-01-01"},
+    Membership: {"family_id": None, "primary": False, "parameter": 90, "source": "forged", "made_at": "2001-01-01"},
+    Review: {"comment": "forged", "reviewer_id": None, "decision": "reject", "at": "2001-01-01"},
+    Tally: {"standing": "disputed", "inputs": "[]", "rule_version": 0, "at": "2001-01-01"},
+}
+
+
+def execute(statement: str, *values: object) -> int:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        return cursor.rowcount
+
+
+@pytest.mark.parametrize("model", KEPT, ids=lambda model: model._meta.db_table)
+def test_what_was_decided_cannot_be_deleted(neuron: Neuron, model) -> None:
+    before = model.objects.count()
+    assert before
+    with pytest.raises(DatabaseError, match=r"pgtrigger: Cannot (update or )?delete"):
+        execute(f"DELETE FROM {model._meta.db_table}")
+    assert model.objects.count() == before
+
+
+@pytest.mark.parametrize(
+    ("model", "column", "value"),
+    [(model, column, value) for model, changes in KEPT.items() for column, value in changes.items()],
+    ids=lambda part: getattr(part, "__name__", str(part)),
+)
+def test_what_was_decided_cannot_be_changed(neuron: Neuron, model, column: str, value: object) -> None:
+    before = list(model.objects.order_by("pk").values())
+    with pytest.raises(DatabaseError, match="pgtrigger: Cannot update"):
+        execute(f'UPDATE {model._meta.db_table} SET "{column}" = %s', value)
+    assert list(model.objects.order_by("pk").values()) == before
+
+
+@pytest.mark.parametrize(("model", "column"), [(Label, "superseded_at"), (Membership, "ended_at")])
+def test_they_end_and_that_is_all(neuron: Neuron, model, column: str) -> None:
+    assert execute(f"UPDATE {model._meta.db_table} SET {column} = now()") == model.objects.count()
+    with pytest.raises(DatabaseError, match="pgtrigger: Cannot update"):
+        execute(f"UPDATE {model._meta.db_table} SET {column} = NULL, neuron_id = neuron_id + 1")
+
+
+def test_an_earlier_reading_stays_beside_the_later_one() -> None:
+    make_network()
+    neuron, person = neuron_at("mixed3b:3"), make_user()
+    first = make_label(neuron, person, make_family(neuron.layer, "Curves"))
+    second = make_label(neuron, person, make_family(neuron.layer, "Lines"))
+    assert list(Label.objects.filter(author=person)) == [first, second]
+    assert list(Label.objects.current().filter(author=person)) == [second]
+    with pytest.raises(IntegrityError, match="label_is_current_once"):
+        execute("UPDATE taxonomy_label SET superseded_at = NULL WHERE id = %s", first.pk)
+
+
+def test_nobody_accepts_their_own_proposal(neuron: Neuron) -> None:
+    author, other = make_user(role=Role.REVIEWER), make_user(role=Role.REVIEWER)
+    proposal = make_proposal(neuron.layer, author)
+    family = Family.objects.create(layer=neuron.layer, name=proposal.name)
+    accept = "UPDATE taxonomy_proposal SET state = 'accepted', family_id = %s, decided_by_id = %s WHERE id = %s"
+    with pytest.raises(IntegrityError, match="proposal_is_not_accepted_by_its_author"):
+        execute(accept, family.pk, author.pk, proposal.pk)
+    assert Proposal.objects.get().state == "open"
+    assert execute(accept, family.pk, other.pk, proposal.pk) == 1
+
+
+def test_an_accepted_proposal_has_its_family(neuron: Neuron) -> None:
+    proposal = make_proposal(neuron.layer)
+    with pytest.raises(IntegrityError, match="proposal_accepted_has_its_family"):
+        execute(
+            "UPDATE taxonomy_proposal SET state = 'accepted', decided_by_id = %s WHERE id = %s",
+            make_user(role=Role.REVIEWER).pk,
+            proposal.pk,
+        )
+
+
+def test_a_neuron_has_one_primary_family(neuron: Neuron) -> None:
+    lines = make_family(neuron.layer, "Lines")
+    with pytest.raises(IntegrityError, match="membership_has_one_primary_a_neuron"), transaction.atomic():
+        Membership.objects.create(family=lines, neuron=neuron, made_by=make_user())
+    Membership.objects.create(family=lines, neuron=neuron, made_by=make_user(), primary=False)
+    with pytest.raises(IntegrityError, match="membership_is_current_once"), transaction.atomic():
+        Membership.objects.create(family=lines, neuron=neuron, made_by=make_user(), primary=False)
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "word", "constraint"),
+    [
+        ("taxonomy_neuron", "standing", "settled", "neuron_standing_is_known"),
+        ("taxonomy_evidence", "status", "maybe", "evidence_status_is_known"),
+        ("taxonomy_user", "role", "king", "user_role_is_known"),
+    ],
+)
+def test_only_words_of_the_vocabulary_are_kept(
+    neuron: Neuron, table: str, column: str, word: str, constraint: str
+) -> None:
+    with pytest.raises(IntegrityError, match=constraint):
+        execute(f"UPDATE {table} SET {column} = %s", word)
+
+
+def test_evidence_that_is_done_shows_something(neuron: Neuron) -> None:
+    with pytest.raises(IntegrityError, match="evidence_done_has_a_version"):
+        execute("UPDATE taxonomy_evidence SET current_id = NULL")
+
+
+def test_an_event_brings_along_what_it_is_about(neuron: Neuron) -> None:
+    event = events.record(make_user(), "neuron.looked_at", neuron=neuron)
+    assert (event.layer, event.network) == (neuron.layer, neuron.layer.network)
