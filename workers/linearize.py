@@ -40,7 +40,7 @@ def kernels(
     end: str,
     channels: Sequence[int],
     *,
-    batch: int = 32,
+    batch: int = 64,
     device: torch.device | str = "cpu",
     tick: Callable[[], None] = lambda: None,
 ) -> Iterator[Kernel]:

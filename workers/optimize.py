@@ -8,12 +8,15 @@ from torch import Tensor
 from workers import parameterization, transforms
 
 # "Feature Visualization" takes Adam at 0.05, at full strength to the end. Here the rate starts higher and falls to zero
-# along half a cosine; every wave decays by DECAY times the rate in each step, without which pictures of a strong neuron
-# grow in contrast until they are black, white and pure colours; and the random transforms shrink to none, so that the
-# last steps sharpen, for the picture as it is, what the first have found in a way that holds for its neighbours too.
-# Together these reach the article's values with far fewer pixels at the ends of the scale.
+# along half a cosine; waves decay, without which pictures of a strong neuron grow in contrast until they are black,
+# white and pure colours; and the random transforms shrink to none, so that the last steps sharpen, for the picture as
+# it is, what the first have found in a way that holds for its neighbours too. Together these reach the article's values
+# with far fewer pixels at the ends of the scale.
 LEARNING_RATE = 0.2
-DECAY = 0.08
+# What decay alone leaves of a wave in a whole run is exp(-DECAY), however many steps the run has; in one of fewer steps
+# than FEW it is more, as the waves have no time to grow again.
+DECAY = 4.0
+FEW = 128
 
 # A picture that is nearly grey may leave every ReLU on the way to the objective off, and then has no gradient to start
 # from. In each such step its contrast is doubled, as far as waves of this amplitude.
@@ -35,13 +38,17 @@ def maximise(
     `objective` takes such pictures to one number each. In every step it sees each picture through a random transform
     of its own (see `workers.transforms`). A picture depends on its own generator (its first waves, then all its
     transforms) and on nothing else in the batch, as long as the objective keeps pictures apart. `tick` is called
-    before every step.
+    before every step. ValueError for fewer than one step.
     """
+    if steps < 1:
+        raise ValueError("It takes at least one step to make a picture.")
     waves = parameterization.initial_waves(generators, size, grey=grey).to(device).requires_grad_()
     draws = torch.stack([transforms.draw(generator, steps) for generator in generators]).to(device)
     scale = parameterization.wave_scale(size).to(device)
-    optimizer = torch.optim.AdamW([waves], lr=LEARNING_RATE, weight_decay=DECAY)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(steps, 1))
+    # The rate is half of LEARNING_RATE on average, and decay is in proportion to it.
+    decay = DECAY / (LEARNING_RATE / 2 * max(steps, FEW))
+    optimizer = torch.optim.AdamW([waves], lr=LEARNING_RATE, weight_decay=decay)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for step in range(steps):
         tick()
         pictures = transforms.apply(parameterization.to_pictures(waves, scale), draws[:, step], 1 - step / steps)

@@ -160,7 +160,8 @@ class Top:
         if not self.columns:
             self._level = values[0, self.channels, 0, 0]
         self.columns = values.shape[3]
-        peaks = values.amax((2, 3))[:, self.channels].T
+        rows = values.permute(0, 2, 3, 1).amax(2)  # channels last, as they lie in memory: several times as fast
+        peaks = rows.amax(1)[:, self.channels].T
         self.sound &= peaks.isfinite().all(1)
         still = ~self.varied
         if still.any():  # hardly ever after the first batch
@@ -173,7 +174,9 @@ class Top:
         self.values = merged.gather(1, order)
         self.images = torch.cat([self.images, arrived], 1).gather(1, order)
         self.positions = torch.cat([self.positions, torch.zeros_like(arrived)], 1).gather(1, order)
-        # Where its peak is matters only for an image that got in, and after the first batches few do.
+        # Where its peak is matters only for an image that got in, and after the first batches few do: its first row
+        # with the peak, and the first column of that row.
         entry, rank = (self.images >= first).nonzero(as_tuple=True)
-        maps = values[self.images[entry, rank] - first, self.channels[entry]]
-        self.positions[entry, rank] = maps.flatten(1).argmax(1)
+        image, channel = self.images[entry, rank] - first, self.channels[entry]
+        row = rows[image, :, channel].argmax(1)
+        self.positions[entry, rank] = row * self.columns + values[image, channel, row].argmax(1)

@@ -17,7 +17,7 @@ def visualize(network, targets, **parameters) -> list[Finding]:
 
 
 def test_a_vertical_edge_shows_a_vertical_edge():
-    (finding,) = visualize(tiny.one_conv(), [("conv", 0)], steps=128)
+    (finding,) = visualize(tiny.one_conv(), [("conv", 0)], steps=512)
     picture = finding.pictures["image"]
     assert picture.shape == (3, 3, 3)
     assert picture.dtype == np.uint8
@@ -42,7 +42,7 @@ def test_the_value_is_that_of_the_picture_as_shown():
 
 
 def test_negative_is_what_inhibits():
-    (finding,) = visualize(tiny.one_conv(), [("conv", 0)], objective="negative", steps=128)
+    (finding,) = visualize(tiny.one_conv(), [("conv", 0)], objective="negative", steps=512)
     assert finding.data["value"] < -1
     assert finding.pictures["image"][:, 0].min() > 160
     with pytest.raises(ValueError, match="objective"):
@@ -56,7 +56,7 @@ def test_a_network_that_cannot_tell_colours_apart_is_shown_grey():
     picture = visualize(network, [("second", 0)])[0].pictures["image"]
     assert np.array_equal(picture[..., 0], picture[..., 1])
     assert np.array_equal(picture[..., 0], picture[..., 2])
-    colour = visualize(tiny.one_conv(), [("conv", 2)], steps=128)[0].pictures["image"][1, 1]
+    colour = visualize(tiny.one_conv(), [("conv", 2)], steps=512)[0].pictures["image"][1, 1]
     assert colour[0] > 160 > 95 > colour[2]
 
 
@@ -70,6 +70,15 @@ def test_same_call_same_bytes_whatever_the_company():
     assert alone.data == again.data == company.data
     (other,) = visualize(network, [("fire", 2)], seed=1)
     assert not np.array_equal(alone.pictures["image"], other.pictures["image"])
+
+
+def test_a_neuron_that_nearly_grey_pictures_leave_without_a_gradient_is_still_shown():
+    network = tiny.two_conv()
+    network.stages["first"].bias[:] = -0.3  # what little contrast the first picture has leaves every ReLU off
+    (finding,) = visualize(network, [("second", 0)], steps=64)
+    assert finding.data["value"] > 0.5
+    (dead,) = feature_visualization(network, [("second", 2)], steps=64)
+    assert isinstance(dead, Failure)
 
 
 def test_dead_and_broken_neurons_fail_with_a_sentence():
@@ -109,4 +118,4 @@ def test_output_belongs_to_version_1():
     (finding,) = visualize(tiny.one_conv(), [("conv", 0)], steps=8, batch=1)
     assert recipes.KINDS["feature_visualization"].version == 1
     # Rounded, because processors differ in the last digits.
-    assert finding.pictures["image"].mean(axis=(0, 2)) == pytest.approx([123.1, 127.6, 138.7], abs=0.5)
+    assert finding.pictures["image"].mean(axis=(0, 2)) == pytest.approx([123.3, 127.3, 137.7], abs=0.5)
