@@ -1,6 +1,7 @@
 """Evidence: what the workers found out, with its whole recipe."""
 
 import json
+import logging
 from typing import Any
 
 from django.db.models import QuerySet
@@ -73,8 +74,14 @@ class EvidenceSerializer(serializers.ModelSerializer):
             return None
         for artifact in evidence.current.artifacts.all():
             if artifact.name == "data" and artifact.suffix == ".json":
-                return json.loads(storage.read(artifact.sha256))
+                try:
+                    return json.loads(storage.read(artifact.sha256))
+                except FileNotFoundError:
+                    logger.exception("An artifact of %s is missing from the store.", evidence)
         return None
+
+
+logger = logging.getLogger(__name__)
 
 
 class EvidenceFilter(NeuronFilter):

@@ -167,7 +167,7 @@ class NeuronViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource):
 
     @extend_schema(parameters=[])
     def retrieve(self, request: Request, network: str, address: str) -> Response:
-        found = Neuron.objects.at(network_called(network).name, address.replace("\0", ""))
+        found = Neuron.objects.at(network_called(network).name, address)
         neuron = self.get_queryset().get(pk=found.pk)
         self.reveal([neuron])
         return Response(self.get_serializer(neuron).data)

@@ -57,7 +57,8 @@ class Body(serializers.Serializer):
             unknown = sorted(set(data) - set(self.fields))
             if unknown:
                 there = f"There are: {', '.join(self.fields)}." if self.fields else "None is taken here."
-                raise serializers.ValidationError(f"There is no field '{unknown[0][:60]}'. {there}")
+                sentence = f"There is no field '{unknown[0][:60]}'. {there}"
+                raise serializers.ValidationError({"non_field_errors": [sentence]})
         return super().to_internal_value(data)
 
 

@@ -1,7 +1,10 @@
-from django.http import HttpRequest, JsonResponse
 from django.urls import path, re_path
 from drf_spectacular.authentication import TokenScheme
+from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from taxonomy.api.errors import nothing_here
 from taxonomy.api.evidence import EvidenceViewSet
@@ -30,13 +33,16 @@ RESOURCES = (
 )
 
 
-def root(request: HttpRequest) -> JsonResponse:
+class Root(APIView):
     """What there is, for whoever opens the API's own address."""
-    return JsonResponse({name: request.build_absolute_uri(f"/api/v1/{name}/") for name in RESOURCES})
+
+    @extend_schema(exclude=True)
+    def get(self, request: Request) -> Response:
+        return Response({name: request.build_absolute_uri(f"/api/v1/{name}/") for name in RESOURCES})
 
 
 urlpatterns = [
-    path("", root, name="api"),
+    path("", Root.as_view(), name="api"),
     path("networks/", NetworkViewSet.as_view(READ)),
     path("networks/<str:name>/", NetworkViewSet.as_view(ONE)),
     path("layers/", LayerViewSet.as_view(READ)),
