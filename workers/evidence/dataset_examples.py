@@ -11,8 +11,8 @@ from workers.figures import Picture
 from workers.network import Network
 from workers.scan import Pictures, Top, activations, read
 
-# Bytes of preprocessed pictures kept at hand while the examples are gathered: one picture is often among the best of many
-# neurons, and is opened again only once if it is still there.
+# Bytes of preprocessed pictures kept at hand while the examples are gathered: one picture is often among the best of
+# many neurons, and is opened again only once if it is still there.
 KEPT = 256 * 2**20
 
 
@@ -33,8 +33,9 @@ def dataset_examples(
 
     Data, for each: {"image": its name, "value", "row" and "column" of the unit, "box": [left, top, right, bottom],
     what that unit sees in pixels of the preprocessed picture (right and bottom exclusive), cut at the picture's border,
-    "clipped": whether it was}. Photographs `top_1`, `top_2`, ...: the whole preprocessed pictures. A reader crops them by
-    the box: a picture that is among the best of a hundred neurons is then one file, and the crop keeps its surroundings.
+    "clipped": whether it was}. Photographs `top_1`, `top_2`, ...: the whole preprocessed pictures. A reader crops them
+    by the box: a picture that is among the best of a hundred neurons is then one file, and the crop keeps its
+    surroundings.
     ValueError for an empty image set; PictureError (see `workers.scan`) for a picture that cannot be used.
     """
     if not len(images):
