@@ -6,8 +6,8 @@ from django.urls.converters import IntConverter, StringConverter
 from django.views.generic import RedirectView
 
 from taxonomy.pages import (
-    evidence,
     events,
+    evidence,
     families,
     health,
     home,
@@ -42,8 +42,11 @@ class Suffix(StringConverter):
     regex = r"\.[a-z]{1,15}"
 
 
-for converter, word in ((Name, "name"), (Username, "username"), (Index, "index"), (Digest, "sha256"), (Suffix, "suffix")):
-    register_converter(converter, word)
+register_converter(Name, "name")
+register_converter(Username, "username")
+register_converter(Index, "index")
+register_converter(Digest, "sha256")
+register_converter(Suffix, "suffix")
 
 NETWORK = "networks/<name:name>/"
 LAYER = NETWORK + "<name:layer_name>/"

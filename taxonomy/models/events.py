@@ -26,7 +26,7 @@ class EventQuerySet(models.QuerySet["Event"]):
         hidden = models.Q(verb__in=TELLING) & ~models.Q(neuron__standing__in=SETTLED)
         if isinstance(user, User):
             read = Label.objects.filter(neuron=models.OuterRef("neuron"), author=user)
-            hidden &= ~models.Exists(read)
+            hidden &= models.Q(~models.Exists(read))
         return self.exclude(hidden)
 
 

@@ -27,12 +27,15 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def csrf(request: HttpRequest, reason: str = "") -> HttpResponse:
-    sentence = "The form was open for too long, or cookies are switched off. Nothing was saved. Reload the page and send it again."
+    sentence = (
+        "The form was open for too long, or cookies are off. Nothing was saved. Reload the page and send it again."
+    )
     return render(request, "403.html", {"sentence": sentence}, status=403)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return render(request, "404.html", {"sentence": _sentence(exception, "There is no page at this address.")}, status=404)
+    sentence = _sentence(exception, "There is no page at this address.")
+    return render(request, "404.html", {"sentence": sentence}, status=404)
 
 
 def broken(request: HttpRequest) -> HttpResponse:

@@ -78,7 +78,7 @@ class Exhibit:
     variant: str
     layers: Mapping[str, Layer]
     version: EvidenceVersion | None = None
-    waiting: Evidence | None = None  # newer than the version shown, or instead of one: queued, running, failed, cancelled
+    waiting: Evidence | None = None  # queued, running, failed or cancelled; newer than the version, or instead of one
 
     @property
     def slug(self) -> str:
@@ -92,7 +92,7 @@ class Exhibit:
             name = neighbours.get(order - 1 if self.variant == "in" else order + 1, "")
             return f"Weights in, from {name}" if self.variant == "in" else f"Weights out, to {name}"
         if self.kind.name == "tuning_curves":
-            return {"curve": "Curve orientation", "line": "Line orientation"}.get(self.variant, self.kind.title)
+            return {"curve": "Tuning to curves", "line": "Tuning to lines"}.get(self.variant, self.kind.title)
         return self.kind.title
 
     @property
@@ -157,6 +157,10 @@ class Exhibit:
             peak=data.get("peak"),
             face=face,
         )
+
+    @property
+    def strongest(self) -> float | None:
+        return max((self.data or {}).get("responses") or [0.0])
 
     @cached_property
     def numbers(self) -> list[tuple[float, float]]:
@@ -227,7 +231,7 @@ def exhibits(neuron: Neuron, layers: Iterable[Layer]) -> list[Exhibit]:
 def version(request: HttpRequest, public_id: str) -> HttpResponse:
     shown = get_object_or_404(
         EvidenceVersion.objects.select_related(
-            "evidence__neuron__layer__network", "evidence__image_set", "evidence__current", "evidence__neuron__layer__sprite"
+            "evidence__neuron__layer__network", "evidence__image_set", "evidence__current"
         ).prefetch_related("artifacts"),
         public_id=public_id,
     )
@@ -295,7 +299,7 @@ class RequestForm(forms.Form):
 def request_evidence(request: HttpRequest, name: str, layer_name: str, index: int | None = None) -> HttpResponse:
     """Ask for evidence of a neuron, or of a whole layer."""
     here, layers = layer_of(name, layer_name)
-    back = reverse("layer", args=[name, layer_name]) if index is None else reverse("neuron", args=[name, layer_name, index])
+    back = here.get_absolute_url() if index is None else f"{here.get_absolute_url()}{index}/"
     form = RequestForm(request.POST, kinds=applicable(here, len(layers)))
     if not form.is_valid():
         for errors in form.errors.values():

@@ -6,10 +6,13 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from taxonomy.models import Event, Family, Membership
+from taxonomy.models import Event, Family, LinkKind, Membership
 from taxonomy.pages.events import SUBJECTS
 from taxonomy.pages.networks import layer_of
 from taxonomy.rendering.markdown import References
+
+# Links without a way back of their own.
+ONE_WAY = (LinkKind.UNION_OF, LinkKind.OPPOSES)
 
 
 @require_safe
@@ -34,7 +37,7 @@ def family(request: HttpRequest, name: str, layer_name: str, pk: int) -> HttpRes
         "placed": any(member.parameter is not None for member in members),
         "children": children,
         "links": found.links.select_related("target__layer__network"),
-        "linked_from": found.linked_from.filter(kind__in=["union of", "opposes"]).select_related("source__layer__network"),
+        "linked_from": found.linked_from.filter(kind__in=ONE_WAY).select_related("source__layer__network"),
         "events": Event.objects.visible_to(request.user).filter(family=found).select_related(*SUBJECTS)[:15],
         "references": References(here.network),
     }

@@ -7,9 +7,9 @@ from django.db.models import Count, Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from taxonomy.models import SETTLED, Evidence, Event, Family, Layer, Network, Neuron, Outcome, User
+from taxonomy.models import SETTLED, Event, Evidence, Family, Layer, Network, Neuron, Outcome, User
 from taxonomy.pages.events import SUBJECTS
-from taxonomy.pages.networks import Coverage, sees_all
+from taxonomy.pages.networks import Coverage, faces_of, sees_all
 
 
 def with_something_to_see(neurons: QuerySet[Neuron]) -> QuerySet[Neuron]:
@@ -27,6 +27,9 @@ def help_wanted(user: User | AnonymousUser) -> QuerySet[Neuron]:
     return with_something_to_see(cast(QuerySet[Neuron], neurons)).select_related("layer__network", "layer__sprite")
 
 
+MOSAIC = 6  # rows of faces beside the first words
+
+
 def home(request: HttpRequest) -> HttpResponse:
     networks = list(Network.objects.all())
     coverage = Coverage.of_networks(sees_all(request.user))
@@ -39,7 +42,7 @@ def home(request: HttpRequest) -> HttpResponse:
     shown = [
         {
             "network": network,
-            "layers": [(layer, layer.sprite.shown[:: max(1, len(layer.sprite.shown) // 8)][:8]) for layer in pictured],
+            "layers": [(layer, faces_of(layer, 12)) for layer in pictured],
             "depth": len(layers.get(network.pk, [])),
             "families": families.get(network.pk, 0),
             "coverage": coverage[network.pk],
@@ -47,16 +50,18 @@ def home(request: HttpRequest) -> HttpResponse:
         for network in networks
         for pictured in [[layer for layer in layers.get(network.pk, []) if hasattr(layer, "sprite")]]
     ]
-    banner = [
-        (layer, index)
-        for entry in shown[:2]
-        for layer, indices in reversed(entry["layers"])
-        for index in indices
+    rows = [
+        [(layer, index) for index in faces[1:9]] for entry in shown for layer, faces in entry["layers"][::-1][:MOSAIC]
     ]
+    # Later layers first, the networks in turn.
+    depth = max((len(entry["layers"][:MOSAIC]) for entry in shown), default=1)
+    turns = sorted(range(len(rows)), key=lambda row: row % depth)
+    banner = [cell for row in turns[:MOSAIC] for cell in rows[row]]
     context = {
         "networks": shown,
-        "banner": banner[:48],
+        "banner": banner,
         "wanted": help_wanted(request.user)[:8],
-        "events": Event.objects.visible_to(request.user).select_related(*SUBJECTS)[:10],
+        # An import has one event for each family beside its own.
+        "events": Event.objects.visible_to(request.user).exclude(verb="family.imported").select_related(*SUBJECTS)[:10],
     }
     return render(request, "home/home.html", context)

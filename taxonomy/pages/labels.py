@@ -2,17 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlencode
 
 from django import forms
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
 
 from taxonomy import recipes
 from taxonomy.models import Confidence, EvidenceVersion, Family, Label, Layer, Neuron, Verdict
 from taxonomy.pages.home import help_wanted
+
+
+class Numbers(forms.MultipleChoiceField):
+    """Any numbers, not a choice among known ones."""
+
+    def valid_value(self, value: str) -> bool:
+        return value.isascii() and value.isdigit() and len(value) < 16
 
 
 class LabelForm(forms.Form):
@@ -21,7 +26,8 @@ class LabelForm(forms.Form):
     no_finer = forms.BooleanField(required=False)
     polysemantic = forms.BooleanField(required=False)
     missing_evidence = forms.ChoiceField(
-        required=False, choices=[("", "Which evidence is missing?"), *((k, recipes.KINDS[k].title) for k in recipes.COMPUTED)]
+        required=False,
+        choices=[("", "Choose one"), *((name, recipes.KINDS[name].title) for name in recipes.COMPUTED)],
     )
     suggested_name = forms.CharField(required=False, max_length=120)
     confidence = forms.ChoiceField(choices=Confidence.choices, initial=Confidence.MEDIUM)
@@ -54,10 +60,7 @@ class LabelForm(forms.Form):
             error_messages={"invalid_choice": f"That is no family of {neuron.layer.name}. Choose one from the list."},
         )
         # The versions that were on the page; what is not this neuron's is left out by the action.
-        self.fields["seen"] = forms.TypedMultipleChoiceField(
-            required=False, coerce=int, choices=[], empty_value=[], error_messages={"invalid_choice": "Reload the page."}
-        )
-        self.fields["seen"].valid_value = lambda value: str(value).isascii() and str(value).isdigit() and len(value) < 16  # type: ignore[attr-defined]
+        self.fields["seen"] = Numbers(required=False)
 
     @property
     def chosen(self) -> str:
@@ -135,5 +138,4 @@ def label_next(request: HttpRequest) -> HttpResponse:
     if neuron is None:
         where = Layer.objects.filter(network__name=network, name=layer).select_related("network").first()
         return render(request, "labels/none.html", {"layer": where})
-    query = urlencode({key: value for key, value in (("queue", layer or network or "all"),) if value})
-    return redirect(f"{reverse('neuron', args=[neuron.layer.network.name, neuron.layer.name, neuron.index])}?{query}#label")
+    return redirect(f"{neuron.get_absolute_url()}#label")

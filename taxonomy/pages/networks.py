@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import Count
+from django.db.models import Count, Min
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils.functional import cached_property
 
 from taxonomy import recipes
@@ -26,8 +27,9 @@ from taxonomy.models import (
     User,
 )
 from taxonomy.permissions import can_propose, can_request_evidence
+from taxonomy.rendering.chips import EMPTY, face
 from taxonomy.rendering.markdown import References
-from taxonomy.rendering.plots import STATES, coverage_map
+from taxonomy.rendering.plots import STATES, Node, coverage_map, flow
 
 READ = ("unread", "one", "two", "three")
 
@@ -67,8 +69,8 @@ class Coverage:
     @classmethod
     def of_networks(cls, every: bool) -> dict[int, "Coverage"]:
         found: dict[int, Coverage] = {pk: cls() for pk in Network.objects.values_list("pk", flat=True)}
-        rows = Neuron.objects.values_list("layer__network", "standing", "readings").annotate(count=Count("pk")).order_by()
-        for network, standing, readings, count in rows:
+        rows = Neuron.objects.values_list("layer__network", "standing", "readings").order_by()
+        for network, standing, readings, count in rows.annotate(count=Count("pk")):
             found[network].states[state(standing, readings, every)] += count
         return found
 
@@ -110,7 +112,7 @@ def network(request: HttpRequest, name: str) -> HttpResponse:
     families: dict[int, list[Family]] = {layer.pk: [] for layer in layers}
     for family in (
         Family.objects.filter(layer__in=layers, retired_at=None, memberships__ended_at=None)
-        .annotate(members=Count("memberships"))
+        .annotate(members=Count("memberships"), first=Min("memberships__neuron__index"))
         .order_by("-members", "name")
     ):
         families[family.layer_id].append(family)
@@ -125,15 +127,35 @@ def network(request: HttpRequest, name: str) -> HttpResponse:
         }
         for layer in layers
     ]
+    links = list(
+        FamilyLink.objects.filter(source__layer__in=layers, target__layer__in=layers, kind="later").values_list(
+            "source_id", "target_id"
+        )
+    )
     total = Coverage(sum((entry["coverage"].states for entry in shown), Counter()))  # type: ignore[attr-defined]
     context = {
         "network": layers[0].network,
         "layers": shown,
         "coverage": total,
         "legend": [(name, words) for name, words in STATES.items() if total.states[name]],
+        "flow": flow([(layer.name, nodes_of(layer, families[layer.pk])) for layer in layers], links) if links else "",
         "references": References(layers[0].network),
     }
     return render(request, "networks/network.html", context)
+
+
+def nodes_of(layer: Layer, families: list[Family]) -> list[Node]:
+    """The families as the diagram of the network shows them, each by the face of its first member."""
+    return [
+        Node(
+            family.pk,
+            reverse("family", args=[layer.network.name, layer.name, family.pk]),
+            family.name,
+            family.members,  # type: ignore[attr-defined]
+            face(layer, family.first) if family.first is not None else EMPTY,  # type: ignore[attr-defined]
+        )
+        for family in families
+    ]
 
 
 def faces_of(layer: Layer, count: int) -> list[int]:
@@ -228,7 +250,7 @@ def cards_of(layer: Layer) -> list[Card]:
     for member in Membership.objects.current().filter(family__in=cards).select_related("neuron").order_by("pk"):
         member.neuron.layer = layer
         cards[member.family_id].members.append(member)
-    for link in FamilyLink.objects.filter(source__in=cards).select_related("target__layer__network").order_by("kind", "pk"):
+    for link in FamilyLink.objects.filter(source__in=cards).select_related("target__layer__network"):
         cards[link.source_id].links.append(link)
     return list(cards.values())
 

@@ -11,8 +11,8 @@ from django.views.decorators.http import require_safe
 from taxonomy.actions import labels
 from taxonomy.actions.reviews import can_accept
 from taxonomy.models import Event, Family, ImageSet, Label, Layer, Membership, Neuron, Standing, User
-from taxonomy.pages.evidence import exhibits
 from taxonomy.pages.events import SUBJECTS
+from taxonomy.pages.evidence import exhibits
 from taxonomy.pages.labels import LabelForm, initial_of
 from taxonomy.pages.networks import applicable, layer_of, state
 from taxonomy.pages.people import asking
@@ -29,9 +29,7 @@ def neuron_of(network: str, layer_name: str, index: int) -> tuple[Neuron, list[L
     here, layers = layer_of(network, layer_name)
     neuron = here.neurons.filter(index=index).first() if index < here.channels else None
     if neuron is None:
-        raise Http404(
-            f"{here} has {here.channels} neurons, numbered 0 to {here.channels - 1}: there is no {index}."
-        )
+        raise Http404(f"{here} has {here.channels} neurons, numbered 0 to {here.channels - 1}: there is no {index}.")
     neuron.layer = here
     return neuron, layers
 
@@ -112,7 +110,8 @@ def families_of(neuron: Neuron) -> tuple[list[Family], dict[int, list[int]], lis
             own.append(member)
         else:
             exemplars.setdefault(member.family_id, []).append(member.neuron.index)
-    return families, {pk: indices[:3] for pk, indices in exemplars.items()}, sorted(own, key=lambda one: not one.primary)
+    own.sort(key=lambda member: not member.primary)
+    return families, {pk: indices[:3] for pk, indices in exemplars.items()}, own
 
 
 def agreed_family(neuron: Neuron, found: list[Label], families: list[Family]) -> Family | None:

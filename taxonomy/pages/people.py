@@ -45,8 +45,12 @@ class SignupForm(AccountSignupForm):
         name.help_text = "Letters, digits and . _ - ; shown beside everything you contribute."
         name.validators += [
             ProhibitNullCharactersValidator(),
-            RegexValidator(r"^[\w.-]{2,40}\Z", "A user name has 2 to 40 letters, digits, dots, dashes and underscores."),
+            RegexValidator(r"^[\w.-]{2,40}\Z", "A user name has 2 to 40 letters, digits, dots or dashes."),
         ]
+        self.fields["password1"].help_text = "At least 10 characters; not a common one, and not your name."
+        self.order_fields(["username", "email", "password1", "terms"])
+        for field in self.fields.values():
+            field.widget.attrs.pop("placeholder", None)
         self.fields["terms"].help_text = f"Terms of {settings.TERMS_VERSION}."
 
     @transaction.atomic
@@ -77,7 +81,9 @@ def _choices(user: User, person: User) -> list[tuple[str, str]]:
 
 class AppointmentForm(forms.Form):
     role = forms.ChoiceField(choices=Role.choices, error_messages={"invalid_choice": "There is no such role."})
-    reason = forms.CharField(max_length=500, error_messages={"required": "Say why: appointments are recorded with their reason."})
+    reason = forms.CharField(
+        max_length=500, error_messages={"required": "Say why: appointments are recorded with their reason."}
+    )
 
 
 def person(request: HttpRequest, username: str) -> HttpResponse:

@@ -6,7 +6,7 @@ from django import forms
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_safe
 
@@ -19,6 +19,11 @@ from taxonomy.permissions import can_decide_proposal, can_propose, can_withdraw_
 from taxonomy.rendering.markdown import References
 
 
+class FamilyField(forms.ModelChoiceField):
+    def label_from_instance(self, obj: Family) -> str:
+        return obj.name
+
+
 class ProposalForm(forms.Form):
     name = forms.CharField(max_length=120, help_text="As the layer's page will show it, such as “High-Low Frequency”.")
     remark = forms.CharField(
@@ -26,7 +31,7 @@ class ProposalForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 7}),
         help_text="What its neurons have in common, and on what evidence. Markdown; [[3b:12]] shows that neuron.",
     )
-    parent = forms.ModelChoiceField(
+    parent = FamilyField(
         Family.objects.none(),
         required=False,
         empty_label="None: directly in the layer",
@@ -42,16 +47,14 @@ class ProposalForm(forms.Form):
     )
 
     def __init__(self, *args: Any, layer: Layer, **kwargs: Any) -> None:
-        super().__init__(*args, label_suffix="", **kwargs)
-        parents = forms.ModelChoiceField
+        super().__init__(*args, **kwargs)
         field = self.fields["parent"]
-        assert isinstance(field, parents)
+        assert isinstance(field, forms.ModelChoiceField)
         field.queryset = layer.families.filter(retired_at=None).order_by("name")
-        field.label_from_instance = lambda family: family.name  # type: ignore[method-assign]
 
 
 def propose(request: HttpRequest, name: str, layer_name: str) -> HttpResponse:
-    here, layers = layer_of(name, layer_name)
+    here, _ = layer_of(name, layer_name)
     may = can_propose(request.user)
     if request.method == "POST":
         require(may)

@@ -46,8 +46,8 @@ def entries(request: HttpRequest, neurons: list[Neuron]) -> list[dict[str, objec
         found[label.neuron_id].append(label)
     layers = {neuron.layer_id: neuron.layer for neuron in neurons}
     families = {family.pk: family for family in Family.objects.filter(layer__in=layers)}
-    for family in families.values():
-        family.layer = layers[family.layer_id]
+    for known in families.values():
+        known.layer = layers[known.layer_id]
     tree = {family.pk: family.parent_id for family in families.values()}
     agreed = {pk: families.get(labels.result_of(rows, tree).family or 0) for pk, rows in found.items()}
     kin: dict[int, list[int]] = {}
@@ -57,7 +57,8 @@ def entries(request: HttpRequest, neurons: list[Neuron]) -> list[dict[str, objec
     pictures: dict[int, dict[str, str]] = {}
     current = Artifact.objects.filter(version=F("version__evidence__current"), version__evidence__neuron__in=neurons)
     for file in current.exclude(name="data").select_related("version__evidence"):
-        pictures.setdefault(file.version.evidence.neuron_id, {})[f"{file.version.evidence.kind}.{file.name}"] = href(file)
+        row = file.version.evidence
+        pictures.setdefault(row.neuron_id, {})[f"{row.kind}.{file.name}"] = href(file)
     answers = reviews.can_accept_each(request.user, neurons)
     rows = []
     for neuron in neurons:
@@ -71,13 +72,14 @@ def entries(request: HttpRequest, neurons: list[Neuron]) -> list[dict[str, objec
                 "labels": found[neuron.pk],
                 "answer": answers[neuron.pk],
                 "face": next((own[name] for name in FACES if name in own), ""),
-                "examples": [own[name] for name in (f"dataset_examples.top_{rank}" for rank in range(1, 7)) if name in own],
+                "examples": [own[name] for name in EXAMPLES if name in own],
             }
         )
     return rows
 
 
 FACES = ("feature_visualization.image", "imported_picture.image", "kernels.kernel")
+EXAMPLES = [f"dataset_examples.top_{rank}" for rank in range(1, 7)]
 
 
 class CommentForm(forms.Form):
@@ -92,7 +94,7 @@ def accept(request: HttpRequest, name: str, layer_name: str, index: int) -> Http
     form = CommentForm(request.POST)
     back = "review" if request.POST.get("back") == "review" else neuron
     if not form.is_valid():
-        messages.error(request, " ".join(form.errors["comment"]))
+        messages.error(request, " ".join(map(str, form.errors["comment"])))
         return redirect(back)
     try:
         accepted = reviews.accept(asking(request), neuron, comment=form.cleaned_data["comment"])

@@ -17,7 +17,8 @@ from taxonomy.models import Layer, Neuron, Sprite
 INSET = 0.4
 EMPTY = SafeString(
     '<svg class="face empty" viewBox="0 0 72 72" aria-hidden="true" focusable="false">'
-    '<circle cx="36" cy="36" r="20"/><circle cx="36" cy="36" r="11"/><circle cx="36" cy="36" r="2.5" class="dot"/></svg>'
+    '<circle cx="36" cy="36" r="20"/><circle cx="36" cy="36" r="11"/>'
+    '<circle cx="36" cy="36" r="2.5" class="dot"/></svg>'
 )
 
 

@@ -79,7 +79,8 @@ class References:
                 kin = self.families.get((layer.pk, family["name"].strip().casefold()))
                 if kin is not None:
                     return format_html(
-                        '<a href="{}">{} <span class="where">({})</span></a>', kin.get_absolute_url(), kin.name, layer.name
+                        '<a href="{}">{} <span class="where">({})</span></a>',
+                        *(kin.get_absolute_url(), kin.name, layer.name),
                     )
             elif layer is not None and neuron is not None and int(neuron["index"]) < layer.channels:
                 return chip(layer, int(neuron["index"]), network=bool(found["network"]) and found["network"] != here)
@@ -100,7 +101,7 @@ def render(text: str, references: References) -> SafeString:
         link_rel="nofollow noopener",
     )
     written = environment.get("references", [])
-    return mark_safe(  # noqa: S308 - cleaned above; what is put in is built by format_html
+    return mark_safe(  # cleaned above, and what is put in is built by format_html
         re.sub(f"{OPEN}(\\d+){CLOSE}", lambda found: references.html(written[int(found[1])]), html)
     )
 

@@ -1,7 +1,9 @@
 """Plots as SVG: each with a title and a description; colours come from the stylesheet, so that both themes hold."""
 
+import bisect
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
@@ -50,7 +52,7 @@ OUTER = 112.0
 INNER = 0.3 * OUTER  # as in "Curve Detectors": a circle of .3 r stands for no response
 GLYPHS = 131.0
 FACE = 24.0
-WEDGE = 3
+WEDGE = 3  # degrees of one hue
 
 
 def radial(
@@ -67,27 +69,19 @@ def radial(
     """
     lines = stimulus == "line"
     top = max([*responses, 0.0])
-    values = dict(zip((round(angle, 3) for angle in angles), responses, strict=True))
     turn = 180.0 if lines else 360.0
-    ordered = sorted(values)
-
-    def value(direction: float) -> float:
-        """The share of the maximum in this direction of the plot (degrees clockwise from +x)."""
-        asked = (direction + 90.0 if lines else direction) % turn
-        return max(values.get(round(asked, 3), values[min(ordered, key=lambda angle: abs(angle - asked))]), 0) / top
-
+    shares = _shares(angles, responses, turn, 90.0 if lines else 0.0) if top > 0 else []
+    edge = [_at(i / 2, INNER + share * (OUTER - INNER)) for i, share in enumerate(shares)]
+    outline = "M" + "L".join(edge) + "Z" if edge else ""
     wedges: list[tuple[str, str]] = []
-    outline = ""
-    if top > 0:
-        shares = [value(direction) for direction in range(0, 361, WEDGE)]
-        points = [_at(i * WEDGE, INNER + share * (OUTER - INNER)) for i, share in enumerate(shares)]
-        outline = "M" + "L".join(points[:-1]) + "Z"
-        for i in range(len(points) - 1):
-            if max(shares[i], shares[i + 1]) > 0.004:
-                middle = (i + 0.5) * WEDGE
-                hue = ((middle + 90.0) * 2 if lines else middle) % 360
-                inner = _at((i + 1) * WEDGE, INNER), _at(i * WEDGE, INNER)
-                wedges.append((f"hsl({hue:.0f} 70% 55%)", "M" + "L".join([points[i], points[i + 1], *inner]) + "Z"))
+    per = 2 * WEDGE
+    for i in range(0, len(edge), per):
+        if max(shares[i : i + per]) > 0.004:
+            middle = (i + per / 2) / 2
+            hue = ((middle + 90.0) * 2 if lines else middle) % 360
+            rim = [*edge[i : i + per], edge[(i + per) % len(edge)]]
+            inner = _at((i + per) / 2, INNER), _at(i / 2, INNER)
+            wedges.append((f"hsl({hue:.0f} 70% 55%)", "M" + "L".join([*rim, *inner]) + "Z"))
     facing = None if peak is None or top <= 0 else (peak - 90.0 if lines else peak)
     glyphs = [
         _line_glyph(direction) if lines else _curve_glyph(direction)
@@ -100,7 +94,8 @@ def radial(
         picture = format_html(
             '<svg x="{}" y="{}" width="{}" height="{}" viewBox="-1 -1 2 2">'
             '<clipPath id="{}"><circle r="1"/></clipPath>'
-            '<image href="{}" x="-1" y="-1" width="2" height="2" preserveAspectRatio="xMidYMid slice" clip-path="url(#{})"/>'
+            '<image href="{}" x="-1" y="-1" width="2" height="2" preserveAspectRatio="xMidYMid slice" '
+            'clip-path="url(#{})"/>'
             '<circle class="rim" r=".97"/></svg>',
             *(float(x) - FACE, float(y) - FACE, 2 * FACE, 2 * FACE),
             *(f"clip-{stimulus}", face, f"clip-{stimulus}"),
@@ -128,19 +123,34 @@ def radial(
     )
 
 
+def _shares(angles: Sequence[float], responses: Sequence[float], turn: float, shift: float) -> list[float]:
+    """The share of the maximum, every half degree of a whole turn clockwise from +x, where the angle is ``shift``."""
+    points = sorted((angle % turn, max(response, 0.0)) for angle, response in zip(angles, responses, strict=True))
+    top = max(value for _, value in points)
+    points = [(points[-1][0] - turn, points[-1][1]), *points, (points[0][0] + turn, points[0][1])]
+    found = []
+    for i in range(720):
+        asked = (i / 2 + shift) % turn
+        after = bisect.bisect_right(points, asked, key=lambda point: point[0])
+        (start, low), (end, high) = points[after - 1], points[min(after, len(points) - 1)]
+        found.append((low + (high - low) * (asked - start) / (end - start) if end > start else low) / top)
+    return found
+
+
 def _curve_glyph(direction: float) -> str:
     """A small arc that bulges to ``direction``, on the ring where that orientation is drawn."""
     x, y = (float(part) for part in _at(direction, GLYPHS - 8).split())
     start, end = (_at(direction + turn, 9).split() for turn in (-60, 60))
-    return f"M{x + float(start[0]):.1f} {y + float(start[1]):.1f}A9 9 0 0 1 {x + float(end[0]):.1f} {y + float(end[1]):.1f}"
+    begin = f"{x + float(start[0]):.1f} {y + float(start[1]):.1f}"
+    return f"M{begin}A9 9 0 0 1 {x + float(end[0]):.1f} {y + float(end[1]):.1f}"
 
 
 def _line_glyph(direction: float) -> str:
     return f"M{_at(direction, GLYPHS - 6)}L{_at(direction, GLYPHS + 6)}"
 
 
-# How a neuron's standing looks in a coverage map; the order is that of legends. Visitors are told settled or read n times
-# (independence); reviewers see the rest.
+# How a neuron's standing looks in a coverage map; the order is that of legends. Visitors are told that it is settled or
+# how often it was read (independence); reviewers see the rest.
 STATES: Mapping[str, str] = {
     "accepted": "accepted into a family",
     "contested": "contested",
@@ -166,7 +176,7 @@ MAP_COLUMNS = 24
 
 def state_cell(state: str) -> SafeString:
     """One cell of the coverage map, for its legend."""
-    return mark_safe(  # noqa: S308 - built from constants
+    return mark_safe(
         f'<svg class="map cell" viewBox="-.1 -.1 1.04 1.04" aria-hidden="true">{_states({state: [0]}, 1)}</svg>'
     )
 
@@ -193,10 +203,10 @@ def coverage_map(layer: str, href: str, states: Sequence[str]) -> SafeString:
     columns = min(MAP_COLUMNS, max(len(states), 1))
     told = ", ".join(f"{len(places[state])} {words}" for state, words in STATES.items() if state in places)
     return format_html(
-        '<svg class="map" viewBox="-.1 -.1 {} {}" width="{}" role="img" data-columns="{}" data-count="{}" data-href="{}" '
-        'data-layer="{}"><title>{}: {}</title>{}</svg>',
+        '<svg class="map" viewBox="-.1 -.1 {} {}" width="{}" role="img" data-columns="{}" data-count="{}" '
+        'data-href="{}" data-layer="{}"><title>{}: {}</title>{}</svg>',
         *(f"{columns + 0.04:g}", f"{math.ceil(len(states) / columns) + 0.04:g}", columns * 14, columns, len(states)),
-        *(href, layer, layer, told, mark_safe(_states(places, columns))),  # noqa: S308 - built from constants
+        *(href, layer, layer, told, mark_safe(_states(places, columns))),
     )
 
 
@@ -224,4 +234,59 @@ def place(size: int, box: Sequence[float]) -> SafeString:
         '<svg class="place" viewBox="-1 -1 {} {}" aria-hidden="true"><rect class="whole" width="{}" height="{}"/>'
         '<rect class="part" x="{}" y="{}" width="{}" height="{}"/></svg>',
         *(size + 2, size + 2, size, size, left, top, right - left, bottom - top),
+    )
+
+
+@dataclass(frozen=True)
+class Node:
+    """A family in the diagram of a network; ``face`` is its first neuron's."""
+
+    key: int
+    href: str
+    name: str
+    count: int
+    face: SafeString
+
+
+COLUMN, ROW, PICTURE = 190, 40, 30
+
+
+def flow(columns: Sequence[tuple[str, Sequence[Node]]], links: Sequence[tuple[int, int]]) -> SafeString:
+    """Families as nodes, layers as columns, links between families of different layers as curves.
+
+    Args:
+        columns: a layer's name and its families, in the order of the layers.
+        links: pairs of node keys, from the earlier family to the later one.
+    """
+    deepest = max((len(nodes) for _, nodes in columns), default=0)
+    height = 30 + deepest * ROW
+    places: dict[int, tuple[float, float]] = {}
+    drawn = []
+    for number, (layer, nodes) in enumerate(columns):
+        x = number * COLUMN
+        drawn.append(format_html('<text class="layer" x="{}" y="14">{}</text>', x, layer))
+        for row, node in enumerate(nodes):
+            y = 30 + row * ROW
+            places[node.key] = (x, y + PICTURE / 2)
+            name = node.name if len(node.name) <= 20 else node.name[:19] + "…"
+            drawn.append(
+                format_html(
+                    '<a href="{}"><title>{}: {}</title><svg x="{}" y="{}" width="{}" height="{}">{}</svg>'
+                    '<text x="{}" y="{}">{}</text><text class="count" x="{}" y="{}">{}</text></a>',
+                    *(node.href, layer, node.name, x, y, PICTURE, PICTURE, node.face),
+                    *(x + PICTURE + 7, y + 13, name, x + PICTURE + 7, y + 28, node.count),
+                )
+            )
+    curves = []
+    for start, end in links:
+        if start in places and end in places and places[start][0] < places[end][0]:
+            (x1, y1), (x2, y2) = places[start], places[end]
+            x1 += COLUMN - 42
+            curves.append((f"M{x1} {y1:.0f}C{x1 + 22} {y1:.0f} {x2 - 26} {y2:.0f} {x2 - 4} {y2:.0f}",))
+    return format_html(
+        '<svg class="flow" viewBox="0 0 {0} {1}" width="{0}" height="{1}" role="group" '
+        'aria-label="Families through the layers"><g class="links">{2}</g>{3}</svg>',
+        *(len(columns) * COLUMN - 10, height),
+        format_html_join("", '<path d="{}"/>', curves),
+        SafeString("".join(drawn)),
     )
