@@ -52,13 +52,13 @@ def maximise(
     for step in range(steps):
         tick()
         pictures = transforms.apply(parameterization.to_pictures(waves, scale), draws[:, step], 1 - step / steps)
-        optimizer.zero_grad()
         # The sum keeps the pictures' gradients apart; Adam works on each number by itself.
-        (-objective(pictures).sum()).backward()
+        (waves.grad,) = torch.autograd.grad(-objective(pictures).sum(), waves)
         optimizer.step()
         schedule.step()
         with torch.no_grad():
-            stuck = (waves.grad == 0).flatten(1).all(1) & (waves.abs().flatten(1).amax(1) < LOUDEST / 2)
+            loudest = waves.abs().flatten(1).amax(1)
+            stuck = (waves.grad.abs().flatten(1).amax(1) == 0) & (loudest < LOUDEST / 2)
             waves[stuck] *= 2
     with torch.no_grad():
         return parameterization.to_pictures(waves, scale)
