@@ -1,5 +1,7 @@
 """The review queue: neurons on which people agree, and proposals that await a decision."""
 
+from typing import Any
+
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import ValidationError
@@ -38,7 +40,7 @@ def review(request: HttpRequest) -> HttpResponse:
     return render(request, "reviews/review.html", context)
 
 
-def entries(request: HttpRequest, neurons: list[Neuron]) -> list[dict[str, object]]:
+def entries(request: HttpRequest, neurons: list[Neuron]) -> list[dict[str, Any]]:
     """For each neuron its pictures, readings, the family they agree on, and whether this reviewer may accept it."""
     labels.reveal(asking(request), *neurons)
     found: dict[int, list[Label]] = {neuron.pk: [] for neuron in neurons}
