@@ -54,18 +54,20 @@ def accept(user: User, neuron: Neuron, *, comment: str = "") -> Review:
     neuron = Neuron.objects.select_for_update(of=["self"]).select_related("layer__network").get(pk=neuron.pk)
     require(can_accept(user, neuron))
     result = consensus.standing(readings(neuron), parents(neuron.layer))
+    assert result.family is not None  # can_accept saw to it, and the neuron is locked
+    family = Family.objects.get(pk=result.family)
     review = Review(
         neuron=neuron,
         reviewer=user,
         decision=Decision.ACCEPT,
-        family=Family.objects.get(pk=result.family),
+        family=family,
         tally=tally(neuron, readings(neuron, without=user), result),
         comment=comment.strip(),
     )
     review.full_clean()
     review.save()
-    Membership.objects.create(family=review.family, neuron=neuron, review=review, made_by=user)
+    Membership.objects.create(family=family, neuron=neuron, review=review, made_by=user)
     neuron.standing = Standing.ACCEPTED
     neuron.save(update_fields=["standing"])
-    events.record(user, "review.accepted", neuron=neuron, family=review.family, review=review)
+    events.record(user, "review.accepted", neuron=neuron, family=family, review=review)
     return review

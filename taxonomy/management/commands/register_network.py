@@ -61,7 +61,7 @@ class Command(ActingCommand):
             raise CommandError(f"The weights could not be stored ({error}). Nothing was registered.") from error
         layers = found["layers"]
         neurons = sum(layer["channels"] for layer in layers)
-        kind = "with weights" if network.runs else "a catalogue without weights"
+        kind = "with weights" if network.runs else "a catalogue (give --weights to compute with it)"
         self.stdout.write(f"Registered {network.name}: {len(layers)} layers, {neurons:,} neurons, {kind}.")
 
 
