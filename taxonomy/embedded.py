@@ -4,13 +4,14 @@ Both live under one folder (``NEUROTAXA_HOME``, by default ``var/`` in the check
 sockets only. Whoever has servers of their own sets ``DATABASE_URL`` and ``REDIS_URL`` and never starts these.
 """
 
+import fcntl
 import os
 import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,8 @@ def ensure_database(home: Path, database: str) -> None:
     with _administrator(home) as cursor:
         cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database])
         if cursor.fetchone() is None:
-            cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
+            with suppress(psycopg2.errors.DuplicateDatabase, psycopg2.errors.UniqueViolation):  # somebody was quicker
+                cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
 
 
 def forget(home: Path, database: str = "neurotaxa") -> None:
@@ -139,27 +141,34 @@ def redis_program() -> str:
 def start_redis(home: Path) -> str:
     """Start Redis on a Unix socket if it is not running, wait until it answers; return its URL."""
     check_socket_paths(home)
-    if not redis_is_up(home):
-        folder = redis_socket(home).parent
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o700)
-        command = [
-            redis_program(),
-            *("--port", "0", "--unixsocket", str(redis_socket(home)), "--unixsocketperm", "700"),
-            *("--daemonize", "yes", "--pidfile", str(folder / "redis.pid"), "--logfile", str(folder / "log")),
-            # Redis is only a bell: nothing in it has to survive it.
-            *("--save", "", "--appendonly", "no", "--dir", str(folder)),
-        ]
-        try:
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        except (subprocess.CalledProcessError, OSError) as error:
-            raise ServiceError(f"Redis did not start: {error}. Its log is {folder / 'log'}.") from error
-        deadline = time.monotonic() + 10
-        while not redis_is_up(home):
-            if time.monotonic() > deadline:
-                raise ServiceError(f"Redis did not answer within 10 seconds. Its log is {folder / 'log'}.")
-            time.sleep(0.05)
+    folder = redis_socket(home).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    # One at a time: a second server would take the socket from the first, which nobody could reach or stop any more.
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not redis_is_up(home):
+            _launch_redis(home, folder)
     return redis_url(home)
+
+
+def _launch_redis(home: Path, folder: Path) -> None:
+    command = [
+        redis_program(),
+        *("--port", "0", "--unixsocket", str(redis_socket(home)), "--unixsocketperm", "700"),
+        *("--daemonize", "yes", "--pidfile", str(folder / "redis.pid"), "--logfile", str(folder / "log")),
+        # Redis is only a bell: nothing in it has to survive it.
+        *("--save", "", "--appendonly", "no", "--dir", str(folder)),
+    ]
+    try:
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    except (subprocess.CalledProcessError, OSError) as error:
+        raise ServiceError(f"Redis did not start: {error}. Its log is {folder / 'log'}.") from error
+    deadline = time.monotonic() + 10
+    while not redis_is_up(home):
+        if time.monotonic() > deadline:
+            raise ServiceError(f"Redis did not answer within 10 seconds. Its log is {folder / 'log'}.")
+        time.sleep(0.05)
 
 
 def redis_is_up(home: Path) -> bool:

@@ -7,6 +7,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg2
@@ -64,8 +65,8 @@ def test_postgres_starts_and_stops_as_often_as_asked(home: Path) -> None:
     with psycopg2.connect(url) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM kept")
     connection.close()
-    embedded.ensure_database(home, "second")
-    embedded.ensure_database(home, "second")
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(embedded.ensure_database, [home] * 4, ["second"] * 4))
     embedded.forget(home)
     with psycopg2.connect(url) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT to_regclass('kept')")
@@ -88,6 +89,15 @@ def test_redis_starts_and_stops_as_often_as_asked(home: Path) -> None:
     assert not embedded.redis_is_up(home)
     embedded.start_redis(home)
     assert embedded.redis_is_up(home)
+
+
+def test_two_that_start_at_once_share_one_server(home: Path) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(embedded.start_redis, [home] * 4))
+    client = redis.Redis(unix_socket_path=str(embedded.redis_socket(home)))
+    assert client.info("server")["process_id"] == int((home / "redis" / "redis.pid").read_text())
+    client.close()
+    assert (home / "redis" / "log").read_text().count("Redis is starting") == 1
 
 
 def test_a_socket_that_nobody_listens_on_is_no_redis(home: Path) -> None:

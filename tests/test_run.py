@@ -111,6 +111,18 @@ def test_a_home_too_deep_for_a_socket_is_one_sentence(script, monkeypatch, capfd
     assert "Traceback" not in error
 
 
+def test_a_venv_that_cannot_be_made_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    script = load()
+    monkeypatch.setattr(script, "VENV", tmp_path / ".venv")
+    monkeypatch.setattr(script, "PYTHON", tmp_path / ".venv" / "bin" / "python")
+    monkeypatch.setattr(subprocess, "run", lambda command: subprocess.CompletedProcess(command, 1))
+    with pytest.raises(SystemExit):
+        script.setup(development=False)
+    assert "apt install python3-venv" in capsys.readouterr().err
+    assert not (tmp_path / ".venv").exists()
+
+
 def test_only_requirements_that_changed_are_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     script = load()
