@@ -57,15 +57,15 @@ class Weights:
 
 @dataclass
 class Example:
-    """A dataset example: its crop, and where it lies in its picture."""
+    """A dataset example: what the neuron saw of it, and the whole picture with that part marked."""
 
     rank: int
-    href: str
     image: str
     value: float
     row: int
     column: int
     clipped: bool
+    crop: SafeString
     place: SafeString
 
 
@@ -130,16 +130,15 @@ class Exhibit:
     @cached_property
     def examples(self) -> list[Example]:
         found = []
-        size = int(self.neuron.layer.network.preprocessing.get("size") or 0)
+        size = int(self.neuron.layer.network.preprocessing["size"])
         for rank, row in enumerate(self.data or [], start=1):
             picture = self.pictures.get(f"top_{rank}")
             if picture:
-                place = plots.place(size, row["box"]) if size and "box" in row else SafeString("")
                 found.append(
                     Example(
-                        *(rank, picture, row["image"], row["value"], row["row"], row["column"]),
-                        clipped=bool(row.get("clipped")),
-                        place=place,
+                        *(rank, row["image"], row["value"], row["row"], row["column"], bool(row["clipped"])),
+                        crop=plots.crop(picture, size, row["box"], f"What the neuron sees of {row['image']}"),
+                        place=plots.place(picture, size, row["box"]),
                     )
                 )
         return found

@@ -227,13 +227,26 @@ def coverage_bar(states: Mapping[str, int]) -> SafeString:
     )
 
 
-def place(size: int, box: Sequence[float]) -> SafeString:
-    """Where in a whole picture a crop lies."""
+def crop(href: str, size: int, box: Sequence[float], label: str) -> SafeString:
+    """The part of a square picture, ``size`` pixels wide, that lies in the box (left, top, right, bottom)."""
+    left, top, right, bottom = box
+    width, height = right - left, bottom - top
+    side = max(width, height)  # a box that the picture's border cuts is not square: the inner svg clips to it
+    return format_html(
+        '<svg class="crop" role="img" aria-label="{}" viewBox="0 0 {} {}"><svg x="{}" y="{}" width="{}" height="{}" '
+        'viewBox="{} {} {} {}"><image href="{}" width="{}" height="{}"/></svg></svg>',
+        *(label, side, side, (side - width) / 2, (side - height) / 2, width, height),
+        *(left, top, width, height, href, size, size),
+    )
+
+
+def place(href: str, size: int, box: Sequence[float]) -> SafeString:
+    """The whole picture, with the box drawn in it."""
     left, top, right, bottom = box
     return format_html(
-        '<svg class="place" viewBox="-1 -1 {} {}" aria-hidden="true"><rect class="whole" width="{}" height="{}"/>'
+        '<svg class="place" viewBox="-1 -1 {} {}" aria-hidden="true"><image href="{}" width="{}" height="{}"/>'
         '<rect class="part" x="{}" y="{}" width="{}" height="{}"/></svg>',
-        *(size + 2, size + 2, size, size, left, top, right - left, bottom - top),
+        *(size + 2, size + 2, href, size, size, left, top, right - left, bottom - top),
     )
 
 
