@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist, RequestDataTooBig
 from django.core.exceptions import ValidationError as ActionError
+from django.db import IntegrityError
 from django.http import HttpRequest, JsonResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -13,6 +14,13 @@ from rest_framework.views import exception_handler
 from taxonomy.interchange.distill import FormError
 from taxonomy.permissions import Refused
 from taxonomy.recipes import RecipeError
+
+
+class Meanwhile(exceptions.APIException):
+    """Two people wrote the same at the same moment, and the database let one of them through."""
+
+    status_code = 409
+    default_detail = "Somebody changed the same thing at this moment. Look at it again, then try once more."
 
 
 class TooLarge(exceptions.APIException):
@@ -41,6 +49,8 @@ def _translated(error: Exception, context: dict[str, Any]) -> Exception:
         return exceptions.ValidationError(str(error))
     if isinstance(error, ObjectDoesNotExist):  # raised by the record's questions, with a sentence
         return exceptions.NotFound(str(error))
+    if isinstance(error, IntegrityError):
+        return Meanwhile()
     if isinstance(error, RequestDataTooBig):
         return TooLarge("That is too much text. Nothing was saved. Shorten it and send it again.")
     return error

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, serializers
@@ -12,7 +13,7 @@ from rest_framework.response import Response
 
 from taxonomy.actions import labels
 from taxonomy.api.resources import NeuronFilter, Resource, layer_called, network_called
-from taxonomy.models import SETTLED, Label, Layer, Membership, Network, Neuron
+from taxonomy.models import SETTLED, Family, Label, Layer, Membership, Network, Neuron
 from taxonomy.permissions import can_see_readings
 
 
@@ -79,6 +80,12 @@ class LayerFilter(filters.FilterSet):
         return queryset.filter(network=network_called(value))
 
 
+def _how_many(rows: QuerySet[Any]) -> Coalesce:
+    """How many of these a layer has. One join each for two kinds of rows would multiply them."""
+    counted = rows.filter(layer=OuterRef("pk")).order_by().values("layer").annotate(count=Count("pk"))
+    return Coalesce(Subquery(counted.values("count")), 0)
+
+
 class LayerViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource):
     """Named activation points of networks."""
 
@@ -86,11 +93,11 @@ class LayerViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource):
     filterset_class = LayerFilter
 
     def get_queryset(self) -> QuerySet[Layer]:
-        families = Count("families", filter=Q(families__retired_at=None), distinct=True)
-        settled = Count("neurons", filter=Q(neurons__standing__in=SETTLED), distinct=True)
+        families = Family.objects.filter(retired_at=None)
+        settled = Neuron.objects.filter(standing__in=SETTLED)
         return (
             Layer.objects.select_related("network")
-            .annotate(family_count=families, settled_count=settled)
+            .annotate(family_count=_how_many(families), settled_count=_how_many(settled))
             .order_by("network__created_at", "network_id", "order")
         )
 
