@@ -15,6 +15,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
 
 from taxonomy.actions import families, labels, people, proposals, reviews
 from taxonomy.interchange import distill
@@ -126,10 +127,11 @@ class Command(BaseCommand):
                 person = User.objects.create_user(name, f"{name}@example.org", self.password())
                 people.join(person)
                 if role != Role.CONTRIBUTOR:
-                    people.appoint(system, person, role, reason="demo world")
+                    person = people.appoint(system, person, role, reason="demo world")
             persons[name] = person
         return persons
 
+    @transaction.atomic
     def story(self, network: Network, known: dict[str, Any], persons: dict[str, User]) -> None:
         """Families proposed and accepted, neurons labelled by six people, some settled, some in dispute."""
         layers = {layer.name: layer for layer in network.layers.all()}
