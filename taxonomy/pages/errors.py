@@ -8,8 +8,9 @@ from django.views.decorators.csrf import requires_csrf_token
 
 def _sentence(exception: Exception | None, otherwise: str) -> str:
     """An exception's own sentence, unless it is Django's technical text or none."""
+    technical = "matches the given query."
     said = str(exception.args[0]) if exception is not None and exception.args else ""
-    return said if said.endswith((".", "”")) and "\n" not in said and len(said) < 600 else otherwise
+    return said if said.endswith((".", "”")) and not said.endswith(technical) else otherwise
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

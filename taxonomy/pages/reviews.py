@@ -6,14 +6,13 @@ from django import forms
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
-from django.db.models import F
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
 from taxonomy.actions import labels, reviews
-from taxonomy.models import Artifact, Family, Label, Membership, Neuron, Standing
-from taxonomy.pages.evidence import href
+from taxonomy.models import Family, Label, Membership, Neuron, Standing
+from taxonomy.pages.evidence import done
 from taxonomy.pages.networks import open_proposals
 from taxonomy.pages.neurons import neuron_of
 from taxonomy.pages.people import asking
@@ -56,16 +55,12 @@ def entries(request: HttpRequest, neurons: list[Neuron]) -> list[dict[str, Any]]
     wanted = {family.pk for family in agreed.values() if family}
     for member in Membership.objects.current().filter(family__in=wanted).select_related("neuron").order_by("pk"):
         kin.setdefault(member.family_id, []).append(member.neuron.index)
-    pictures: dict[int, dict[str, str]] = {}
-    current = Artifact.objects.filter(version=F("version__evidence__current"), version__evidence__neuron__in=neurons)
-    for file in current.exclude(name="data").select_related("version__evidence"):
-        row = file.version.evidence
-        pictures.setdefault(row.neuron_id, {})[f"{row.kind}.{file.name}"] = href(file)
+    shown = done(neurons, kinds=(*FACES, "dataset_examples"))
     answers = reviews.can_accept_each(request.user, neurons)
     rows = []
     for neuron in neurons:
         family = agreed[neuron.pk]
-        own = pictures.get(neuron.pk, {})
+        own = shown[neuron.pk]
         rows.append(
             {
                 "neuron": neuron,
@@ -73,15 +68,14 @@ def entries(request: HttpRequest, neurons: list[Neuron]) -> list[dict[str, Any]]
                 "kin": kin.get(family.pk, [])[:6] if family else [],
                 "labels": found[neuron.pk],
                 "answer": answers[neuron.pk],
-                "face": next((own[name] for name in FACES if name in own), ""),
-                "examples": [own[name] for name in EXAMPLES if name in own],
+                "face": next((own[kind].face() for kind in FACES if kind in own), ""),
+                "examples": own["dataset_examples"].examples[:6] if "dataset_examples" in own else [],
             }
         )
     return rows
 
 
-FACES = ("feature_visualization.image", "imported_picture.image", "kernels.kernel")
-EXAMPLES = [f"dataset_examples.top_{rank}" for rank in range(1, 7)]
+FACES = ("feature_visualization", "imported_picture", "kernels")
 
 
 class CommentForm(forms.Form):

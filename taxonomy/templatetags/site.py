@@ -103,9 +103,9 @@ def duration(seconds: float | None) -> str:
 
 
 @register.filter
-def number(value: float | None, digits: int = 3) -> str:
+def number(value: object, digits: int = 3) -> str:
     """A measurement with so many significant digits and a true minus sign."""
-    return "" if value is None else f"{value:.{digits}g}".replace("-", "\u2212")
+    return f"{value:.{digits}g}".replace("-", "\u2212") if isinstance(value, (int, float)) else ""
 
 
 @register.filter

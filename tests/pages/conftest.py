@@ -1,0 +1,115 @@
+"""A small world in which every page has something to show."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from taxonomy.actions import evidence
+from taxonomy.models import FamilyLink, Role, User
+from tests.factory import (
+    make_agreed,
+    make_evidence,
+    make_family,
+    make_image_set,
+    make_job,
+    make_label,
+    make_network,
+    make_proposal,
+    make_shard,
+    make_user,
+    neuron_at,
+)
+
+
+@pytest.fixture
+def world(db) -> SimpleNamespace:
+    """Of mixed3b 0 and 1 are accepted into Curves, 2 is agreed, 3 was read twice; 2 and 3 have every kind of evidence."""
+    network = make_network(preprocessing={"size": 8})
+    first, layer = network.layers.all()
+    curves = make_family(layer, "Curves", units=[0, 1], remark="As [[3b:1]] shows.")
+    lines = make_family(layer, "Secret Lines", order=1)
+    edges = make_family(first, "Edges", units=[0])
+    for source, target, kind in ((curves, edges, "earlier"), (edges, curves, "later")):
+        FamilyLink.objects.create(source=source, target=target, kind=kind, created_by=User.objects.system())
+    agreed, read = neuron_at("3b:2"), neuron_at("3b:3")
+    readers = make_agreed(agreed, curves)
+    for reader in readers[:2]:
+        make_label(read, reader, lines, note="Straight, like [[3b:0]].")
+    images = make_image_set()
+    for neuron in (agreed, read):
+        every_kind(neuron, images)
+    failed = make_evidence(neuron_at("3b:4"), status="failed", reason="It may be dead.")
+    job = make_job(network, readers[0], total=2, failed=1, status="failed")
+    make_shard(job, [failed], status="failed")
+    evidence.build_sprite(layer)
+    return SimpleNamespace(
+        network=network,
+        layer=layer,
+        curves=curves,
+        lines=lines,
+        agreed=agreed,
+        read=read,
+        unread=neuron_at("3b:4"),
+        readers=readers,
+        contributor=make_user("newcomer"),
+        reviewer=make_user("rita", role=Role.REVIEWER),
+        editor=make_user("edith", role=Role.EDITOR),
+        admin=make_user("adam", role=Role.ADMIN),
+        proposal=make_proposal(layer, readers[0], "Boundaries"),
+        job=job,
+        images=images,
+    )
+
+
+def every_kind(neuron, images) -> None:
+    make_evidence(neuron, data={"value": 3.2, "steps": 128, "canvas": 43}, pictures=["image"])
+    examples = [
+        {"image": f"{rank}.png", "value": 9.0 - rank, "row": 1, "column": 2, "box": [0, 0, 4, 4], "clipped": False}
+        for rank in range(9)
+    ]
+    make_evidence(
+        neuron,
+        "dataset_examples",
+        data=examples,
+        pictures=[f"top_{rank}" for rank in range(1, 10)],
+        image_set=images,
+    )
+    angles = [angle / 2 for angle in range(720)]
+    curve = {"stimulus": "curve", "angles": angles, "unit": "activation", "peak": 90.0, "width": 40.0, "echo": 0.02}
+    curve["responses"] = [max(0.0, 20 - abs(angle - 90)) for angle in angles]
+    make_evidence(neuron, "tuning_curves", data=curve, pictures=["peak"], parameters={"stimulus": "curve"})
+    kernels = [
+        {"neuron": f"conv1:{index}", "kernel": [[0.0, weight], [weight / 2, 0.0]], "linearised": True}
+        for index, weight in enumerate((0.9, -0.5, 0.2, 0.0))
+    ]
+    make_evidence(neuron, "weights", data=kernels, parameters={"direction": "in"})
+
+
+@pytest.fixture
+def addresses(world) -> dict[str, str]:
+    """One address for each kind of page that a visitor may open."""
+    base = f"/networks/{world.network.name}/"
+    version = world.read.evidence.first().current
+    return {
+        "home": "/",
+        "network": base,
+        "layer": f"{base}mixed3b/",
+        "neuron": f"{base}mixed3b/3/",
+        "settled neuron": f"{base}mixed3b/0/",
+        "agreed neuron": f"{base}mixed3b/2/",
+        "failed neuron": f"{base}mixed3b/4/",
+        "family": f"{base}mixed3b/families/{world.curves.pk}/",
+        "propose": f"{base}mixed3b/propose/",
+        "review": "/review/",
+        "proposals": "/proposals/",
+        "proposal": f"/proposals/{world.proposal.public_id}/",
+        "jobs": "/jobs/",
+        "job": f"/jobs/{world.job.public_id}/",
+        "activity": "/activity/",
+        "evidence": f"/evidence/{version.public_id}/",
+        "people": "/people/",
+        "person": f"/people/{world.readers[0].username}/",
+        "go": "/go/",
+        "sign in": "/accounts/login/",
+        "sign up": "/accounts/signup/",
+    }
