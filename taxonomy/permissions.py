@@ -127,7 +127,12 @@ def can_request_evidence(user: Person, network: Network | None = None) -> Answer
 def can_control_job(user: Person, job: Job) -> Answer:
     """Cancel or retry: whoever asked for it, editors and admins."""
     answer = _signed_in(user, "cancel or retry jobs")
-    if answer and isinstance(user, User) and job.requested_by_id != user.pk and user.role not in (Role.EDITOR, Role.ADMIN):
+    if (
+        answer
+        and isinstance(user, User)
+        and job.requested_by_id != user.pk
+        and user.role not in (Role.EDITOR, Role.ADMIN)
+    ):
         return Denied("Only the person who asked for a job, an editor or an admin can cancel or retry it.")
     return answer
 

@@ -6,6 +6,7 @@ from django.db import DatabaseError, IntegrityError, connection, transaction
 from taxonomy import events
 from taxonomy.actions import reviews
 from taxonomy.models import (
+    Artifact,
     Event,
     EvidenceVersion,
     Family,
@@ -54,6 +55,7 @@ KEPT = {
         "confidence": "low",
         "created_at": "2001-01-01",
     },
+    Artifact: {"sha256": "f" * 64, "name": "forged", "suffix": ".png"},
     EvidenceVersion: {"number": 7, "environment": "{}", "wall_seconds": 0, "made_at": "2001-01-01"},
     Membership: {"family_id": None, "primary": False, "parameter": 90, "source": "forged", "made_at": "2001-01-01"},
     Review: {"comment": "forged", "reviewer_id": None, "decision": "reject", "at": "2001-01-01"},

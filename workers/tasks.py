@@ -61,9 +61,11 @@ def compute(shard_id: int) -> None:
         _give_up(shard.pk, token, f"The {DEVICE} device ran out of memory. Retry with fewer other jobs running.")
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        what = "The disk that holds the artifacts is full. Make room, then retry." if full else f"A file failed: {error}."
+        what = (
+            "The disk that holds the artifacts is full. Make room, then retry." if full else f"A file failed: {error}."
+        )
         _give_up(shard.pk, token, what)
-    except Exception as error:  # noqa: BLE001  a bug in one shard must fail that shard in the open, not loop for ever
+    except Exception as error:
         logger.exception("Shard %s failed.", shard.pk)
         _give_up(shard.pk, token, f"An unexpected error in the worker ({type(error).__name__}: {error}). See its log.")
 
@@ -148,7 +150,9 @@ def _load_once(architecture: str, file: str, suffix: str, digest: str) -> zoo.Ne
 def _pictures(image_set: ImageSet) -> Pictures:
     folder = Path(image_set.folder)
     if not folder.is_dir():
-        raise CannotCompute(f"The folder of the image set {image_set.name} is not there: {folder}. Bring it back, then retry.")
+        raise CannotCompute(
+            f"The folder of the image set {image_set.name} is not there: {folder}. Bring it back, then retry."
+        )
     names = list(image_set.images.order_by("index").values_list("name", flat=True))
     return Pictures(names, lambda index: folder / names[index])
 

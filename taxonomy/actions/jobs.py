@@ -42,7 +42,9 @@ def claim(shard_id: int, worker: str) -> Claim | None:
     if shard.status not in LIVE or (shard.lease_expires_at is not None and shard.lease_expires_at > now):
         return None
     if shard.attempts >= Shard.MAX_ATTEMPTS:
-        _give_up(job, shard, f"The worker was lost {shard.attempts} times while making this. Retry the job to try again.")
+        _give_up(
+            job, shard, f"The worker was lost {shard.attempts} times while making this. Retry the job to try again."
+        )
         return None
     shard.status, shard.worker, shard.attempts = Outcome.RUNNING, worker[:200], shard.attempts + 1
     shard.lease_token, shard.lease_expires_at = uuid.uuid4(), _lease_end()

@@ -63,7 +63,8 @@ def add(
         suggested_name=" ".join(suggested_name.split()),
         confidence=confidence,
         note=note.strip(),
-        blind=not Reveal.objects.filter(neuron=neuron, person=user).exists(),
+        # What is settled stands in the open, whether or not this person is known to have looked.
+        blind=not neuron.is_settled and not Reveal.objects.filter(neuron=neuron, person=user).exists(),
     )
     others = [other for other in dict.fromkeys(further) if other != family]
     _check(label, others)

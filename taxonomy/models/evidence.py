@@ -82,6 +82,9 @@ class EvidenceVersion(models.Model):
         return reverse("evidence_version", args=[self.public_id])
 
 
+@pgtrigger.register(
+    pgtrigger.Protect(name="artifacts_are_kept", operation=pgtrigger.Update | pgtrigger.Delete),
+)
 class Artifact(models.Model):
     """A file that belongs to a version: ``data.json`` (the numbers) or a picture. Its bytes are in ``storage``."""
 

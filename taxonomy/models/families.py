@@ -74,7 +74,7 @@ class LinkKind(models.TextChoices):
 
 
 class FamilyLink(models.Model):
-    """'Compare to earlier ...', 'Compare to later ...': ``source`` says that ``target`` is its earlier, later... kin."""
+    """'Compare to earlier ...', 'Compare to later ...': ``target`` is the earlier, later, ... kin of ``source``."""
 
     source = models.ForeignKey(Family, models.PROTECT, related_name="links")
     target = models.ForeignKey(Family, models.PROTECT, related_name="linked_from")
@@ -108,7 +108,9 @@ class Membership(models.Model):
     family = models.ForeignKey(Family, models.PROTECT, related_name="memberships")
     neuron = models.ForeignKey(Neuron, models.PROTECT, related_name="memberships")
     primary = models.BooleanField(default=True)
-    parameter = models.FloatField(null=True, blank=True, help_text="its place in the family's symmetry, such as an angle")
+    parameter = models.FloatField(
+        null=True, blank=True, help_text="its place in the family's symmetry, such as an angle"
+    )
     review = models.ForeignKey("Review", models.PROTECT, null=True, blank=True, related_name="memberships")
     source = models.CharField(max_length=500, blank=True, help_text="what an import cites")
     made_by = models.ForeignKey(User, models.PROTECT, related_name="+")

@@ -17,6 +17,6 @@ class Prose(models.TextField):
 
     default_validators = [ProhibitNullCharactersValidator()]
 
-    def __init__(self, *args: Any, max_length: int = 5_000, **kwargs: Any) -> None:
-        super().__init__(*args, max_length=max_length, **kwargs)
+    def __init__(self, verbose_name: str | None = None, *, max_length: int = 5_000, **kwargs: Any) -> None:
+        super().__init__(verbose_name, max_length=max_length, **kwargs)
         self.validators.append(MaxLengthValidator(max_length))

@@ -1,7 +1,7 @@
 """Image sets: the pictures that dataset examples come from."""
 
-from django.db import models
 from django.core.validators import RegexValidator
+from django.db import models
 
 
 class ImageSet(models.Model):
@@ -13,7 +13,9 @@ class ImageSet(models.Model):
     licence = models.CharField(max_length=120, blank=True)
     source = models.CharField(max_length=300, blank=True)
     count = models.PositiveIntegerField()
-    left_out = models.JSONField(default=list, blank=True, help_text='[{"name", "reason"}] of files that are no readable picture')
+    left_out = models.JSONField(
+        default=list, blank=True, help_text='[{"name", "reason"}] of files that are no readable picture'
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

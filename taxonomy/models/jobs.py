@@ -31,7 +31,9 @@ class Job(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        constraints = [models.CheckConstraint(condition=models.Q(status__in=Outcome.values), name="job_status_is_known")]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(status__in=Outcome.values), name="job_status_is_known")
+        ]
 
     def __str__(self) -> str:
         return self.title

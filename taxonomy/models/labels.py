@@ -42,7 +42,7 @@ class Label(models.Model):
     polysemantic = models.BooleanField(default=False)
     confidence = models.CharField(max_length=8, choices=Confidence, default=Confidence.MEDIUM)
     note = Prose(blank=True)
-    blind = models.BooleanField(help_text="nothing about this neuron had been revealed to its author")
+    blind = models.BooleanField(help_text="nothing about this neuron was settled, or had been revealed to its author")
     seen = models.ManyToManyField(EvidenceVersion, blank=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     superseded_at = models.DateTimeField(null=True, blank=True)
@@ -58,7 +58,9 @@ class Label(models.Model):
             models.CheckConstraint(
                 condition=(
                     models.Q(verdict="family", family__isnull=False, missing_evidence="", suggested_name="")
-                    | models.Q(verdict="cannot tell", family=None, no_finer=False, suggested_name="", polysemantic=False)
+                    | models.Q(
+                        verdict="cannot tell", family=None, no_finer=False, suggested_name="", polysemantic=False
+                    )
                     | models.Q(verdict="none of these", family=None, no_finer=False, missing_evidence="")
                 ),
                 name="label_says_one_thing",

@@ -8,6 +8,8 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.urls import reverse
 
+from taxonomy.models.people import User
+
 NETWORK_NAME = r"[a-z0-9][a-z0-9_.-]*"
 
 
@@ -95,7 +97,9 @@ class NeuronQuerySet(models.QuerySet["Neuron"]):
         """
         match = re.fullmatch(r"\s*([\w.-]{1,60}):(\d{1,9})\s*", address)
         if match is None:
-            raise Neuron.DoesNotExist(f"'{address[:80]}' is not a neuron's address. Write layer:index, such as mixed3b:379.")
+            raise Neuron.DoesNotExist(
+                f"'{address[:80]}' is not a neuron's address. Write layer:index, such as mixed3b:379."
+            )
         layers = list(Layer.objects.filter(network__name=network))
         if not layers:
             raise Neuron.DoesNotExist(f"There is no network '{network}' here.")
@@ -108,14 +112,15 @@ class NeuronQuerySet(models.QuerySet["Neuron"]):
             raise Neuron.DoesNotExist(f"{network} has no layer '{wanted}'. Its layers are {names}.")
         if index >= found[0].channels:
             raise Neuron.DoesNotExist(
-                f"{found[0]} has {found[0].channels} neurons, numbered 0 to {found[0].channels - 1}: there is no {index}."
+                f"{found[0]} has {found[0].channels} neurons, numbered 0 to {found[0].channels - 1}: "
+                f"there is no {index}."
             )
         return self.select_related("layer__network").get(layer=found[0], index=index)
 
     def settled(self) -> Self:
         return self.filter(standing__in=SETTLED)
 
-    def awaiting_label_by(self, user: models.Model) -> Self:
+    def awaiting_label_by(self, user: User) -> Self:
         """Unsettled neurons that this person has not labelled, those with most readings short of three first."""
         return (
             self.exclude(standing__in=SETTLED)
@@ -148,6 +153,9 @@ class Neuron(models.Model):
     def __str__(self) -> str:
         return f"{self.layer.network.name}/{self.address}"
 
+    def get_absolute_url(self) -> str:
+        return reverse("neuron", args=[self.layer.network.name, self.layer.name, self.index])
+
     @property
     def address(self) -> str:
         return f"{self.layer.name}:{self.index}"
@@ -155,7 +163,3 @@ class Neuron(models.Model):
     @property
     def is_settled(self) -> bool:
         return self.standing in SETTLED
-
-    def get_absolute_url(self) -> str:
-        return reverse("neuron", args=[self.layer.network.name, self.layer.name, self.index])
-

@@ -1,6 +1,7 @@
 """People: everyone who reads signed in, and the named system user that machine work runs as."""
 
 import uuid
+from typing import ClassVar
 
 from django.contrib.auth.models import AbstractUser, UserManager
 from django.db import models
@@ -35,7 +36,7 @@ class User(AbstractUser):
     terms_version = models.CharField(max_length=20, blank=True)
     terms_accepted_at = models.DateTimeField(null=True, blank=True)
 
-    objects = PeopleManager()
+    objects: ClassVar[PeopleManager] = PeopleManager()
 
     class Meta:
         constraints = [

@@ -50,7 +50,8 @@ class Proposal(models.Model):
                 name="proposal_is_not_accepted_by_its_author",
             ),
             models.CheckConstraint(
-                condition=models.Q(state="accepted", family__isnull=False) | (~models.Q(state="accepted") & models.Q(family=None)),
+                condition=models.Q(state="accepted", family__isnull=False)
+                | (~models.Q(state="accepted") & models.Q(family=None)),
                 name="proposal_accepted_has_its_family",
             ),
         ]

@@ -159,8 +159,9 @@ class Exhibit:
         )
 
     @property
-    def strongest(self) -> float | None:
-        return max((self.data or {}).get("responses") or [0.0])
+    def strongest(self) -> float:
+        """A tuning curve's largest response."""
+        return float(max((self.data or {}).get("responses") or [0.0]))
 
     @cached_property
     def numbers(self) -> list[tuple[float, float]]:
@@ -228,13 +229,15 @@ def exhibits(neuron: Neuron, layers: Iterable[Layer]) -> list[Exhibit]:
 
 
 def done(neurons: Iterable[Neuron], *, kinds: Iterable[str]) -> dict[int, dict[str, Exhibit]]:
-    """For each neuron (by id) its newest evidence of these kinds, where it is made. Two queries."""
+    """For each neuron (by id) its newest evidence of these kinds, where it is made, by slug. Two queries."""
     found: dict[int, dict[str, Exhibit]] = {neuron.pk: {} for neuron in neurons}
     by_pk = {neuron.pk: neuron for neuron in neurons}
     rows = Evidence.objects.filter(neuron__in=by_pk, kind__in=kinds, status=Outcome.DONE).order_by("pk")
     for row in rows.select_related("current").prefetch_related("current__artifacts"):
-        exhibit = Exhibit(by_pk[row.neuron_id], recipes.KINDS[row.kind], "", {}, row.current)
-        found[row.neuron_id][row.kind] = exhibit
+        exhibit = Exhibit(
+            by_pk[row.neuron_id], recipes.KINDS[row.kind], variant_of(row.kind, row.parameters), {}, row.current
+        )
+        found[row.neuron_id][exhibit.slug] = exhibit
     return found
 
 

@@ -14,7 +14,7 @@ from taxonomy.actions import labels, reviews
 from taxonomy.models import Family, Label, Membership, Neuron, Standing
 from taxonomy.pages.evidence import done
 from taxonomy.pages.networks import open_proposals
-from taxonomy.pages.neurons import neuron_of
+from taxonomy.pages.neurons import FACES, neuron_of
 from taxonomy.pages.people import asking
 from taxonomy.permissions import can_decide_proposal, can_review
 from taxonomy.rendering.markdown import References
@@ -55,7 +55,7 @@ def entries(request: HttpRequest, neurons: list[Neuron]) -> list[dict[str, Any]]
     wanted = {family.pk for family in agreed.values() if family}
     for member in Membership.objects.current().filter(family__in=wanted).select_related("neuron").order_by("pk"):
         kin.setdefault(member.family_id, []).append(member.neuron.index)
-    shown = done(neurons, kinds=(*FACES, "dataset_examples"))
+    shown = done(neurons, kinds=KINDS)
     answers = reviews.can_accept_each(request.user, neurons)
     rows = []
     for neuron in neurons:
@@ -68,14 +68,14 @@ def entries(request: HttpRequest, neurons: list[Neuron]) -> list[dict[str, Any]]
                 "kin": kin.get(family.pk, [])[:6] if family else [],
                 "labels": found[neuron.pk],
                 "answer": answers[neuron.pk],
-                "face": next((own[kind].face() for kind in FACES if kind in own), ""),
-                "examples": own["dataset_examples"].examples[:6] if "dataset_examples" in own else [],
+                "face": next((own[slug].face() for slug in FACES if slug in own), ""),
+                "examples": own["dataset-examples"].examples[:6] if "dataset-examples" in own else [],
             }
         )
     return rows
 
 
-FACES = ("feature_visualization", "imported_picture", "kernels")
+KINDS = ("feature_visualization", "imported_picture", "kernels", "dataset_examples")
 
 
 class CommentForm(forms.Form):

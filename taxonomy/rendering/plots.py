@@ -149,6 +149,52 @@ def _line_glyph(direction: float) -> str:
     return f"M{_at(direction, GLYPHS - 6)}L{_at(direction, GLYPHS + 6)}"
 
 
+@dataclass(frozen=True)
+class Tuning:
+    """One member's tuning curve in the plot of its family."""
+
+    name: str
+    href: str
+    angles: Sequence[float]
+    responses: Sequence[float]
+    peak: float
+    face: SafeString
+
+
+RING, SMALL = 138.0, 11.0
+
+
+def joint(curves: Sequence[Tuning], *, stimulus: str) -> SafeString:
+    """The tuning curves of a family over each other, each to its own maximum and in the hue of its own peak."""
+    lines = stimulus == "line"
+    turn, shift = (180.0, 90.0) if lines else (360.0, 0.0)
+    shapes, faces = [], []
+    for curve in curves:
+        shares = _shares(curve.angles, curve.responses, turn, shift)
+        # Every second degree draws the same: a page has many of these.
+        edge = [_at(i / 2, INNER + share * (OUTER - INNER)) for i, share in enumerate(shares) if i % 4 == 0]
+        colour = f"hsl({curve.peak * 360 / turn:.0f} 65% 52%)"
+        shapes.append((colour, "M" + "L".join(edge) + "Z", curve.name, f"{curve.peak:g}"))
+        x, y = (float(part) for part in _at(curve.peak - shift, RING).split())
+        place = (x - SMALL, y - SMALL, 2 * SMALL, 2 * SMALL)
+        faces.append((curve.href, curve.name, f"{curve.peak:g}", *(f"{part:.1f}" for part in place), curve.face))
+    return format_html(
+        '<svg class="radial joint" viewBox="-160 -160 320 320" role="group" aria-labelledby="joint-t joint-d">'
+        '<title id="joint-t">Responses of the members to {}s by orientation</title>'
+        '<desc id="joint-d">A polar plot of {} tuning curves, each to its own maximum, with the neurons around it where '
+        "they peak.</desc>"
+        '<g class="grid"><circle r="{}"/></g><g class="shapes">{}</g><circle class="core" r="{}"/>{}</svg>',
+        *(stimulus, len(curves), OUTER),
+        format_html_join("", '<path fill="{0}" stroke="{0}" d="{1}"><title>{2}, peak {3}°</title></path>', shapes),
+        INNER,
+        format_html_join(
+            "",
+            '<a href="{}"><title>{}, peak {}°</title><svg x="{}" y="{}" width="{}" height="{}">{}</svg></a>',
+            faces,
+        ),
+    )
+
+
 # How a neuron's standing looks in a coverage map; the order is that of legends. Visitors are told that it is settled or
 # how often it was read (independence); reviewers see the rest.
 STATES: Mapping[str, str] = {

@@ -233,7 +233,8 @@ def test_a_waiting_shard_is_rung_for_only_when_no_bell_is_left(user, network, mo
 
 def test_the_key_changes_with_everything_that_decides_the_picture() -> None:
     base = {
-        "version": 1, "weights_digest": "a", "image_set_digest": "", "subject": "n/l:1", "parameters": {"direction": "in"}
+        "version": 1, "weights_digest": "a", "image_set_digest": "", "subject": "n/l:1",
+        "parameters": {"direction": "in"},
     }  # fmt: skip
     changes = [
         {"version": 2}, {"weights_digest": "b"}, {"image_set_digest": "c"}, {"subject": "n/l:2"},

@@ -5,7 +5,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.utils import InternalError
 
-from taxonomy.actions import labels
+from taxonomy.actions import labels, reviews
 from taxonomy.models import Event, Family, Label, Neuron, Role, Standing, Tally
 from taxonomy.permissions import Refused
 from tests.factory import make_agreed, make_evidence, make_family, make_label, make_network, make_user, neuron_at
@@ -150,3 +150,9 @@ def test_the_database_itself_keeps_labels(neuron: Neuron, curves: Family) -> Non
             change()
     label.refresh_from_db()
     assert label.note == ""
+
+
+def test_a_label_on_a_settled_neuron_is_not_blind(neuron: Neuron, curves: Family) -> None:
+    make_agreed(neuron, curves)
+    reviews.accept(make_user(role=Role.REVIEWER), neuron)
+    assert not make_label(neuron, make_user(), curves).blind

@@ -81,7 +81,9 @@ def plain(outcome: Finding | Failure) -> Any:
     """Everything in it, in a form that can be compared."""
     if isinstance(outcome, Failure):
         return outcome
-    pictures = {name: (picture.shape, picture.tobytes()) for name, picture in (outcome.pictures | outcome.photographs).items()}
+    pictures = {
+        name: (picture.shape, picture.tobytes()) for name, picture in (outcome.pictures | outcome.photographs).items()
+    }
     return outcome.layer, outcome.channel, outcome.data, pictures
 
 

@@ -164,5 +164,8 @@ def test_cancelling_stops_the_worker_and_retrying_finishes(workers: Workers, net
     statuses = set(Evidence.objects.filter(pk__in=requested.evidence).values_list("status", flat=True))
     assert statuses <= {Outcome.CANCELLED, Outcome.DONE}
     again = ask(network, kind="weights")  # the worker is free again, long before 2,000 steps are over
-    wait(lambda: again.job is not None and not type(again.job).objects.filter(pk=again.job.pk, status__in=jobs.LIVE), workers)
+    wait(
+        lambda: again.job is not None and not type(again.job).objects.filter(pk=again.job.pk, status__in=jobs.LIVE),
+        workers,
+    )
     assert_complete(again)

@@ -67,8 +67,8 @@ class Command(BaseCommand):
         self.stdout.write(
             f"Demo world: {Neuron.objects.filter(layer__network=network).count()} neurons, "
             f"{Neuron.objects.filter(layer__network=network, standing=Standing.ACCEPTED).count()} accepted.\n"
-            f"Sign in as {CONTRIBUTORS[0]} (contributor), {REVIEWERS[0]} (reviewer), {EDITORS[0]} (editor) or admin_demo "
-            f"(admin); the password of each is  {self.password()}"
+            f"Sign in as {CONTRIBUTORS[0]} (contributor), {REVIEWERS[0]} (reviewer), {EDITORS[0]} (editor) or "
+            f"admin_demo (admin); the password of each is  {self.password()}"
         )
 
     def describe(self) -> dict[str, Any]:
@@ -92,7 +92,9 @@ class Command(BaseCommand):
             )
             network = Network.objects.get(name=NETWORK)
             records = [
-                distill.parse({"layer": layer, "source": SOURCE, "families": documents(known["families"][layer])}, layer)
+                distill.parse(
+                    {"layer": layer, "source": SOURCE, "families": documents(known["families"][layer])}, layer
+                )
                 for layer in BY_CONSTRUCTION
             ]
             families.import_taxonomy(User.objects.system(), network, records)
@@ -100,7 +102,9 @@ class Command(BaseCommand):
             folder = settings.HOME / "pictures" / PICTURES
             self.stdout.write("Drawing 1,000 labelled pictures ...")
             self.draw(folder)
-            call_command("add_image_set", PICTURES, str(folder), licence="CC0-1.0", source="Drawn by workers/stimuli.py")
+            call_command(
+                "add_image_set", PICTURES, str(folder), licence="CC0-1.0", source="Drawn by workers/stimuli.py"
+            )
 
     def draw(self, folder: Path) -> None:
         command = [sys.executable, "-m", "workers.stimuli", str(folder), "--count", "1000", "--seed", "0"]
@@ -164,10 +168,8 @@ class Command(BaseCommand):
         smiles = proposals.create(
             persons["emre"], layers["mixed3b"], name="Smiles", remark="[[3b:6]] looks like a mouth.", confidence="low"
         )
-        proposals.reject(
-            sven, smiles, comment="One orientation of the curves, with no behaviour of its own: [[3b:6]] differs from its "
-            "neighbours by its angle alone."
-        )  # fmt: skip
+        reason = "One orientation of the curves: [[3b:6]] differs from its neighbours by its angle alone."
+        proposals.reject(sven, smiles, comment=reason)
         dice = random.Random(0)
         for name, every in made.items():
             self.label(layers[name], every, persons, dice)
@@ -201,7 +203,9 @@ class Command(BaseCommand):
                 continue  # nobody has come to this one yet
             readers = dice.sample(CONTRIBUTORS, k=3 if neuron.index % 4 else dice.randint(1, 5))
             seen = list(
-                EvidenceVersion.objects.filter(evidence__neuron=neuron, evidence__status="done").select_related("evidence")
+                EvidenceVersion.objects.filter(evidence__neuron=neuron, evidence__status="done").select_related(
+                    "evidence"
+                )
             )
             for reader in readers:
                 family = truth[neuron.index]
