@@ -123,14 +123,16 @@ def radial(
     )
 
 
-def _shares(angles: Sequence[float], responses: Sequence[float], turn: float, shift: float) -> list[float]:
-    """The share of the maximum, every half degree of a whole turn clockwise from +x, where the angle is ``shift``."""
+def _shares(
+    angles: Sequence[float], responses: Sequence[float], turn: float, shift: float, step: float = 0.5
+) -> list[float]:
+    """The share of the maximum, every ``step`` degrees of a whole turn clockwise from +x, where the angle is ``shift``."""
     points = sorted((angle % turn, max(response, 0.0)) for angle, response in zip(angles, responses, strict=True))
     top = max(value for _, value in points)
     points = [(points[-1][0] - turn, points[-1][1]), *points, (points[0][0] + turn, points[0][1])]
     found = []
-    for i in range(720):
-        asked = (i / 2 + shift) % turn
+    for i in range(round(360 / step)):
+        asked = (i * step + shift) % turn
         after = bisect.bisect_right(points, asked, key=lambda point: point[0])
         (start, low), (end, high) = points[after - 1], points[min(after, len(points) - 1)]
         found.append((low + (high - low) * (asked - start) / (end - start) if end > start else low) / top)
@@ -170,9 +172,8 @@ def joint(curves: Sequence[Tuning], *, stimulus: str) -> SafeString:
     turn, shift = (180.0, 90.0) if lines else (360.0, 0.0)
     shapes, faces = [], []
     for curve in curves:
-        shares = _shares(curve.angles, curve.responses, turn, shift)
-        # Every second degree draws the same: a page has many of these.
-        edge = [_at(i / 2, INNER + share * (OUTER - INNER)) for i, share in enumerate(shares) if i % 4 == 0]
+        shares = _shares(curve.angles, curve.responses, turn, shift, step=2.0)  # finer is not seen at this size
+        edge = [_at(2.0 * i, INNER + share * (OUTER - INNER)) for i, share in enumerate(shares)]
         colour = f"hsl({curve.peak * 360 / turn:.0f} 65% 52%)"
         shapes.append((colour, "M" + "L".join(edge) + "Z", curve.name, f"{curve.peak:g}"))
         x, y = (float(part) for part in _at(curve.peak - shift, RING).split())
@@ -181,8 +182,8 @@ def joint(curves: Sequence[Tuning], *, stimulus: str) -> SafeString:
     return format_html(
         '<svg class="radial joint" viewBox="-160 -160 320 320" role="group" aria-labelledby="joint-t joint-d">'
         '<title id="joint-t">Responses of the members to {}s by orientation</title>'
-        '<desc id="joint-d">A polar plot of {} tuning curves, each to its own maximum, with the neurons around it where '
-        "they peak.</desc>"
+        '<desc id="joint-d">A polar plot of {} tuning curves, each to its own maximum, with the neurons around '
+        "it where they peak.</desc>"
         '<g class="grid"><circle r="{}"/></g><g class="shapes">{}</g><circle class="core" r="{}"/>{}</svg>',
         *(stimulus, len(curves), OUTER),
         format_html_join("", '<path fill="{0}" stroke="{0}" d="{1}"><title>{2}, peak {3}°</title></path>', shapes),

@@ -23,7 +23,7 @@ from tests.factory import (
 
 @pytest.fixture
 def world(db) -> SimpleNamespace:
-    """Of mixed3b 0 and 1 are accepted into Curves, 2 is agreed, 3 was read twice; 2 and 3 have every kind of evidence."""
+    """Of mixed3b 0 and 1 are accepted into Curves, 2 is agreed, 3 read twice; 2 and 3 have every kind of evidence."""
     network = make_network(preprocessing={"size": 8})
     first, layer = network.layers.all()
     curves = make_family(layer, "Curves", units=[0, 1], remark="As [[3b:1]] shows.")

@@ -92,3 +92,17 @@ def test_numbers_and_times_in_words():
     assert [duration(seconds) for seconds in (0.2, 1, 89, 200, 7500)] == [
         *("under a second", "1 second", "89 seconds", "3 min 20 s", "2 h 5 min")
     ]
+
+
+def test_a_family_is_drawn_with_one_hue_an_orientation():
+    curves = [
+        plots.Tuning(
+            f"3b:{peak}", f"/{peak}/", ANGLES, [max(0.0, 30 - abs(angle - peak)) for angle in ANGLES], peak, chips.EMPTY
+        )
+        for peak in (90.0, 180.0)
+    ]
+    svg = plots.joint(curves, stimulus="curve")
+    assert 'fill="hsl(90 65% 52%)"' in svg
+    assert 'fill="hsl(180 65% 52%)"' in svg
+    assert "<title>3b:90.0, peak 90°</title>" in svg
+    assert svg.count("<a href") == 2
