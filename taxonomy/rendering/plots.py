@@ -126,7 +126,7 @@ def radial(
 def _shares(
     angles: Sequence[float], responses: Sequence[float], turn: float, shift: float, step: float = 0.5
 ) -> list[float]:
-    """The share of the maximum, every ``step`` degrees of a whole turn clockwise from +x, where the angle is ``shift``."""
+    """The share of the maximum, every ``step`` degrees of a turn clockwise from +x, where the angle is ``shift``."""
     points = sorted((angle % turn, max(response, 0.0)) for angle, response in zip(angles, responses, strict=True))
     top = max(value for _, value in points)
     points = [(points[-1][0] - turn, points[-1][1]), *points, (points[0][0] + turn, points[0][1])]
