@@ -24,7 +24,7 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 @requires_csrf_token
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     sentence = _sentence(exception, "This is not allowed with your account.")
-    return render(request, "403.html", {"sentence": sentence}, status=403)
+    return render(request, "403.html", {"sentence": sentence, "offer_sign_in": True}, status=403)
 
 
 def csrf(request: HttpRequest, reason: str = "") -> HttpResponse:

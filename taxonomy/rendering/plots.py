@@ -163,7 +163,7 @@ class Tuning:
     face: SafeString
 
 
-RING, SMALL = 138.0, 11.0
+RING, SMALL = 145.0, 10.0
 
 
 def joint(curves: Sequence[Tuning], *, stimulus: str) -> SafeString:
