@@ -75,7 +75,7 @@ class LabelForm(forms.Form):
             {
                 "key": key,
                 "family": family,
-                "faces": self.exemplars.get(family.pk, []),
+                "faces": self.exemplars.get(family.pk, [])[:3],
                 "checked": key == self.chosen,
                 "further": key in further,
             }

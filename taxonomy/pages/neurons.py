@@ -72,6 +72,7 @@ def page(
         "exhibits": found,
         "face": first.face() if first else "",
         "memberships": memberships,
+        "kin": exemplars.get(memberships[0].family_id, [])[:24] if memberships else [],
         "own": own,
         "readings": every if shown else [],
         "shown": shown,
@@ -96,7 +97,7 @@ FACES = ("feature-visualization", "kernels", "imported-picture")
 
 
 def families_of(neuron: Neuron) -> tuple[list[Family], dict[int, list[int]], list[Membership]]:
-    """The layer's families, some members of each to compare with, and the neuron's own memberships. Two queries."""
+    """The layer's families, the other members of each, and the neuron's own memberships. Two queries."""
     families = list(neuron.layer.families.filter(retired_at=None).select_related("parent"))
     exemplars: dict[int, list[int]] = {}
     own = []
@@ -111,7 +112,7 @@ def families_of(neuron: Neuron) -> tuple[list[Family], dict[int, list[int]], lis
         else:
             exemplars.setdefault(member.family_id, []).append(member.neuron.index)
     own.sort(key=lambda member: not member.primary)
-    return families, {pk: indices[:3] for pk, indices in exemplars.items()}, own
+    return families, exemplars, own
 
 
 def agreed_family(neuron: Neuron, found: list[Label], families: list[Family]) -> Family | None:
