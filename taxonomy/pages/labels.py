@@ -138,4 +138,4 @@ def label_next(request: HttpRequest) -> HttpResponse:
     if neuron is None:
         where = Layer.objects.filter(network__name=network, name=layer).select_related("network").first()
         return render(request, "labels/none.html", {"layer": where})
-    return redirect(f"{neuron.get_absolute_url()}#label")
+    return redirect(neuron)
