@@ -30,6 +30,7 @@ def maximise(
     *,
     steps: int,
     grey: bool = False,
+    contrast: float = 1.0,
     device: torch.device | str = "cpu",
     tick: Callable[[], None] = lambda: None,
 ) -> Tensor:
@@ -37,12 +38,12 @@ def maximise(
 
     `objective` takes such pictures to one number each. In every step it sees each picture through a random transform
     of its own (see `workers.transforms`). A picture depends on its own generator (its first waves, then all its
-    transforms) and on nothing else in the batch, as long as the objective keeps pictures apart. `tick` is called
-    before every step. ValueError for fewer than one step.
+    transforms) and on nothing else in the batch, as long as the objective keeps pictures apart. The first waves are
+    multiplied by `contrast`. `tick` is called before every step. ValueError for fewer than one step.
     """
     if steps < 1:
         raise ValueError("It takes at least one step to make a picture.")
-    waves = parameterization.initial_waves(generators, size, grey=grey).to(device).requires_grad_()
+    waves = parameterization.initial_waves(generators, size, grey=grey).mul(contrast).to(device).requires_grad_()
     draws = torch.stack([transforms.draw(generator, steps) for generator in generators]).to(device)
     scale = parameterization.wave_scale(size).to(device)
     # The rate is half of LEARNING_RATE on average, and decay is in proportion to it.

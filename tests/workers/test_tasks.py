@@ -1,5 +1,6 @@
 """The seam with real workers in processes of their own: kills and an emptied Redis lose nothing and double nothing."""
 
+import json
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from django.conf import settings as django_settings
 from django.db import connection
 
@@ -17,6 +19,7 @@ from taxonomy.actions import evidence, jobs, networks
 from taxonomy.celery import app
 from taxonomy.models import Artifact, Evidence, EvidenceVersion, Network, Outcome, Shard, User
 from workers import zoo
+from workers.tasks import _short
 
 LEASE_SECONDS = "3"
 
@@ -117,7 +120,7 @@ def test_a_worker_makes_what_was_asked_for(workers: Workers, network: Network) -
 @pytest.mark.slow
 def test_a_killed_worker_loses_nothing_and_doubles_nothing(workers: Workers, network: Network) -> None:
     first = workers.start()
-    requested = ask(network)
+    requested = ask(network, layer="mixed3a", steps=200)
     wait(lambda: Shard.objects.filter(status=Outcome.RUNNING).exists(), workers)
     time.sleep(1.5)
     first.send_signal(signal.SIGKILL)
@@ -132,7 +135,7 @@ def test_a_killed_worker_loses_nothing_and_doubles_nothing(workers: Workers, net
 
 @pytest.mark.slow
 def test_a_redis_restarted_empty_loses_nothing(workers: Workers, network: Network) -> None:
-    requested = ask(network, steps=60)
+    requested = ask(network, layer="conv2d2", steps=60)
     assert dispatch.waiting("evidence") == 1
     embedded.stop_redis(workers.home)
     assert dispatch.waiting("evidence") is None
@@ -169,3 +172,10 @@ def test_cancelling_stops_the_worker_and_retrying_finishes(workers: Workers, net
         workers,
     )
     assert_complete(again)
+
+
+def test_nine_digits_give_back_every_float32() -> None:
+    values = torch.randn(10_000, generator=torch.Generator().manual_seed(0)) * torch.logspace(-30, 30, 10_000)
+    stored = json.loads(json.dumps(_short({"kernel": [values.tolist()], "neuron": "a:1", "linearised": False})))
+    assert torch.equal(torch.tensor(stored["kernel"][0]), values)
+    assert (stored["neuron"], stored["linearised"]) == ("a:1", False)

@@ -19,6 +19,8 @@ from workers.transforms import FILL
 # Pixels of all pictures that are worked on at once: enough to keep a processor busy, not more than its caches like.
 BATCH_PIXELS = 2**16
 
+LOUD = 100.0  # the contrast of the second try's first picture, over that of the first's
+
 
 def feature_visualization(
     network: Network,
@@ -56,13 +58,32 @@ def feature_visualization(
         for first in range(0, len(channels), together):
             part = channels[first : first + together]
             padded = part + part[-1:] * (together - len(part))
-            generators = [neuron_generator(seed, layer, channel) for channel in padded]
             goal = partial(_goal, network, layer, field, OBJECTIVES[objective], torch.tensor(padded, device=device))
-            pictures = quantised(
-                maximise(goal, generators, field.size, steps=steps, grey=is_grey(network), device=device, tick=tick)
-            )
+
             with torch.no_grad():
-                reached, plain = goal(pictures), goal(torch.full_like(pictures, FILL))
+                plain = goal(torch.full((len(padded), 3, field.size, field.size), FILL, device=device))
+            pictures, reached = torch.empty(0), torch.full_like(plain, torch.nan)
+            for contrast in (1.0, LOUD):
+                generators = [neuron_generator(seed, layer, channel) for channel in padded]
+                found = quantised(
+                    maximise(
+                        goal,
+                        generators,
+                        field.size,
+                        steps=steps,
+                        grey=is_grey(network),
+                        contrast=contrast,
+                        device=device,
+                        tick=tick,
+                    )
+                )
+                lost = ~(reached > plain)
+                pictures = found if lost.all() else torch.where(lost[:, None, None, None], found, pictures)
+                with torch.no_grad():
+                    reached = goal(pictures)
+                if (reached > plain).all():
+                    break
+                # Among many units that are off, the climb from near grey can end below grey: once more, louder.
             for entry, channel in enumerate(part):
                 if not reached[entry].isfinite():
                     yield Failure(layer, channel, "This neuron's value is not a finite number.")
