@@ -1,8 +1,12 @@
 """What every test stands on: artifacts in a folder of its own, and a bell that nobody else hears."""
 
+import os
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from taxonomy.celery import app
 
@@ -21,3 +25,43 @@ def _no_memory_of_other_tests() -> None:
     from django.core.cache import cache
 
     cache.clear()
+
+
+# A real browser against a real server: Debian's Chromium, driven by Playwright.
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        sentence = "Chromium is not installed (Debian: apt-get install chromium), or name it in CHROMIUM."
+        if os.environ.get("CI"):
+            pytest.fail(sentence)
+        pytest.skip(sentence)
+    # Playwright runs an event loop in this thread, in which Django would refuse the tests' own queries.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-quic"])
+        yield found
+        found.close()
+    del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+@pytest.fixture
+def visit(browser: Browser, live_server) -> Iterator[Callable[[], Page]]:
+    """A new visitor's page, with cookies of its own; whatever the browser complains of fails the test."""
+    contexts, complaints = [], []
+
+    def new() -> Page:
+        context = browser.new_context(base_url=live_server.url)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        return page
+
+    yield new
+    for context in contexts:
+        context.close()
+    assert complaints == []
