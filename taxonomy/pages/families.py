@@ -7,7 +7,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from taxonomy.models import Event, Family, LinkKind, Membership, Symmetry
-from taxonomy.pages.events import SUBJECTS
+from taxonomy.pages.events import told
 from taxonomy.pages.evidence import done
 from taxonomy.pages.networks import layer_of
 from taxonomy.rendering.chips import face
@@ -75,7 +75,7 @@ def family(request: HttpRequest, name: str, layer_name: str, pk: int) -> HttpRes
         "children": children,
         "links": found.links.select_related("target__layer__network"),
         "linked_from": found.linked_from.filter(kind__in=ONE_WAY).select_related("source__layer__network"),
-        "events": Event.objects.visible_to(request.user).filter(family=found).select_related(*SUBJECTS)[:15],
+        "events": told(Event.objects.visible_to(request.user).filter(family=found), 15),
         "references": References(here.network),
     }
     return render(request, "families/family.html", context)

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from taxonomy.models import SETTLED, Event, Evidence, Family, Layer, Network, Neuron, Outcome, User
-from taxonomy.pages.events import SUBJECTS
+from taxonomy.pages.events import told
 from taxonomy.pages.networks import Coverage, faces_of, sees_all
 
 
@@ -62,6 +62,6 @@ def home(request: HttpRequest) -> HttpResponse:
         "banner": banner,
         "wanted": help_wanted(request.user)[:8],
         # An import has one event for each family beside its own.
-        "events": Event.objects.visible_to(request.user).exclude(verb="family.imported").select_related(*SUBJECTS)[:10],
+        "events": told(Event.objects.visible_to(request.user).exclude(verb="family.imported"), 10),
     }
     return render(request, "home/home.html", context)

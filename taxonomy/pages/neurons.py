@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 from taxonomy.actions import labels
 from taxonomy.actions.reviews import can_accept
 from taxonomy.models import Event, Family, ImageSet, Label, Layer, Membership, Neuron, Standing, User
-from taxonomy.pages.events import SUBJECTS
+from taxonomy.pages.events import told
 from taxonomy.pages.evidence import exhibits
 from taxonomy.pages.labels import LabelForm, initial_of
 from taxonomy.pages.networks import applicable, layer_of, state
@@ -86,7 +86,7 @@ def page(
         "may_request": can_request_evidence(user, neuron.layer.network),
         "kinds": applicable(neuron.layer, len(layers)),
         "image_sets": ImageSet.objects.all(),
-        "events": Event.objects.visible_to(user).filter(neuron=neuron).select_related(*SUBJECTS)[:12],
+        "events": told(Event.objects.visible_to(user).filter(neuron=neuron), 12),
         "references": References(neuron.layer.network),
     }
     return render(request, "neurons/neuron.html", context, status=status)

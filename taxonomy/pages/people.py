@@ -19,7 +19,7 @@ from rest_framework.authtoken.models import Token
 
 from taxonomy.actions import people
 from taxonomy.models import Event, Role, User
-from taxonomy.pages.events import SUBJECTS
+from taxonomy.pages.events import told
 from taxonomy.permissions import can_appoint
 
 USERNAME = r"[\w.@+-]+"
@@ -99,7 +99,6 @@ def person(request: HttpRequest, username: str) -> HttpResponse:
         else:
             messages.success(request, f"{shown.username} is {role} now.")
             return redirect("person", shown.username)
-    events = Event.objects.visible_to(request.user).filter(actor=shown).select_related(*SUBJECTS)
     context = {
         "person": shown,
         "form": form,
@@ -109,7 +108,7 @@ def person(request: HttpRequest, username: str) -> HttpResponse:
             "neurons accepted": shown.given_reviews.count(),
             "families proposed": shown.proposals.count(),
         },
-        "events": events[:30],
+        "events": told(Event.objects.visible_to(request.user).filter(actor=shown), 30),
     }
     return render(request, "people/person.html", context, status=422 if form.errors else 200)
 

@@ -7,6 +7,7 @@ import re
 from functools import cached_property
 
 import nh3
+from django.urls import reverse
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
@@ -61,11 +62,10 @@ class References:
         return found
 
     @cached_property
-    def families(self) -> dict[tuple[int, str], Family]:
-        return {
-            (family.layer_id, family.name.casefold()): family
-            for family in Family.objects.filter(retired_at=None).select_related("layer__network")
-        }
+    def families(self) -> dict[tuple[int, str], tuple[int, str]]:
+        """Id and name, by layer and folded name."""
+        rows = Family.objects.filter(retired_at=None).order_by().values_list("layer_id", "pk", "name")
+        return {(layer, name.casefold()): (pk, name) for layer, pk, name in rows}
 
     def html(self, text: str) -> SafeString:
         """The reference's chip or link; a reference to nothing stays as it was written, marked as such."""
@@ -78,10 +78,8 @@ class References:
             if layer is not None and family is not None:
                 kin = self.families.get((layer.pk, family["name"].strip().casefold()))
                 if kin is not None:
-                    return format_html(
-                        '<a href="{}">{} <span class="where">({})</span></a>',
-                        *(kin.get_absolute_url(), kin.name, layer.name),
-                    )
+                    href = reverse("family", args=[layer.network.name, layer.name, kin[0]])
+                    return format_html('<a href="{}">{} <span class="where">({})</span></a>', href, kin[1], layer.name)
             elif layer is not None and neuron is not None and int(neuron["index"]) < layer.channels:
                 return chip(layer, int(neuron["index"]), network=bool(found["network"]) and found["network"] != here)
         return format_html('<span class="nowhere" title="There is no such neuron or family here">[[{}]]</span>', text)

@@ -99,8 +99,9 @@ def test_bad_addresses_are_sentences(client, world):
 
 def test_bad_queries_are_harmless(client, world):
     for address in (
-        "/activity/?page=x",
-        "/activity/?page=-3&network=%00",
+        "/activity/?before=x",
+        "/activity/?before=-3&network=%00",
+        "/activity/?before=99999999999999999999",
         "/networks/tinynet/mixed3b/?sort=%00",
         "/jobs/?page=9",
     ):
