@@ -79,6 +79,7 @@ class Exhibit:
     layers: Mapping[str, Layer]
     version: EvidenceVersion | None = None
     waiting: Evidence | None = None  # queued, running, failed or cancelled; newer than the version, or instead of one
+    full: float = 0.0  # of several tuning curves to one scale, the response that reaches the outer circle
 
     @property
     def slug(self) -> str:
@@ -156,6 +157,7 @@ class Exhibit:
             stimulus=data["stimulus"],
             peak=data.get("peak"),
             face=face,
+            full=self.full,
         )
 
     @property

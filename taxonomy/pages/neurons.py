@@ -57,6 +57,10 @@ def page(
     families, exemplars, memberships = families_of(neuron)
     found = exhibits(neuron, layers)
     parts = {exhibit.slug: exhibit for exhibit in found}
+    tuning = [exhibit for exhibit in found if exhibit.kind.name == "tuning_curves"]
+    if sum(exhibit.data is not None for exhibit in tuning) > 1:
+        for exhibit in tuning:
+            exhibit.full = max(0.0, *(each.strongest for each in tuning))
     first = next((parts[slug] for slug in FACES if slug in parts and parts[slug].state == "done"), None)
     context: dict[str, Any] = {
         "network": neuron.layer.network,
@@ -67,7 +71,7 @@ def page(
         "next": neuron.index + 1 if neuron.index + 1 < neuron.layer.channels else None,
         "portraits": [parts[slug] for slug in FACES if slug in parts],
         "examples": parts.get("dataset-examples"),
-        "tuning": [exhibit for exhibit in found if exhibit.kind.name == "tuning_curves"],
+        "tuning": tuning,
         "weights": [exhibit for exhibit in found if exhibit.kind.name == "weights"],
         "exhibits": found,
         "face": first.face() if first else "",

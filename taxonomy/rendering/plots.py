@@ -56,7 +56,14 @@ WEDGE = 3  # degrees of one hue
 
 
 def radial(
-    name: str, angles: Sequence[float], responses: Sequence[float], *, stimulus: str, peak: float | None, face: str = ""
+    name: str,
+    angles: Sequence[float],
+    responses: Sequence[float],
+    *,
+    stimulus: str,
+    peak: float | None,
+    face: str = "",
+    full: float = 0.0,
 ) -> SafeString:
     """A tuning curve wrapped around a circle: the further out, the stronger the response to that orientation.
 
@@ -66,11 +73,14 @@ def radial(
             of lines clockwise from the vertical, over half a turn, which is drawn twice.
         responses: pre-ReLU values; what lies below zero is drawn as zero.
         face: the address of the neuron's picture, drawn at the peak.
+        full: the response that reaches the outer circle, where that is more than the curve's own largest: of two plots
+            to one scale, a weak response looks weak.
     """
     lines = stimulus == "line"
     top = max([*responses, 0.0])
+    full = max(full, top)
     turn = 180.0 if lines else 360.0
-    shares = _shares(angles, responses, turn, 90.0 if lines else 0.0) if top > 0 else []
+    shares = _shares(angles, responses, turn, 90.0 if lines else 0.0, full) if top > 0 else []
     edge = [_at(i / 2, INNER + share * (OUTER - INNER)) for i, share in enumerate(shares)]
     outline = "M" + "L".join(edge) + "Z" if edge else ""
     wedges: list[tuple[str, str]] = []
@@ -104,15 +114,15 @@ def radial(
     return format_html(
         '<svg class="radial" viewBox="-160 -160 320 320" role="img" aria-labelledby="radial-{0}-t radial-{0}-d">'
         '<title id="radial-{0}-t">Response of {1} to {0}s by orientation</title>'
-        '<desc id="radial-{0}-d">A polar plot: {2}. The inner circle stands for no response, the outer one for the '
-        "strongest, {3}. The numbers are in the table below.</desc>"
+        '<desc id="radial-{0}-d">A polar plot: {2}. The inner circle stands for no response, the outer one for a '
+        "response of {3}. The numbers are in the table below.</desc>"
         '<g class="grid"><circle r="{4}"/><circle class="half" r="{5}"/><path d="M-{4} 0H{4}M0 -{4}V{4}"/></g>'
         '<g class="wedges">{6}</g><path class="outline" d="{7}"/><circle class="core" r="{8}"/>'
         '<g class="glyphs"><path d="{9}"/></g>{10}</svg>',
         stimulus,
         name,
         said,
-        f"{top:.3g}",
+        f"{full:.3g}",
         OUTER,
         (OUTER + INNER) / 2,
         format_html_join("", '<path fill="{0}" stroke="{0}" d="{1}"/>', wedges),
@@ -124,18 +134,18 @@ def radial(
 
 
 def _shares(
-    angles: Sequence[float], responses: Sequence[float], turn: float, shift: float, step: float = 0.5
+    angles: Sequence[float], responses: Sequence[float], turn: float, shift: float, full: float, step: float = 0.5
 ) -> list[float]:
-    """The share of the maximum, every ``step`` degrees of a turn clockwise from +x, where the angle is ``shift``."""
+    """The share of ``full``, every ``step`` degrees of a turn clockwise from +x, where the angle is ``shift``."""
     points = sorted((angle % turn, max(response, 0.0)) for angle, response in zip(angles, responses, strict=True))
-    top = max(value for _, value in points)
     points = [(points[-1][0] - turn, points[-1][1]), *points, (points[0][0] + turn, points[0][1])]
+    places = [place for place, _ in points]
     found = []
     for i in range(round(360 / step)):
         asked = (i * step + shift) % turn
-        after = bisect.bisect_right(points, asked, key=lambda point: point[0])
+        after = bisect.bisect_right(places, asked)
         (start, low), (end, high) = points[after - 1], points[min(after, len(points) - 1)]
-        found.append((low + (high - low) * (asked - start) / (end - start) if end > start else low) / top)
+        found.append((low + (high - low) * (asked - start) / (end - start) if end > start else low) / full)
     return found
 
 
@@ -172,7 +182,8 @@ def joint(curves: Sequence[Tuning], *, stimulus: str) -> SafeString:
     turn, shift = (180.0, 90.0) if lines else (360.0, 0.0)
     shapes, faces = [], []
     for curve in curves:
-        shares = _shares(curve.angles, curve.responses, turn, shift, step=2.0)  # finer is not seen at this size
+        own = max(curve.responses)
+        shares = _shares(curve.angles, curve.responses, turn, shift, own, step=2.0)  # finer is not seen at this size
         edge = [_at(2.0 * i, INNER + share * (OUTER - INNER)) for i, share in enumerate(shares)]
         colour = f"hsl({curve.peak * 360 / turn:.0f} 65% 52%)"
         shapes.append((colour, "M" + "L".join(edge) + "Z", curve.name, f"{curve.peak:g}"))

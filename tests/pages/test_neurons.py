@@ -34,6 +34,17 @@ def test_a_tuning_curve_has_title_description_and_numbers(client, world):
     assert '<th scope="row">90°</th><td>20</td>' in html
 
 
+def test_two_tuning_curves_of_a_neuron_have_one_scale(client, world):
+    assert "The plot reaches to its strongest response." in page(client, world.read)
+    line = {"stimulus": "line", "angles": [0, 45, 90, 135], "responses": [0.0, 0.5, 0.1, 0.0], "unit": "activation"}
+    line |= {"peak": 45, "width": 34.25, "echo": None}
+    make_evidence(world.read, "tuning_curves", data=line, parameters={"stimulus": "line"})
+    html = page(client, world.read)
+    assert html.count("Both plots reach to 20, its strongest response to either.") == 2
+    assert html.count("the outer one for a response of 20.") == 2
+    assert "<dd>34.3°</dd>" in html
+
+
 def test_a_failure_is_shown_as_one(client, world):
     html = page(client, world.unread)
     assert "Could not be made" in html

@@ -61,6 +61,16 @@ def test_a_silent_neuron_draws_nothing():
     assert 'class="outline" d=""' in svg
 
 
+def test_a_weak_response_looks_weak_beside_a_strong_one():
+    responses = [max(0.0, 30 - abs(angle - 90)) for angle in ANGLES]
+    weak = plots.radial("3b:6", ANGLES, responses, stimulus="curve", peak=90.0, full=120.0)
+    reach = plots.INNER + 0.25 * (plots.OUTER - plots.INNER)  # 30 of 120
+    assert f"L0.0 {reach:.1f}L" in weak
+    assert f"L0.0 {plots.OUTER:.1f}L" not in weak
+    assert "the outer one for a response of 120." in weak
+    assert f"L0.0 {plots.OUTER:.1f}L" in plots.radial("3b:6", ANGLES, responses, stimulus="curve", peak=90.0)
+
+
 def test_a_face_is_a_window_on_the_sprite(db):
     from taxonomy.actions.evidence import build_sprite
 
