@@ -1,4 +1,4 @@
-"""`./run demo` for real, in a home of its own: it makes the demo world, answers, exports, and leaves nothing running."""
+"""`./run demo` for real, in a home of its own: it fills the world, answers, exports, and leaves nothing running."""
 
 import os
 import shutil
