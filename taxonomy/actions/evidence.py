@@ -75,9 +75,11 @@ def request(
         RecipeError: for an unknown kind or parameter, an index that no layer has, or images that are missing.
     """
     require(can_request_evidence(user, network))
+    # One request at a time for a network: two that make the same rows would wait for each other for ever.
+    Network.objects.select_for_update(no_key=True).get(pk=network.pk)
     kinds = list(kinds)
     every_layer = list(network.layers.all())
-    chosen = list(dict.fromkeys(layers)) if layers else every_layer
+    chosen = sorted(set(layers), key=lambda layer: layer.order) if layers else every_layer
     indices = None if neurons is None else sorted(set(neurons))
     if indices is not None:
         most = max(layer.channels for layer in chosen)
@@ -102,11 +104,13 @@ def request(
     if not groups:
         raise recipes.RecipeError("Nothing to make: none of these kinds applies to these layers.")
 
+    keys = [_make_rows(network, kind, values, members, image_set) for kind, values, members in groups]
+    there = {row.key: row for row in locked(Evidence.objects.filter(key__in=[key for own in keys for key in own]))}
     wanted: list[tuple[int, recipes.Kind, dict[str, Any], list[Evidence]]] = []
     evidence_ids: list[int] = []
     done_before = 0
-    for kind, values, members in groups:
-        rows = _rows(network, kind, values, members, image_set)
+    for (kind, values, _), own in zip(groups, keys, strict=True):
+        rows = [there[key] for key in own]
         evidence_ids += [row.pk for row in rows]
         done_before += sum(row.status == Outcome.DONE for row in rows)
         missing = [row for row in rows if row.shard_id is None or row.status in (Outcome.FAILED, Outcome.CANCELLED)]
@@ -156,14 +160,22 @@ def _groups(
     return [(kind, values, part) for values, parts in found.values() for part in parts]
 
 
-def _rows(
+def locked(evidence: QuerySet[Evidence]) -> list[Evidence]:
+    """These rows, locked in the order in which everything locks them: a job, its shards, then evidence by id.
+
+    An UPDATE of many rows locks them in whatever order it meets them, and two such may each hold what the other wants.
+    """
+    return list(evidence.order_by("pk").select_for_update(of=["self"], no_key=True))
+
+
+def _make_rows(
     network: Network,
     kind: recipes.Kind,
     parameters: dict[str, Any],
     neurons: list[Neuron],
     image_set: ImageSet | None,
-) -> list[Evidence]:
-    """The evidence rows of these neurons by this recipe, made where they are missing, locked."""
+) -> list[str]:
+    """Make the evidence rows of these neurons by this recipe where they are missing; returns the keys of all."""
     used = image_set if kind.needs_images else None
     keys = {
         recipes.key(
@@ -193,9 +205,7 @@ def _rows(
         ignore_conflicts=True,
         batch_size=2000,
     )
-    return list(
-        Evidence.objects.filter(key__in=keys).order_by("layer__order", "neuron__index").select_for_update(of=["self"])
-    )
+    return list(keys)
 
 
 @transaction.atomic
@@ -236,9 +246,9 @@ def fail(evidence_id: int, token: uuid.UUID, reason: str) -> None:
 def _held(evidence_id: int, token: uuid.UUID) -> Evidence:
     """The evidence, with its job, shard and itself locked, in the order in which everything here locks."""
     job_id = Evidence.objects.values_list("shard__job_id", flat=True).get(pk=evidence_id)
-    Job.objects.select_for_update().get(pk=job_id)
-    shard = Shard.objects.select_for_update().filter(lease_token=token, status=Outcome.RUNNING).first()
-    evidence = Evidence.objects.select_for_update(of=["self"]).select_related("shard").get(pk=evidence_id)
+    Job.objects.select_for_update(no_key=True).get(pk=job_id)
+    shard = Shard.objects.select_for_update(no_key=True).filter(lease_token=token, status=Outcome.RUNNING).first()
+    [evidence] = locked(Evidence.objects.filter(pk=evidence_id).select_related("shard"))
     if shard is None or evidence.shard_id != shard.pk:
         raise LeaseLost(f"The lease on {evidence} is gone.")
     return evidence

@@ -54,12 +54,12 @@ def import_taxonomy(
         ValidationError: with every unknown layer, unknown unit and existing family, each named with its file.
     """
     require(can_import_taxonomy(user))
-    layers = {layer.name: layer for layer in network.layers.all()}
+    layers = {layer.name: layer for layer in network.layers.select_for_update(no_key=True)}
     _check(network, layers, records)
     imported = Imported()
     for record in records:
         layer = layers[record.layer]
-        neurons = {neuron.index: neuron for neuron in layer.neurons.select_for_update().order_by("index")}
+        neurons = {neuron.index: neuron for neuron in layer.neurons.select_for_update(no_key=True).order_by("index")}
         placed = set(Membership.objects.current().filter(neuron__layer=layer).values_list("neuron__index", flat=True))
         for order, found in enumerate(record.families, start=1):
             source = found.source or record.source

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from taxonomy import events
 from taxonomy.interchange.pictures import Folder
@@ -20,8 +20,9 @@ def add(user: User, *, name: str, folder: Path, found: Folder, licence: str = ""
         ValidationError: when the name is taken or is no name.
     """
     require(can_keep_catalogue(user))
+    taken = ValidationError(f"There is an image set '{name}' already. Choose another name.")
     if ImageSet.objects.filter(name=name).exists():
-        raise ValidationError(f"There is an image set '{name}' already. Choose another name.")
+        raise taken
     image_set = ImageSet(
         name=name,
         folder=str(folder.resolve()),
@@ -32,7 +33,11 @@ def add(user: User, *, name: str, folder: Path, found: Folder, licence: str = ""
         left_out=found.left_out,
     )
     image_set.full_clean()
-    image_set.save()
+    try:
+        with transaction.atomic():
+            image_set.save()
+    except IntegrityError as error:  # somebody added it a moment ago
+        raise taken from error
     Image.objects.bulk_create(
         (
             Image(

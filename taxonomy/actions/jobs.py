@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
 from taxonomy import dispatch, events
-from taxonomy.actions.evidence import LeaseLost
+from taxonomy.actions.evidence import LeaseLost, locked
 from taxonomy.models import Evidence, Job, Outcome, Shard, User
 from taxonomy.permissions import Refused, can_control_job, require
 
@@ -36,8 +36,9 @@ def claim(shard_id: int, worker: str) -> Claim | None:
     found = Shard.objects.filter(pk=shard_id).values_list("job_id", flat=True).first()
     if found is None:
         return None
-    job = Job.objects.select_for_update().get(pk=found)
-    shard = Shard.objects.select_for_update(of=["self"]).select_related("job__network", "image_set").get(pk=shard_id)
+    job = Job.objects.select_for_update(no_key=True).get(pk=found)
+    shards = Shard.objects.select_for_update(of=["self"], no_key=True)
+    shard = shards.select_related("job__network", "image_set").get(pk=shard_id)
     now = timezone.now()
     if shard.status not in LIVE or (shard.lease_expires_at is not None and shard.lease_expires_at > now):
         return None
@@ -55,9 +56,13 @@ def claim(shard_id: int, worker: str) -> Claim | None:
     job.status = Outcome.RUNNING
     job.save(update_fields=["started_at", "status"])
     waiting = shard.evidence.filter(status__in=LIVE)
-    waiting.update(status=Outcome.RUNNING)
+    _set(waiting, status=Outcome.RUNNING)
     targets = waiting.select_related("layer", "neuron__layer__network").order_by("layer__order", "neuron__index")
     return Claim(shard, shard.lease_token, list(targets))
+
+
+def _set(evidence: QuerySet[Evidence], **values: str) -> None:
+    Evidence.objects.filter(pk__in=[row.pk for row in locked(evidence)]).update(**values)
 
 
 def renew(shard_id: int, token: uuid.UUID) -> None:
@@ -73,8 +78,9 @@ def renew(shard_id: int, token: uuid.UUID) -> None:
 
 def _hold(shard_id: int, token: uuid.UUID) -> tuple[Job, Shard]:
     job_id = Shard.objects.values_list("job_id", flat=True).get(pk=shard_id)
-    job = Job.objects.select_for_update().get(pk=job_id)
-    shard = Shard.objects.select_for_update().filter(pk=shard_id, lease_token=token, status=Outcome.RUNNING).first()
+    job = Job.objects.select_for_update(no_key=True).get(pk=job_id)
+    held = Shard.objects.select_for_update(no_key=True).filter(pk=shard_id, lease_token=token)
+    shard = held.filter(status=Outcome.RUNNING).first()
     if shard is None:
         raise LeaseLost(f"The lease on shard {shard_id} is gone.")
     return job, shard
@@ -103,7 +109,7 @@ def give_up(shard_id: int, token: uuid.UUID, reason: str) -> None:
 
 
 def _give_up(job: Job, shard: Shard, reason: str) -> None:
-    shard.evidence.filter(status__in=LIVE).update(status=Outcome.FAILED, reason=reason[:2000])
+    _set(shard.evidence.filter(status__in=LIVE), status=Outcome.FAILED, reason=reason[:2000])
     shard.status, shard.reason = Outcome.FAILED, reason[:2000]
     _close(job, shard)
 
@@ -138,16 +144,16 @@ def cancel(user: User, job: Job) -> Job:
     Raises:
         Refused: when the user may not, or the job is over.
     """
-    job = Job.objects.select_for_update(of=["self"]).select_related("network").get(pk=job.pk)
+    job = Job.objects.select_for_update(of=["self"], no_key=True).select_related("network").get(pk=job.pk)
     require(can_control_job(user, job))
     if not job.is_live:
         raise Refused(f"This job is already {job.status}.")
-    shards = list(job.shards.select_for_update().filter(status__in=LIVE))
+    shards = list(job.shards.select_for_update(no_key=True).filter(status__in=LIVE))
     now = timezone.now()
     job.shards.filter(pk__in=[shard.pk for shard in shards]).update(
         status=Outcome.CANCELLED, lease_token=None, lease_expires_at=None, finished_at=now
     )
-    Evidence.objects.filter(shard__in=shards, status__in=LIVE).update(status=Outcome.CANCELLED)
+    _set(Evidence.objects.filter(shard__in=shards, status__in=LIVE), status=Outcome.CANCELLED)
     job.status, job.finished_at = Outcome.CANCELLED, now
     job.save(update_fields=["status", "finished_at"])
     events.record(user, "job.cancelled", network=job.network, job=job, data={"done": job.done})
@@ -161,16 +167,16 @@ def retry(user: User, job: Job) -> Job:
     Raises:
         Refused: when the user may not, or nothing failed.
     """
-    job = Job.objects.select_for_update(of=["self"]).select_related("network").get(pk=job.pk)
+    job = Job.objects.select_for_update(of=["self"], no_key=True).select_related("network").get(pk=job.pk)
     require(can_control_job(user, job))
     if job.is_live:
         raise Refused("This job is still running: cancel it first, or wait.")
     again = (Outcome.FAILED, Outcome.CANCELLED)
     unfinished = Evidence.objects.filter(shard__job=job, status__in=again).values("shard")
-    shards = list(job.shards.select_for_update().filter(pk__in=unfinished))
+    shards = list(job.shards.select_for_update(no_key=True).filter(pk__in=unfinished))
     if not shards:
         raise Refused("Everything in this job is done: there is nothing to retry.")
-    Evidence.objects.filter(shard__in=shards, status__in=again).update(status=Outcome.QUEUED, reason="")
+    _set(Evidence.objects.filter(shard__in=shards, status__in=again), status=Outcome.QUEUED, reason="")
     for shard in shards:
         shard.status, shard.reason, shard.attempts = Outcome.QUEUED, "", 0
         shard.rung_at, shard.finished_at = timezone.now(), None
@@ -193,7 +199,7 @@ def reap() -> int:
     lost = Shard.objects.orphaned()
     if dispatch.waiting("evidence") == 0:
         lost = lost | Shard.objects.unheard()
-    shards = list(lost.select_for_update(skip_locked=True))
+    shards = list(lost.select_for_update(skip_locked=True, no_key=True))
     for shard in shards:
         dispatch.enqueue("evidence.compute", shard.pk)
     Shard.objects.filter(pk__in=[shard.pk for shard in shards]).update(rung_at=timezone.now())

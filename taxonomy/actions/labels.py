@@ -51,7 +51,8 @@ def add(
         ValidationError: when the reading says nothing or two things, or names a family of another layer.
     """
     require(can_label(user, neuron))
-    neuron = Neuron.objects.select_for_update(of=["self"]).select_related("layer__network").get(pk=neuron.pk)
+    neurons = Neuron.objects.select_for_update(of=["self"], no_key=True)
+    neuron = neurons.select_related("layer__network").get(pk=neuron.pk)
     label = Label(
         neuron=neuron,
         author=user,
@@ -177,4 +178,6 @@ def retally(user: User, neuron: Neuron) -> None:
 
 def reveal(user: User, *neurons: Neuron) -> None:
     """Record that others' readings, or the settled answer, are being shown to this person."""
-    Reveal.objects.bulk_create([Reveal(neuron=neuron, person=user) for neuron in neurons], ignore_conflicts=True)
+    # In one order: the same person's other request, revealing some of them too, must not wait for this one in a circle.
+    shown = sorted({neuron.pk for neuron in neurons})
+    Reveal.objects.bulk_create([Reveal(neuron_id=pk, person=user) for pk in shown], ignore_conflicts=True)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from taxonomy import events
 from taxonomy.models import Layer, Network, Neuron, User
@@ -48,10 +48,15 @@ def register(
         class_names=description["class_names"],
         parameters=description.get("parameters") or 0,
     )
+    taken = ValidationError(f"There is a network '{name}' already. Choose another with --name.")
     if Network.objects.filter(name=name).exists():
-        raise ValidationError(f"There is a network '{name}' already. Choose another with --name.")
+        raise taken
     network.full_clean()
-    network.save()
+    try:
+        with transaction.atomic():
+            network.save()
+    except IntegrityError as error:  # somebody registered it a moment ago
+        raise taken from error
     for found in description["layers"]:
         layer = Layer.objects.create(
             network=network,

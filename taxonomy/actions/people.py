@@ -21,7 +21,7 @@ def appoint(user: User, person: User, role: str, *, reason: str) -> User:
         Refused: unless an admin appoints, or an editor a reviewer.
         ValidationError: for an unknown role or an empty reason.
     """
-    person = User.objects.select_for_update().get(pk=person.pk)
+    person = User.objects.select_for_update(no_key=True).get(pk=person.pk)
     require(can_appoint(user, person, role))
     if role not in Role.values:
         raise ValidationError(f"There is no role '{role}'. Roles: {', '.join(Role.values)}.")
@@ -73,6 +73,7 @@ def create_admin(user: User, *, username: str, email: str = "", password: str) -
 @transaction.atomic
 def issue_token(person: User) -> str:
     """A new key for the API; the one before it stops working."""
+    person = User.objects.select_for_update(no_key=True).get(pk=person.pk)
     Token.objects.filter(user=person).delete()
     key: str = Token.objects.create(user=person).key
     return key

@@ -10,6 +10,8 @@ from taxonomy.permissions import can_decide_proposal, can_propose, can_withdraw_
 
 
 def _check_name(layer: Layer, name: str) -> None:
+    """Whether the layer has room for the name, held against everybody else who wants it now."""
+    Layer.objects.select_for_update(no_key=True).get(pk=layer.pk)
     if Family.objects.filter(layer=layer, name__iexact=name, retired_at=None).exists():
         raise ValidationError({"name": f"{layer.name} has a family “{name}” already."})
 
@@ -60,7 +62,7 @@ def create(
 
 def _locked(proposal: Proposal) -> Proposal:
     return (
-        Proposal.objects.select_for_update(of=["self"])
+        Proposal.objects.select_for_update(of=["self"], no_key=True)
         .select_related("layer__network", "author", "parent")
         .get(pk=proposal.pk)
     )

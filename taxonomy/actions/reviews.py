@@ -51,7 +51,8 @@ def accept(user: User, neuron: Neuron, *, comment: str = "") -> Review:
         ValidationError: when the comment is too long.
     """
     require(can_review(user, neuron))
-    neuron = Neuron.objects.select_for_update(of=["self"]).select_related("layer__network").get(pk=neuron.pk)
+    neurons = Neuron.objects.select_for_update(of=["self"], no_key=True)
+    neuron = neurons.select_related("layer__network").get(pk=neuron.pk)
     require(can_accept(user, neuron))
     result = consensus.standing(readings(neuron), parents(neuron.layer))
     assert result.family is not None  # can_accept saw to it, and the neuron is locked

@@ -1,0 +1,218 @@
+"""People and workers at the same instant: one of them wins, the other gets a sentence, and nobody deadlocks."""
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from threading import Barrier, Thread
+from typing import Any
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.db import connection
+
+from taxonomy import storage
+from taxonomy.actions import evidence, jobs, labels, people, proposals, reviews
+from taxonomy.actions.evidence import LeaseLost
+from taxonomy.actions.families import import_taxonomy
+from taxonomy.actions.networks import register
+from taxonomy.interchange.distill import FamilyRecord, LayerRecord
+from taxonomy.models import (
+    Event,
+    Evidence,
+    Family,
+    Job,
+    Label,
+    Layer,
+    Membership,
+    Network,
+    Outcome,
+    Reveal,
+    Role,
+    Shard,
+    User,
+)
+from taxonomy.permissions import Refused
+from tests.factory import make_agreed, make_family, make_network, make_proposal, make_user, neuron_at
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def at_once(*calls: Callable[[], Any]) -> list[Any]:
+    """Start all of them at the same moment, each on a connection of its own; what each gave, or raised."""
+    barrier = Barrier(len(calls))
+    found: list[Any] = [None] * len(calls)
+
+    def run(place: int, call: Callable[[], Any]) -> None:
+        try:
+            connection.ensure_connection()
+            barrier.wait()
+            found[place] = call()
+        except Exception as error:  # noqa: BLE001 - handed to the test
+            found[place] = error
+        finally:
+            connection.close()
+
+    threads = [Thread(target=run, args=each) for each in enumerate(calls)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()
+    return found
+
+
+def wins_once(found: Sequence[Any], sentence: str, refusal: type[Exception] = ValidationError) -> None:
+    won = [answer for answer in found if not isinstance(answer, Exception)]
+    lost = [answer for answer in found if isinstance(answer, Exception)]
+    assert len(won) == 1, found
+    for error in lost:
+        assert isinstance(error, refusal), repr(error)
+        assert sentence in str(error)
+
+
+@pytest.fixture
+def layer() -> Layer:
+    return make_network().layers.get(name="mixed3b")
+
+
+def test_two_reviewers_accept_a_neuron(layer: Layer) -> None:
+    neuron, family = neuron_at("mixed3b:1", layer.network), make_family(layer)
+    make_agreed(neuron, family)
+    reviewers = [make_user(role=Role.REVIEWER) for _ in range(4)]
+    found = at_once(*(lambda user=user: reviews.accept(user, neuron) for user in reviewers))
+    wins_once(found, "already accepted", Refused)
+    assert Membership.objects.count() == 1
+
+
+def test_a_proposal_is_accepted_rejected_and_withdrawn(layer: Layer) -> None:
+    proposal = make_proposal(layer)
+    first, second = make_user(role=Role.REVIEWER), make_user(role=Role.EDITOR)
+    found = at_once(
+        lambda: proposals.accept(first, proposal),
+        lambda: proposals.reject(second, proposal, comment="No."),
+        lambda: proposals.withdraw(proposal.author, proposal),
+    )
+    wins_once(found, "already", Refused)
+    assert Event.objects.filter(proposal=proposal).count() == 1
+
+
+def test_a_double_click_labels_once(layer: Layer) -> None:
+    neuron, family, user = neuron_at("mixed3b:1", layer.network), make_family(layer), make_user()
+    found = at_once(*[lambda: labels.add(user, neuron, verdict="family", family=family)] * 4)
+    assert {label.pk for label in found} == {Label.objects.get().pk}
+
+
+def test_a_name_is_proposed_once(layer: Layer) -> None:
+    authors = [make_user() for _ in range(6)]
+    found = at_once(
+        *(lambda user=user: proposals.create(user, layer, name="Curves", remark="Bent.") for user in authors)
+    )
+    wins_once(found, "proposed for mixed3b already")
+
+
+def test_a_name_becomes_one_family(layer: Layer) -> None:
+    """Two proposals of one name stood open (before the rule, or by an import): one family comes of them."""
+    reviewer = make_user(role=Role.REVIEWER)
+    twins = [make_proposal(layer, name=name) for name in ("Curves", "curves", "CURVES")]
+    found = at_once(*(lambda proposal=proposal: proposals.accept(reviewer, proposal) for proposal in twins))
+    wins_once(found, "already")
+    assert Family.objects.count() == 1
+
+
+def test_a_taxonomy_is_imported_once(layer: Layer) -> None:
+    editor = make_user(role=Role.EDITOR)
+    records = [LayerRecord("a.json", name, [FamilyRecord("Curves", [0, 1])]) for name in ("mixed3b", "conv1")]
+    found = at_once(
+        lambda: import_taxonomy(editor, layer.network, records),
+        lambda: import_taxonomy(editor, layer.network, records[::-1]),
+        lambda: import_taxonomy(editor, layer.network, records),
+    )
+    wins_once(found, "already")
+    assert Family.objects.count() == 2
+
+
+def test_a_network_is_registered_once() -> None:
+    admin = make_user(role=Role.ADMIN)
+    description = {
+        "architecture": "tiny",
+        "weights_digest": "",
+        "preprocessing": {},
+        "class_names": [],
+        "layers": [{"name": "a", "order": 0, "channels": 2, "branches": [["", 2]], "fields": [{}]}],
+    }
+    found = at_once(*[lambda: register(admin, name="tiny", description=description)] * 4)
+    wins_once(found, "already")
+    assert Network.objects.get().layers.count() == 1
+
+
+def test_a_token_is_renewed_twice() -> None:
+    user = make_user()
+    found = at_once(*[lambda: people.issue_token(user)] * 6)
+    assert all(isinstance(key, str) for key in found), found
+
+
+def test_two_admins_appoint_each_other() -> None:
+    for _ in range(10):
+        one, two = make_user(role=Role.ADMIN), make_user(role=Role.ADMIN)
+        found = at_once(
+            lambda one=one, two=two: people.appoint(one, two, Role.EDITOR, reason="a"),
+            lambda one=one, two=two: people.appoint(two, one, Role.EDITOR, reason="b"),
+        )
+        assert all(isinstance(answer, (User, Refused)) for answer in found), found
+
+
+def test_readings_are_revealed_twice(layer: Layer) -> None:
+    user, neurons = make_user(), list(layer.neurons.all())
+    for _ in range(10):
+        Reveal.objects.all().delete()
+        found = at_once(lambda: labels.reveal(user, *neurons), lambda: labels.reveal(user, *neurons[::-1]))
+        assert found == [None, None]
+
+
+def test_requests_cancels_retries_and_workers_do_not_deadlock() -> None:
+    """Some seconds of everything that locks jobs, shards and evidence, over the same few neurons."""
+    network = make_network(layers={"conv1": 40, "mixed3b": 40})
+    layers = list(network.layers.all())
+    admin, artifact = make_user(role=Role.ADMIN), evidence.Made("data", storage.put(b"{}"), ".json", 2)
+    until = time.monotonic() + 4
+    kinds = ["tuning_curves", "weights", "feature_visualization"]
+
+    def ask(chance: random.Random) -> None:
+        chosen = chance.sample(layers, 2)
+        evidence.request(make_user(), network, layers=chosen, kinds=chance.sample(kinds, 3))
+
+    def steer(chance: random.Random) -> None:
+        job = Job.objects.order_by("?").first()
+        if job is not None:
+            chance.choice((jobs.cancel, jobs.retry))(admin, job)
+
+    def work(chance: random.Random) -> None:
+        shard = Shard.objects.filter(status__in=jobs.LIVE).order_by("?").first()
+        claim = jobs.claim(shard.pk, "w") if shard else None
+        if claim is None:
+            return
+        for target in claim.targets:
+            if chance.random() < 0.3:
+                evidence.fail(target.pk, claim.token, "No.")
+            else:
+                evidence.complete(target.pk, claim.token, [artifact], environment={}, wall_seconds=0)
+        if chance.random() < 0.5:
+            jobs.finish(claim.shard.pk, claim.token)
+        else:
+            jobs.give_up(claim.shard.pk, claim.token, "Enough.")
+
+    def keep(act: Callable[[random.Random], None], seed: int) -> Counter[str]:
+        chance, seen = random.Random(seed), Counter[str]()
+        while time.monotonic() < until:
+            try:
+                act(chance)
+                seen["done"] += 1
+            except (Refused, LeaseLost) as error:
+                seen[type(error).__name__] += 1
+        return seen
+
+    acts = (ask, ask, steer, steer, work, work, work, lambda chance: jobs.reap())
+    found = at_once(*(lambda act=act, seed=seed: keep(act, seed) for seed, act in enumerate(acts)))
+    assert all(isinstance(seen, Counter) for seen in found), found
+    assert all(row.versions.count() == 1 for row in Evidence.objects.filter(status=Outcome.DONE))
