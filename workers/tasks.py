@@ -37,6 +37,9 @@ logger = logging.getLogger(__name__)
 DEVICE = os.environ.get("WORKER_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
 if os.environ.get("WORKER_THREADS"):
     torch.set_num_threads(int(os.environ["WORKER_THREADS"]))
+# A float32 is a float32: left to itself, cuDNN convolves with 10 bits of mantissa (TF32), by a method chosen in a race.
+torch.backends.fp32_precision = "ieee"
+torch.backends.cudnn.deterministic = True
 
 
 class CannotCompute(Exception):
@@ -93,7 +96,7 @@ def _heartbeat(shard_id: int, token: uuid.UUID) -> Callable[[], None]:
 def _work(claim: jobs.Claim, tick: Callable[[], None]) -> None:
     shard, token = claim.shard, claim.token
     network = _load(shard.job.network)
-    environment = _environment(shard.parameters)
+    environment = _environment()
     by_target = {(target.layer.name, target.neuron.index): target for target in claim.targets}
     tick()
     kind = getattr(importlib.import_module(f"workers.evidence.{shard.kind}"), shard.kind)
@@ -168,14 +171,16 @@ def _pictures(image_set: ImageSet) -> Pictures:
     return Pictures(names, lambda index: folder / names[index])
 
 
-def _environment(parameters: dict[str, Any]) -> dict[str, Any]:
+def _environment() -> dict[str, Any]:
     """What beside the recipe decides the bytes."""
-    name = torch.cuda.get_device_name() if DEVICE.startswith("cuda") else _processor()
+    gpu = DEVICE.startswith("cuda")
     return {
         "device": DEVICE,
-        "processor": name,
+        "processor": torch.cuda.get_device_name(DEVICE) if gpu else _processor(),
+        **({"cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version()} if gpu else {}),
         "threads": torch.get_num_threads(),
         "dtype": "float32",
+        "precision": torch.backends.cudnn.conv.fp32_precision,
         "torch": torch.__version__,
         "torchvision": torchvision.__version__,
         "numpy": numpy.__version__,

@@ -19,7 +19,7 @@ from taxonomy.actions import evidence, jobs, networks
 from taxonomy.celery import app
 from taxonomy.models import Artifact, Evidence, EvidenceVersion, Network, Outcome, Shard, User
 from workers import zoo
-from workers.tasks import _short
+from workers.tasks import _environment, _short
 
 LEASE_SECONDS = "3"
 
@@ -179,3 +179,12 @@ def test_nine_digits_give_back_every_float32() -> None:
     stored = json.loads(json.dumps(_short({"kernel": [values.tolist()], "neuron": "a:1", "linearised": False})))
     assert torch.equal(torch.tensor(stored["kernel"][0]), values)
     assert (stored["neuron"], stored["linearised"]) == ("a:1", False)
+
+
+def test_a_version_says_that_it_was_computed_in_full_precision():
+    assert torch.backends.cuda.matmul.fp32_precision == "ieee"
+    assert torch.backends.cudnn.conv.fp32_precision == "ieee"
+    environment = _environment()
+    assert environment["dtype"] == "float32"
+    assert environment["precision"] == "ieee"
+    assert environment["threads"] == torch.get_num_threads()
