@@ -104,8 +104,10 @@ def duration(seconds: float | None) -> str:
 
 @register.filter
 def number(value: object, digits: int = 3) -> str:
-    """A measurement with so many significant digits and a true minus sign."""
-    return f"{value:.{digits}g}".replace("-", "\u2212") if isinstance(value, (int, float)) else ""
+    """A measurement with so many significant digits and a true minus sign; from a thousand up, whole."""
+    if not isinstance(value, (int, float)):
+        return ""
+    return (f"{value:,.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.{digits}g}").replace("-", "\u2212")
 
 
 @register.filter
