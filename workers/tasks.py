@@ -38,7 +38,7 @@ DEVICE = os.environ.get("WORKER_DEVICE") or ("cuda" if torch.cuda.is_available()
 if os.environ.get("WORKER_THREADS"):
     torch.set_num_threads(int(os.environ["WORKER_THREADS"]))
 # A float32 is a float32: left to itself, cuDNN convolves with 10 bits of mantissa (TF32), by a method chosen in a race.
-torch.backends.fp32_precision = "ieee"
+torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
 torch.backends.cudnn.deterministic = True
 
 
@@ -180,7 +180,7 @@ def _environment() -> dict[str, Any]:
         **({"cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version()} if gpu else {}),
         "threads": torch.get_num_threads(),
         "dtype": "float32",
-        "precision": torch.backends.cudnn.conv.fp32_precision,
+        "tf32": torch.backends.cudnn.allow_tf32,
         "torch": torch.__version__,
         "torchvision": torchvision.__version__,
         "numpy": numpy.__version__,

@@ -182,9 +182,9 @@ def test_nine_digits_give_back_every_float32() -> None:
 
 
 def test_a_version_says_that_it_was_computed_in_full_precision():
-    assert torch.backends.cuda.matmul.fp32_precision == "ieee"
-    assert torch.backends.cudnn.conv.fp32_precision == "ieee"
+    assert torch.backends.cuda.matmul.allow_tf32 is False
+    assert torch.backends.cudnn.conv.fp32_precision != "tf32"
     environment = _environment()
     assert environment["dtype"] == "float32"
-    assert environment["precision"] == "ieee"
+    assert environment["tf32"] is False
     assert environment["threads"] == torch.get_num_threads()
