@@ -66,16 +66,21 @@ def can_label(user: Person, neuron: Neuron | None = None) -> Answer:
     return _takes_part(user, "label neurons")
 
 
+def sees_all_readings(user: Person) -> bool:
+    """Reviewers and editors look at every reading and standing, whether or not they gave their own."""
+    return isinstance(user, User) and user.reviews
+
+
 def can_see_readings(user: Person, neuron: Neuron, *, has_labelled: bool) -> Answer:
     """Independence: until a neuron is settled, others' readings are for those who gave theirs, and for reviewers."""
-    if neuron.is_settled or has_labelled or (isinstance(user, User) and user.reviews):
+    if neuron.is_settled or has_labelled or sees_all_readings(user):
         return Allowed()
     return Denied("Others' readings are shown after you have given yours, so that first readings stay independent.")
 
 
 def labels_visible_to(user: Person, labels: QuerySet[Label]) -> QuerySet[Label]:
     """``can_see_readings`` for a list: of these labels, those whose neuron's readings this person may see."""
-    if isinstance(user, User) and user.reviews:
+    if sees_all_readings(user):
         return labels
     visible = Q(neuron__standing__in=SETTLED)
     if isinstance(user, User):
@@ -135,6 +140,18 @@ def can_control_job(user: Person, job: Job) -> Answer:
     ):
         return Denied("Only the person who asked for a job, an editor or an admin can cancel or retry it.")
     return answer
+
+
+def can_cancel_job(user: Person, job: Job) -> Answer:
+    return can_control_job(user, job) if job.is_live else Denied(f"This job is already {job.status}.")
+
+
+def can_retry_job(user: Person, job: Job) -> Answer:
+    if job.is_live:
+        return Denied("This job is still running: cancel it first, or wait.")
+    if not job.unfinished().exists():
+        return Denied("Everything in this job is done: there is nothing to retry.")
+    return can_control_job(user, job)
 
 
 def can_keep_catalogue(user: Person) -> Answer:

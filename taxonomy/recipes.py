@@ -32,11 +32,11 @@ class Kind:
     computed: bool = True
     batch: int | None = 64
     limits: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    only: str = ""  # "first": first layer alone; "not first", "not last" belong to a variant's direction
+    first_layer_only: bool = False
 
     def variants_for(self, order: int, layers: int) -> list[dict[str, Any]]:
         """The parameter sets that apply to the layer of this ``order`` among ``layers``; none if the kind does not."""
-        if self.only == "first" and order > 0:
+        if self.first_layer_only and order > 0:
             return []
         return [
             dict(variant)
@@ -65,7 +65,7 @@ FEATURE_VISUALIZATION_STEPS = 512
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("kernels", "Kernel", version=1, only="first", batch=256),
+        Kind("kernels", "Kernel", version=1, first_layer_only=True, batch=256),
         Kind(
             "feature_visualization",
             "Feature visualization",

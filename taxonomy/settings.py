@@ -189,7 +189,6 @@ STORAGES = {
         else "django.contrib.staticfiles.storage.StaticFilesStorage"
     },
 }
-WHITENOISE_USE_FINDERS = DEBUG
 
 # A form holds a label's note or a family's remark: nothing needs more.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 512 * 1024
@@ -259,4 +258,3 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": os.environ.get("LOG_LEVEL") or ("WARNING" if DEBUG else "INFO")},
     "loggers": {"taxonomy": {"level": "INFO"}, "workers": {"level": "INFO"}},
 }
-SILENCED_SYSTEM_CHECKS: list[str] = []

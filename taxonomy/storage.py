@@ -5,8 +5,10 @@ import hashlib
 import os
 import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from django.conf import settings
 
@@ -31,22 +33,29 @@ def path(sha256: str) -> Path:
     return Path(settings.ARTIFACTS) / sha256[:2] / sha256[2:4] / sha256
 
 
+@contextmanager
+def whole(target: Path) -> Iterator[IO[bytes]]:
+    """A file to write that is there whole once the block ends: no reader, and no crash, ever meets half of it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".", delete=False) as file:
+        try:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            os.chmod(file.name, 0o644)
+            os.replace(file.name, target)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+
+
 def put(data: bytes) -> str:
-    """Store the bytes and return their digest. A crash leaves a temporary file, never half an artifact."""
+    """Store the bytes and return their digest."""
     digest = hashlib.sha256(data).hexdigest()
     target = path(digest)
     if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".", delete=False) as file:
-            try:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-                os.chmod(file.name, 0o644)
-                os.replace(file.name, target)
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
+        with whole(target) as file:
+            file.write(data)
     return digest
 
 
@@ -62,22 +71,13 @@ def put_file(source: Path) -> str:
     target = path(digest)
     if target.exists():
         return digest
-    target.parent.mkdir(parents=True, exist_ok=True)
     copied = hashlib.sha256()
-    with source.open("rb") as reader, tempfile.NamedTemporaryFile(dir=target.parent, prefix=".", delete=False) as file:
-        try:
-            while block := reader.read(1 << 20):
-                copied.update(block)
-                file.write(block)
-            if copied.hexdigest() != digest:
-                raise OSError(errno.EBUSY, "The file changed while it was read", str(source))
-            file.flush()
-            os.fsync(file.fileno())
-            os.chmod(file.name, 0o644)
-            os.replace(file.name, target)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
+    with source.open("rb") as reader, whole(target) as file:
+        while block := reader.read(1 << 20):
+            copied.update(block)
+            file.write(block)
+        if copied.hexdigest() != digest:
+            raise OSError(errno.EBUSY, "The file changed while it was read", str(source))
     return digest
 
 

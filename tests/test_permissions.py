@@ -77,6 +77,15 @@ def test_a_job_belongs_to_who_asked_for_it() -> None:
     assert permissions.can_control_job(asker, job)
     assert permissions.can_control_job(make_user(role=Role.ADMIN), job)
     assert not permissions.can_control_job(make_user(role=Role.REVIEWER), job)
+    assert permissions.can_cancel_job(asker, job)
+    assert permissions.can_retry_job(asker, job) == permissions.Denied(
+        "This job is still running: cancel it first, or wait."
+    )
+    job.status = "done"
+    assert permissions.can_cancel_job(asker, job) == permissions.Denied("This job is already done.")
+    assert permissions.can_retry_job(asker, job) == permissions.Denied(
+        "Everything in this job is done: there is nothing to retry."
+    )
 
 
 @pytest.mark.parametrize(

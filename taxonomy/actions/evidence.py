@@ -106,21 +106,21 @@ def request(
 
     keys = [_make_rows(network, kind, values, members, image_set) for kind, values, members in groups]
     there = {row.key: row for row in locked(Evidence.objects.filter(key__in=[key for own in keys for key in own]))}
-    wanted: list[tuple[int, recipes.Kind, dict[str, Any], list[Evidence]]] = []
+    wanted: list[tuple[recipes.Kind, dict[str, Any], list[Evidence]]] = []
     evidence_ids: list[int] = []
     done_before = 0
     for (kind, values, _), own in zip(groups, keys, strict=True):
         rows = [there[key] for key in own]
         evidence_ids += [row.pk for row in rows]
         done_before += sum(row.status == Outcome.DONE for row in rows)
-        missing = [row for row in rows if row.shard_id is None or row.status in (Outcome.FAILED, Outcome.CANCELLED)]
-        missing = [row for row in missing if row.status != Outcome.DONE]
+        idle = (Outcome.FAILED, Outcome.CANCELLED)
+        missing = [row for row in rows if row.status in idle or (row.shard_id is None and row.status != Outcome.DONE)]
         size = kind.batch or len(missing) or 1
-        wanted += [(len(wanted), kind, values, missing[start : start + size]) for start in range(0, len(missing), size)]
+        wanted += [(kind, values, missing[start : start + size]) for start in range(0, len(missing), size)]
     if not wanted:
         return Requested(None, evidence_ids, done_before)
 
-    titles = ", ".join(dict.fromkeys(kind.title.lower() for _, kind, _, _ in wanted))
+    titles = ", ".join(dict.fromkeys(kind.title.lower() for kind, *_ in wanted))
     where = network.name if not layers else ", ".join(str(layer) for layer in chosen)
     job = Job.objects.create(
         title=f"{titles} of {where}"[:200],
@@ -128,7 +128,7 @@ def request(
         requested_by=user,
         total=sum(len(rows) for *_, rows in wanted),
     )
-    for order, (_, kind, values, rows) in enumerate(wanted):
+    for order, (kind, values, rows) in enumerate(wanted):
         shard = Shard.objects.create(
             job=job,
             order=order,
@@ -359,4 +359,10 @@ def build_sprite(layer: Layer) -> Sprite | None:
 def _boxes(artifacts: QuerySet[Artifact], versions: Sequence[int]) -> dict[int, Box]:
     """For versions of dataset examples, what the neuron sees of its best picture."""
     numbers = artifacts.filter(name="data", version__in=versions).values_list("version_id", "sha256")
-    return {version: tuple(json.loads(storage.read(sha256))[0]["box"]) for version, sha256 in numbers}
+    boxes: dict[int, Box] = {}
+    for version, sha256 in numbers:
+        try:
+            boxes[version] = tuple(json.loads(storage.read(sha256))[0]["box"])
+        except (OSError, ValueError):  # gone from the store, or spoilt there: the whole picture is shown
+            continue
+    return boxes

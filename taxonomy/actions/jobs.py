@@ -12,7 +12,7 @@ from django.utils import timezone
 from taxonomy import dispatch, events
 from taxonomy.actions.evidence import LeaseLost, locked
 from taxonomy.models import Evidence, Job, Outcome, Shard, User
-from taxonomy.permissions import Refused, can_control_job, require
+from taxonomy.permissions import can_cancel_job, can_retry_job, require
 
 LIVE = (Outcome.QUEUED, Outcome.RUNNING)
 
@@ -145,9 +145,7 @@ def cancel(user: User, job: Job) -> Job:
         Refused: when the user may not, or the job is over.
     """
     job = Job.objects.select_for_update(of=["self"], no_key=True).select_related("network").get(pk=job.pk)
-    require(can_control_job(user, job))
-    if not job.is_live:
-        raise Refused(f"This job is already {job.status}.")
+    require(can_cancel_job(user, job))
     shards = list(job.shards.select_for_update(no_key=True).filter(status__in=LIVE))
     now = timezone.now()
     job.shards.filter(pk__in=[shard.pk for shard in shards]).update(
@@ -168,15 +166,9 @@ def retry(user: User, job: Job) -> Job:
         Refused: when the user may not, or nothing failed.
     """
     job = Job.objects.select_for_update(of=["self"], no_key=True).select_related("network").get(pk=job.pk)
-    require(can_control_job(user, job))
-    if job.is_live:
-        raise Refused("This job is still running: cancel it first, or wait.")
-    again = (Outcome.FAILED, Outcome.CANCELLED)
-    unfinished = Evidence.objects.filter(shard__job=job, status__in=again).values("shard")
-    shards = list(job.shards.select_for_update(no_key=True).filter(pk__in=unfinished))
-    if not shards:
-        raise Refused("Everything in this job is done: there is nothing to retry.")
-    _set(Evidence.objects.filter(shard__in=shards, status__in=again), status=Outcome.QUEUED, reason="")
+    require(can_retry_job(user, job))
+    shards = list(job.shards.select_for_update(no_key=True).filter(pk__in=job.unfinished().values("shard")))
+    _set(job.unfinished().filter(shard__in=shards), status=Outcome.QUEUED, reason="")
     for shard in shards:
         shard.status, shard.reason, shard.attempts = Outcome.QUEUED, "", 0
         shard.rung_at, shard.finished_at = timezone.now(), None

@@ -18,7 +18,6 @@ from taxonomy.interchange import files
 from taxonomy.models import Confidence, FamilyKind, Symmetry
 
 LARGEST_FILE = 20_000_000
-LARGEST_UNIT = 2**31 - 1
 
 
 class FormError(ValueError):

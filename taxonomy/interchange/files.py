@@ -1,10 +1,10 @@
 """Files in and out: JSON that the database can hold, and files that are there whole or not at all."""
 
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any, NoReturn
+
+from taxonomy import storage
 
 
 def parse_json(text: str) -> Any:
@@ -34,13 +34,5 @@ def _refuse(constant: str) -> NoReturn:
 
 def write(file: Path, text: str) -> None:
     """Write a file so that a reader, or a crash, never meets half of it."""
-    with tempfile.NamedTemporaryFile(dir=file.parent, prefix=".", delete=False) as new:
-        try:
-            new.write(text.encode())
-            new.flush()
-            os.fsync(new.fileno())
-            os.chmod(new.name, 0o644)
-            os.replace(new.name, file)
-        except BaseException:
-            Path(new.name).unlink(missing_ok=True)
-            raise
+    with storage.whole(file) as new:
+        new.write(text.encode())

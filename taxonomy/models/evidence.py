@@ -106,7 +106,7 @@ class Sprite(models.Model):
     """The faces of a layer's neurons in one picture, so that a page of 256 neurons asks for one file.
 
     Neuron ``i`` is the cell in column ``i % columns`` and row ``i // columns``; ``shown`` lists the neurons that have
-    a face in it, and ``kind`` is the kind of evidence most of them come from.
+    a face in it.
     """
 
     layer = models.OneToOneField(Layer, models.PROTECT, related_name="sprite")

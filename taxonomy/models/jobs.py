@@ -8,7 +8,7 @@ from django.db import models
 from django.urls import reverse
 from django.utils import timezone
 
-from taxonomy.models.evidence import Outcome
+from taxonomy.models.evidence import Evidence, Outcome
 from taxonomy.models.images import ImageSet
 from taxonomy.models.networks import Network
 from taxonomy.models.people import User
@@ -44,6 +44,10 @@ class Job(models.Model):
     @property
     def is_live(self) -> bool:
         return self.status in (Outcome.QUEUED, Outcome.RUNNING)
+
+    def unfinished(self) -> models.QuerySet[Evidence]:
+        """What failed or was cancelled: what a retry makes."""
+        return Evidence.objects.filter(shard__job=self, status__in=(Outcome.FAILED, Outcome.CANCELLED))
 
     @property
     def settled(self) -> int:

@@ -69,6 +69,11 @@ class Layer(models.Model):
     def get_absolute_url(self) -> str:
         return reverse("layer", args=[self.network.name, self.name])
 
+    @property
+    def short(self) -> str:
+        """What people type for it: ``3b`` for mixed3b."""
+        return re.sub(r"^[a-z]+", "", self.name)
+
 
 class Standing(models.TextChoices):
     """Where a neuron stands (``consensus.py`` and ``actions/`` decide; the words are those of docs/vocabulary.md)."""
@@ -100,22 +105,31 @@ class NeuronQuerySet(models.QuerySet["Neuron"]):
             raise Neuron.DoesNotExist(
                 f"'{address[:80]}' is not a neuron's address. Write layer:index, such as mixed3b:379."
             )
-        layers = list(Layer.objects.filter(network__name=network))
+        layers = list(Layer.objects.filter(network__name=network).select_related("network"))
         if not layers:
             raise Neuron.DoesNotExist(f"There is no network '{network}' here.")
         wanted, index = match[1], int(match[2])
         found = [layer for layer in layers if layer.name == wanted] or [
-            layer for layer in layers if re.sub(r"^[a-z]+", "", layer.name) == wanted
+            layer for layer in layers if layer.short == wanted
         ]
         if not found:
             names = ", ".join(layer.name for layer in layers)
             raise Neuron.DoesNotExist(f"{network} has no layer '{wanted}'. Its layers are {names}.")
-        if index >= found[0].channels:
+        return self.of(found[0], index)
+
+    def of(self, layer: Layer, index: int) -> "Neuron":
+        """The layer's neuron of this index.
+
+        Raises:
+            Neuron.DoesNotExist: with a sentence that says which there are.
+        """
+        if index >= layer.channels:
             raise Neuron.DoesNotExist(
-                f"{found[0]} has {found[0].channels} neurons, numbered 0 to {found[0].channels - 1}: "
-                f"there is no {index}."
+                f"{layer} has {layer.channels} neurons, numbered 0 to {layer.channels - 1}: there is no {index}."
             )
-        return self.select_related("layer__network").get(layer=found[0], index=index)
+        neuron = self.get(layer=layer, index=index)
+        neuron.layer = layer
+        return neuron
 
     def settled(self) -> Self:
         return self.filter(standing__in=SETTLED)

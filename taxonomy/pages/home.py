@@ -9,7 +9,8 @@ from django.shortcuts import render
 
 from taxonomy.models import SETTLED, Event, Evidence, Family, Layer, Network, Neuron, Outcome, User
 from taxonomy.pages.events import told
-from taxonomy.pages.networks import Coverage, faces_of, sees_all
+from taxonomy.pages.networks import Coverage, faces_of
+from taxonomy.permissions import sees_all_readings
 
 
 def with_something_to_see(neurons: QuerySet[Neuron]) -> QuerySet[Neuron]:
@@ -32,7 +33,7 @@ MOSAIC = 6  # rows of faces beside the first words
 
 def home(request: HttpRequest) -> HttpResponse:
     networks = list(Network.objects.all())
-    coverage = Coverage.of_networks(sees_all(request.user))
+    coverage = Coverage.of_networks(sees_all_readings(request.user))
     families = dict(
         Family.objects.filter(retired_at=None).values_list("layer__network").annotate(count=Count("pk")).order_by()
     )

@@ -13,7 +13,7 @@ from taxonomy import dispatch
 from taxonomy.actions import jobs as actions
 from taxonomy.models import Evidence, Job, Outcome
 from taxonomy.pages.people import asking
-from taxonomy.permissions import Denied, can_control_job
+from taxonomy.permissions import can_cancel_job, can_retry_job
 
 PAGE = 20
 JOBS = Job.objects.select_related("network", "requested_by")
@@ -29,27 +29,19 @@ def job_list(request: HttpRequest) -> HttpResponse:
 
 
 def _context(request: HttpRequest, job: Job) -> dict[str, Any]:
-    may = can_control_job(request.user, job)
     failures = (
         Evidence.objects.filter(shard__job=job, status=Outcome.FAILED)
         .values("kind", "reason", "layer__name")
         .annotate(count=Count("pk"), first=Min("neuron__index"), last=Max("neuron__index"))
         .order_by("-count")
     )
-    unfinished = job.total - job.done
     return {
         "job": job,
         "network": job.network,
         "shards": job.shards.order_by("order"),
         "failures": failures[:30],
-        "may_cancel": may if job.is_live else Denied(f"This job is already {job.status}."),
-        "may_retry": may
-        if not job.is_live and unfinished
-        else Denied(
-            "This job is still running: cancel it first, or wait."
-            if job.is_live
-            else "Everything in this job is done: there is nothing to retry."
-        ),
+        "may_cancel": can_cancel_job(request.user, job),
+        "may_retry": can_retry_job(request.user, job),
     }
 
 

@@ -4,7 +4,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.contrib.auth.models import AnonymousUser
 from django.db.models import Count, Min
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -24,19 +23,13 @@ from taxonomy.models import (
     Proposal,
     ProposalState,
     Standing,
-    User,
 )
-from taxonomy.permissions import can_propose, can_request_evidence
+from taxonomy.permissions import can_propose, can_request_evidence, sees_all_readings
 from taxonomy.rendering.chips import EMPTY, face
 from taxonomy.rendering.markdown import References
 from taxonomy.rendering.plots import STATES, Node, coverage_map, flow
 
 READ = ("unread", "one", "two", "three")
-
-
-def sees_all(user: User | AnonymousUser) -> bool:
-    """Whether this person sees standings beyond the number of readings (independence: reviewers do)."""
-    return isinstance(user, User) and user.reviews
 
 
 def state(standing: str, readings: int, every: bool) -> str:
@@ -104,7 +97,7 @@ def layer_of(network: str, name: str) -> tuple[Layer, list[Layer]]:
 
 def network(request: HttpRequest, name: str) -> HttpResponse:
     layers = layers_of(name)
-    every = sees_all(request.user)
+    every = sees_all_readings(request.user)
     states: dict[int, list[str]] = {layer.pk: [] for layer in layers}
     rows = Neuron.objects.filter(layer__in=layers).order_by("layer_id", "index")
     for layer_id, standing, readings in rows.values_list("layer_id", "standing", "readings"):
@@ -207,7 +200,7 @@ def layer(request: HttpRequest, name: str, layer_name: str) -> HttpResponse:
         "published": lambda card: (card.family.order, card.family.pk),
     }
     neurons = list(here.neurons.order_by("index"))
-    every = sees_all(request.user)
+    every = sees_all_readings(request.user)
     placed = {member.neuron_id for card in cards for member in card.members}
     for neuron in neurons:
         neuron.layer = here

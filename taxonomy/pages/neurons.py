@@ -27,11 +27,10 @@ def neuron_of(network: str, layer_name: str, index: int) -> tuple[Neuron, list[L
         Http404: with a sentence that says which part is not there.
     """
     here, layers = layer_of(network, layer_name)
-    neuron = here.neurons.filter(index=index).first() if index < here.channels else None
-    if neuron is None:
-        raise Http404(f"{here} has {here.channels} neurons, numbered 0 to {here.channels - 1}: there is no {index}.")
-    neuron.layer = here
-    return neuron, layers
+    try:
+        return Neuron.objects.of(here, index), layers
+    except Neuron.DoesNotExist as error:
+        raise Http404(str(error)) from error
 
 
 @require_safe

@@ -22,8 +22,6 @@ from taxonomy.models import Event, Role, User
 from taxonomy.pages.events import told
 from taxonomy.permissions import can_appoint
 
-USERNAME = r"[\w.@+-]+"
-
 
 def asking(request: HttpRequest) -> User:
     """Whoever asks, for an action: actions refuse those who are not signed in, with the reason."""

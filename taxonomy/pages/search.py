@@ -1,7 +1,5 @@
 """The jump box: an address, a layer or a network, typed from any page."""
 
-import re
-
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 
@@ -28,7 +26,7 @@ def go(request: HttpRequest) -> HttpResponse:
         if asked in names:
             return redirect("network", asked)
         for layer in Layer.objects.filter(network__name__in=wanted).select_related("network"):
-            if address.lower() in (layer.name.lower(), re.sub(r"^[a-z]+", "", layer.name)):
+            if address.lower() in (layer.name.lower(), layer.short):
                 return HttpResponseRedirect(layer.get_absolute_url())
         sentence = f"“{asked}” is no neuron, layer or network here. Write layer:index, such as mixed3b:12."
     if found and (len(found) == 1 or found[0].layer.network.name == here):

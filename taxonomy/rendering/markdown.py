@@ -58,7 +58,7 @@ class References:
         for layer in layers:
             found[layer.network.name, layer.name] = layer
         for layer in layers:
-            found.setdefault((layer.network.name, re.sub(r"^[a-z]+", "", layer.name)), layer)
+            found.setdefault((layer.network.name, layer.short), layer)
         return found
 
     @cached_property

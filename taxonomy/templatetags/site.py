@@ -22,11 +22,6 @@ def chip(neuron: Neuron, network: bool = False) -> SafeString:
 
 
 @register.simple_tag
-def chip_at(layer: Layer, index: int) -> SafeString:
-    return chips.chip(layer, index)
-
-
-@register.simple_tag
 def tile(neuron: Neuron, title: str = "") -> SafeString:
     return chips.tile_of(neuron, title=title)
 
@@ -123,9 +118,3 @@ def share(part: int, whole: int) -> str:
 @register.filter
 def get(mapping: Mapping[Any, Any], key: Any) -> Any:
     return mapping.get(key)
-
-
-@register.filter
-def permitted(answer: Any) -> bool:
-    """Whether a permission's answer is Allowed; templates give the reason of a Denied one as it is."""
-    return bool(answer)

@@ -3,7 +3,6 @@
 Everything happens through the same commands and actions that a lab would use; a second run finds what is there.
 """
 
-import json
 import random
 import secrets
 import subprocess
@@ -14,11 +13,12 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 from django.db import transaction
 
 from taxonomy.actions import families, labels, people, proposals, reviews
 from taxonomy.interchange import distill
+from taxonomy.management.commands.register_network import describe
 from taxonomy.models import (
     EvidenceVersion,
     Family,
@@ -53,7 +53,7 @@ class Command(BaseCommand):
         parser.add_argument("--no-wait", action="store_true", help="do not wait for the evidence, and add no labels")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        known = self.describe()
+        known = describe(NETWORK, None)
         self.catalogue(known)
         network = Network.objects.get(name=NETWORK)
         persons = self.people()
@@ -70,15 +70,6 @@ class Command(BaseCommand):
             f"Sign in as {CONTRIBUTORS[0]} (contributor), {REVIEWERS[0]} (reviewer), {EDITORS[0]} (editor) or "
             f"admin_demo (admin); the password of each is  {self.password()}"
         )
-
-    def describe(self) -> dict[str, Any]:
-        answer = subprocess.run(
-            [sys.executable, "-m", "workers.zoo", NETWORK], cwd=settings.BASE_DIR, capture_output=True, text=True
-        )
-        if answer.returncode:
-            raise CommandError(f"The laboratory (workers/) does not run here: {answer.stdout or answer.stderr}")
-        found: dict[str, Any] = json.loads(answer.stdout)
-        return found
 
     def catalogue(self, known: dict[str, Any]) -> None:
         if not Network.objects.filter(name=NETWORK).exists():
