@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
-from django.db import InterfaceError, OperationalError
+from django.db import IntegrityError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
 from django.template.loader import render_to_string
 
 from taxonomy.permissions import Refused
@@ -17,6 +18,13 @@ SENTENCE = (
     "The database does not answer, so nothing can be shown or saved just now. Nothing was half-saved. "
     "Try again in a minute; if you run this site, see './run services status' or the database's log."
 )
+
+MEANWHILE = (
+    "Somebody changed the same thing at this moment, and nothing of yours was saved. "
+    "Look at it again, then try once more."
+)
+# Postgres ended one of two transactions that waited for each other, or that could not both be true.
+GAVE_WAY = ("40001", "40P01")
 
 
 class Unreachable:
@@ -70,7 +78,10 @@ class Bounded:
 
 
 class Refusals:
-    """An action's refusal, wherever a page lets it through, is a 403 that gives the reason."""
+    """An action's refusal, wherever a page lets it through, is a 403 that gives the reason.
+
+    What the database refuses, because two people wrote the same at the same moment, is a 409 in the page and the API.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -78,6 +89,19 @@ class Refusals:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         return self.get_response(request)
 
-    def process_exception(self, request: HttpRequest, exception: Exception) -> None:
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         if isinstance(exception, Refused):
             raise PermissionDenied(str(exception)) from exception
+        if not gave_way(exception):
+            return None
+        logger.error("Two wrote the same at once: %s", exception)
+        if request.path.startswith("/api/"):
+            return JsonResponse({"detail": MEANWHILE}, status=409)
+        return render(request, "409.html", {"sentence": MEANWHILE}, status=409)
+
+
+def gave_way(error: Exception) -> bool:
+    """Whether the database let somebody else through first."""
+    return isinstance(error, IntegrityError) or (
+        isinstance(error, OperationalError) and getattr(error.__cause__, "pgcode", None) in GAVE_WAY
+    )

@@ -5,7 +5,6 @@ from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist, RequestDataTooBig
 from django.core.exceptions import ValidationError as ActionError
-from django.db import IntegrityError
 from django.http import HttpRequest, JsonResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -16,19 +15,12 @@ from taxonomy.permissions import Refused
 from taxonomy.recipes import RecipeError
 
 
-class Meanwhile(exceptions.APIException):
-    """Two people wrote the same at the same moment, and the database let one of them through."""
-
-    status_code = 409
-    default_detail = "Somebody changed the same thing at this moment. Look at it again, then try once more."
-
-
 class TooLarge(exceptions.APIException):
     status_code = 413
 
 
 def handle(error: Exception, context: dict[str, Any]) -> Response | None:
-    """DRF's handler, for the actions' refusals too. Postgres out of reach passes through to the middleware."""
+    """DRF's handler, for the actions' refusals too. What the database refuses is the middleware's to answer."""
     response = exception_handler(_translated(error, context), context)
     if response is not None:
         response.data = _one_form(response.data)
@@ -49,8 +41,6 @@ def _translated(error: Exception, context: dict[str, Any]) -> Exception:
         return exceptions.ValidationError(str(error))
     if isinstance(error, ObjectDoesNotExist):  # raised by the record's questions, with a sentence
         return exceptions.NotFound(str(error))
-    if isinstance(error, IntegrityError):
-        return Meanwhile()
     if isinstance(error, RequestDataTooBig):
         return TooLarge("That is too much text. Nothing was saved. Shorten it and send it again.")
     return error

@@ -6,7 +6,7 @@ from typing import Any, TextIO
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
-from django.db import InterfaceError, OperationalError, ProgrammingError
+from django.db import IntegrityError, InterfaceError, OperationalError, ProgrammingError
 
 from taxonomy.interchange.distill import FormError
 from taxonomy.interchange.pictures import FolderError
@@ -36,6 +36,10 @@ class ActingCommand(BaseCommand):
             raise CommandError(
                 f"The database does not answer: {str(error).strip()}\nNothing was changed. "
                 "Start it with ./run services start, or see DATABASE_URL."
+            ) from error
+        except IntegrityError as error:
+            raise CommandError(
+                f"Somebody wrote the same at this moment: {str(error).strip()}\nNothing was changed. Try again."
             ) from error
         except ProgrammingError as error:
             raise CommandError(

@@ -6,6 +6,7 @@ from django.db import IntegrityError, OperationalError
 
 from taxonomy.api import errors
 from taxonomy.recipes import RecipeError
+from tests.factory import make_user
 
 
 @pytest.mark.parametrize(
@@ -16,7 +17,6 @@ from taxonomy.recipes import RecipeError
         (ValidationError({"name": "One."}), 400, {"detail": "name: One.", "fields": {"name": ["One."]}}),
         (ValidationError({"__all__": "One."}), 400, {"detail": "One."}),
         (RecipeError("One."), 400, {"detail": "One."}),
-        (IntegrityError("duplicate key"), 409, {"detail": errors.Meanwhile.default_detail}),
     ],
 )
 def test_the_form(error: Exception, status: int, answer: dict) -> None:
@@ -25,8 +25,18 @@ def test_the_form(error: Exception, status: int, answer: dict) -> None:
     assert (response.status_code, response.data) == (status, answer)
 
 
-def test_postgres_out_of_reach_passes_through() -> None:
-    assert errors.handle(OperationalError("gone"), {}) is None
+@pytest.mark.parametrize("error", [OperationalError("gone"), IntegrityError("duplicate key")])
+def test_what_the_database_refuses_passes_through(error: Exception) -> None:
+    assert errors.handle(error, {}) is None
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("body", [r'{"\ud800": 1}', r'{"network": "n", "neuron": "a:1", "verdict": "\ud800"}'])
+def test_half_a_character_is_refused(client, body: str) -> None:
+    client.force_login(make_user())
+    response = client.post("/api/v1/labels/", body, content_type="application/json")
+    assert response.status_code == 400
+    assert "half a character" in response.json()["detail"]
 
 
 def test_and_is_answered_with_a_sentence(client, monkeypatch) -> None:
