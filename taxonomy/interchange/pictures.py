@@ -94,15 +94,24 @@ def _look(file: Path, folder: Path) -> tuple[str, int, int]:
         name.encode()
     except UnicodeEncodeError as error:
         raise FolderError("its name is not UTF-8") from error
+    data = read_picture(inside(file, folder))
+    width, height = measure(data)
+    return hashlib.sha256(data).hexdigest(), width, height
+
+
+def inside(file: Path, folder: Path) -> Path:
+    """The file itself, where links may have led to it.
+
+    Raises:
+        FolderError: when it lies elsewhere than in the folder.
+    """
     try:
         real = file.resolve(strict=True)
     except (OSError, RuntimeError) as error:  # RuntimeError: a link that leads to itself
         raise FolderError("a link that leads nowhere") from error
     if not real.is_relative_to(folder.resolve()):
         raise FolderError("a link that leads out of the folder")
-    data = read_picture(real)
-    width, height = measure(data)
-    return hashlib.sha256(data).hexdigest(), width, height
+    return real
 
 
 def read_picture(file: Path) -> bytes:

@@ -34,6 +34,16 @@ def file(folder: Path, **change: object) -> Path:
     return path
 
 
+def test_an_icon_that_links_elsewhere_is_left_out(network: Network, tmp_path: Path) -> None:
+    icons, private = tmp_path / "icons", tmp_path / "private.png"
+    icons.mkdir()
+    private.write_bytes(picture(form="PNG"))
+    (icons / "mixed3b_1.png").symlink_to(private)
+    said = run("import_taxonomy", "tinynet", file(tmp_path), "--as", "edda", "--icons", icons)
+    assert "Left out mixed3b_1.png: a link that leads out of the folder." in said
+    assert not Evidence.objects.exists()
+
+
 def test_in_with_icons_and_out(network: Network, tmp_path: Path) -> None:
     icons = tmp_path / "icons"
     icons.mkdir()

@@ -63,7 +63,7 @@ class Command(ActingCommand):
                     raise pictures.FolderError(f"{network.name} has no such unit")
                 if (layer, int(unit)) in found:
                     raise pictures.FolderError("this unit has a picture already")
-                data = pictures.read_picture(file)
+                data = pictures.read_picture(pictures.inside(file, folder))
                 pictures.measure(data)
             except pictures.FolderError as error:
                 self.stdout.write(f"Left out {file.name}: {error}.")
