@@ -5,7 +5,9 @@ Loaded by ``celery -A taxonomy.celery worker -I workers.tasks -Q evidence --pool
 
 import errno
 import functools
+import hashlib
 import importlib
+import io
 import json
 import logging
 import os
@@ -23,10 +25,12 @@ import torch
 import torchvision
 from celery import shared_task
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 
 from taxonomy import storage
 from taxonomy.actions import evidence as actions
 from taxonomy.actions import jobs
+from taxonomy.interchange import pictures
 from taxonomy.models import Evidence, ImageSet, Network, Outcome
 from workers import figures, zoo
 from workers.evidence import Failure, Finding
@@ -60,6 +64,9 @@ def compute(shard_id: int) -> None:
         logger.info("%s Its work stops here.", lost)
     except (CannotCompute, zoo.ZooError, PictureError) as error:
         _give_up(shard.pk, token, str(error))
+    except (OperationalError, InterfaceError) as error:
+        # No fault of the shard's: its lease runs out, and the reaper rings again.
+        logger.warning("Shard %s is left as it is, the database does not answer: %s", shard.pk, error)
     except torch.OutOfMemoryError:
         _give_up(shard.pk, token, f"The {DEVICE} device ran out of memory. Retry with fewer other jobs running.")
     except OSError as error:
@@ -167,8 +174,21 @@ def _pictures(image_set: ImageSet) -> Pictures:
         raise CannotCompute(
             f"The folder of the image set {image_set.name} is not there: {folder}. Bring it back, then retry."
         )
-    names = list(image_set.images.order_by("index").values_list("name", flat=True))
-    return Pictures(names, lambda index: folder / names[index])
+    registered = list(image_set.images.order_by("index").values_list("name", "sha256"))
+
+    def opened(index: int) -> io.BytesIO:
+        """The picture's bytes, if they are still those that the image set's digest covers."""
+        name, sha256 = registered[index]
+        mend = f"Bring it back as it was in {image_set.name} and retry, or register the folder under another name."
+        try:
+            data = pictures.read_picture(folder / name)
+        except pictures.FolderError as error:
+            raise PictureError(name, f"{error}. {mend}") from error
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise PictureError(name, f"it changed since it was registered. {mend}")
+        return io.BytesIO(data)
+
+    return Pictures([name for name, _ in registered], opened)
 
 
 def _environment() -> dict[str, Any]:

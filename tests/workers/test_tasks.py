@@ -7,19 +7,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import torch
 from django.conf import settings as django_settings
-from django.db import connection
+from django.db import OperationalError, connection
+from django.utils import timezone
 
 from taxonomy import dispatch, embedded
-from taxonomy.actions import evidence, jobs, networks
+from taxonomy.actions import evidence, images, jobs, networks
 from taxonomy.celery import app
-from taxonomy.models import Artifact, Evidence, EvidenceVersion, Network, Outcome, Shard, User
+from taxonomy.interchange.pictures import read_folder
+from taxonomy.models import Artifact, Evidence, EvidenceVersion, ImageSet, Network, Outcome, Shard, User
+from tests.factory import picture
 from workers import zoo
-from workers.tasks import _environment, _short
+from workers.tasks import _environment, _short, compute
 
 LEASE_SECONDS = "3"
 
@@ -172,6 +176,57 @@ def test_cancelling_stops_the_worker_and_retrying_finishes(workers: Workers, net
         workers,
     )
     assert_complete(again)
+
+
+@pytest.fixture
+def photographs(tmp_path: Path) -> ImageSet:
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    for name, colour in (("a.png", (250, 0, 0)), ("b.png", (0, 250, 0))):
+        (folder / name).write_bytes(picture(96, colour, "PNG"))
+    return images.add(User.objects.system(), name="photographs", folder=folder, found=read_folder(folder))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (lambda file: file.write_bytes(picture(96, (0, 0, 250), "PNG")), "b.png: it changed since it was registered"),
+        (lambda file: file.write_bytes(b"no picture"), "b.png: it changed since it was registered"),
+        (lambda file: file.unlink(), "b.png: not a file"),
+    ],
+)
+def test_a_picture_that_changed_is_named(network: Network, photographs: ImageSet, spoil, sentence) -> None:
+    spoil(Path(photographs.folder) / "b.png")
+    layer = network.layers.get(name="conv2d0")
+    requested = evidence.request(
+        User.objects.system(), network, layers=[layer], neurons=[0], kinds=["dataset_examples"], image_set=photographs
+    )
+    shard = Shard.objects.get(job=requested.job)
+    compute(shard.pk)
+    shard.refresh_from_db()
+    assert shard.status == Outcome.FAILED
+    assert sentence in shard.reason
+    assert "retry" in shard.reason
+    assert not EvidenceVersion.objects.exists()
+
+
+def test_a_database_that_goes_away_is_no_failure_of_the_shard(network: Network, monkeypatch) -> None:
+    ask(network, kind="weights", layer="mixed3a")
+    shard = Shard.objects.first()
+    assert shard is not None
+
+    def gone(*args: object, **named: object) -> None:
+        raise OperationalError("server closed the connection unexpectedly")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(evidence, "complete", gone)
+        compute(shard.pk)
+    shard.refresh_from_db()
+    assert (shard.status, shard.reason) == (Outcome.RUNNING, "")
+    Shard.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
+    compute(shard.pk)
+    shard.refresh_from_db()
+    assert (shard.status, shard.attempts) == (Outcome.DONE, 2)
 
 
 def test_nine_digits_give_back_every_float32() -> None:
