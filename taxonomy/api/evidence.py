@@ -76,8 +76,8 @@ class EvidenceSerializer(serializers.ModelSerializer):
             if artifact.name == "data" and artifact.suffix == ".json":
                 try:
                     return json.loads(storage.read(artifact.sha256))
-                except FileNotFoundError:
-                    logger.exception("An artifact of %s is missing from the store.", evidence)
+                except (OSError, ValueError):
+                    logger.exception("An artifact of %s is gone from the store, or spoilt.", evidence)
         return None
 
 

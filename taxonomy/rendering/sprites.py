@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from taxonomy import storage
 
@@ -38,7 +38,7 @@ def compose(count: int, faces: Mapping[int, tuple[str, Box | None]]) -> Composed
         try:
             with storage.open(sha256) as file, Image.open(file) as whole:
                 picture = whole.convert("RGB").crop(box)
-        except (FileNotFoundError, UnidentifiedImageError):
+        except OSError:  # gone from the store, or spoilt there: the others are still to be seen
             continue
         # Small pictures (a 7-pixel kernel) keep their hard pixels, large ones are smoothed down.
         how = Image.Resampling.NEAREST if max(picture.size) < CELL else Image.Resampling.LANCZOS

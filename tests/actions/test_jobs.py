@@ -2,6 +2,7 @@
 
 import datetime
 import uuid
+from pathlib import Path
 
 import pytest
 from django.utils import timezone
@@ -10,7 +11,7 @@ from taxonomy import dispatch, recipes, storage
 from taxonomy.actions import evidence, jobs
 from taxonomy.models import Evidence, EvidenceVersion, Job, Layer, Network, Outcome, Role, Shard, User
 from taxonomy.permissions import Refused
-from tests.factory import make_evidence, make_image_set, make_network, make_user
+from tests.factory import make_evidence, make_image_set, make_network, make_user, picture
 
 pytestmark = pytest.mark.django_db
 
@@ -254,3 +255,18 @@ def test_a_layer_s_sprite_shows_the_faces_that_there_are(user, network) -> None:
     assert sprite.shown == [3]
     before = sprite.made_at
     assert evidence.build_sprite(layer).made_at == before, "nothing changed, so nothing is made again"
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, lambda file: file.write_bytes(file.read_bytes()[:40])])
+def test_a_sprite_is_made_of_what_is_left_in_the_store(network, harm) -> None:
+    layer, images = Layer.objects.get(name="mixed3b"), make_image_set()
+    box = [{"image": "0.png", "value": 1.0, "row": 0, "column": 0, "box": [0, 0, 4, 4], "clipped": False}]
+    for index, size in enumerate((8, 9, 10)):
+        neuron = layer.neurons.get(index=index)
+        make_evidence(
+            neuron, "dataset_examples", data=[*box, index], pictures={"top_1": picture(size)}, image_set=images
+        )
+    first, second, _ = Evidence.objects.order_by("pk")
+    harm(storage.path(first.current.artifacts.get(name="data").sha256))
+    harm(storage.path(second.current.artifacts.get(name="top_1").sha256))
+    assert evidence.build_sprite(layer).shown == [0, 2]

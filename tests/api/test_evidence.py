@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from pathlib import Path
 
 import pytest
 from django.conf import settings
@@ -85,10 +86,11 @@ def test_pictures_alone_have_no_numbers(api: Client, network: Network) -> None:
     assert only(api)["data"] is None
 
 
-def test_a_lost_file_does_not_take_the_list_with_it(api: Client, network: Network) -> None:
+@pytest.mark.parametrize("harm", [Path.unlink, lambda file: file.write_bytes(b'[{"val')])
+def test_a_lost_or_spoilt_file_does_not_take_the_list_with_it(api: Client, network: Network, harm) -> None:
     lost = make_evidence(neuron_at("3b:3"), data={"value": 1})
     make_evidence(neuron_at("3b:4"), data={"value": 4})
-    storage.path(lost.current.artifacts.get().sha256).unlink()
+    harm(storage.path(lost.current.artifacts.get().sha256))
     first, second = api.read("evidence/").json()["results"]
     assert (first["data"], second["data"]) == (None, {"value": 4})
     assert first["status"] == "done"
