@@ -10,7 +10,7 @@ from django.shortcuts import redirect, render
 
 from taxonomy import recipes
 from taxonomy.models import Confidence, EvidenceVersion, Family, Label, Layer, Neuron, Verdict
-from taxonomy.pages.home import help_wanted
+from taxonomy.pages.home import help_wanted, with_something_to_see
 
 
 class Numbers(forms.MultipleChoiceField):
@@ -137,5 +137,6 @@ def label_next(request: HttpRequest) -> HttpResponse:
     neuron = wanted.first()
     if neuron is None:
         where = Layer.objects.filter(network__name=network, name=layer).select_related("network").first()
-        return render(request, "labels/none.html", {"layer": where})
+        every = Neuron.objects.filter(layer=where) if where else Neuron.objects.all()
+        return render(request, "labels/none.html", {"layer": where, "pictured": with_something_to_see(every).exists()})
     return redirect(neuron)

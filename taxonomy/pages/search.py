@@ -16,7 +16,9 @@ def go(request: HttpRequest) -> HttpResponse:
     wanted = [prefix] if prefix in names else names
     found: list[Neuron] = []
     sentence = ""
-    if ":" in address:
+    if asked and not names:
+        sentence = "No network is registered here yet, so there is no neuron to go to."
+    elif ":" in address:
         for name in wanted:
             try:
                 found.append(Neuron.objects.at(name, address))

@@ -63,10 +63,6 @@ def test_a_network_without_anything_is_no_error(client, db):
     assert "is a catalogue without weights" in client.get("/networks/bare/mixed3b/0/").content.decode()
 
 
-def test_an_empty_site_says_what_to_do(client, db):
-    assert "register_network" in client.get("/").content.decode()
-
-
 def test_home_says_where_help_counts(client, world):
     html = client.get("/").content.decode()
     assert "tinynet/mixed3b:3" in html
