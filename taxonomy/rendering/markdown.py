@@ -99,9 +99,14 @@ def render(text: str, references: References) -> SafeString:
         link_rel="nofollow noopener",
     )
     written = environment.get("references", [])
-    return mark_safe(  # cleaned above, and what is put in is built by format_html
-        re.sub(f"{OPEN}(\\d+){CLOSE}", lambda found: references.html(written[int(found[1])]), html)
-    )
+
+    def put(found: re.Match[str]) -> str:
+        # Somebody may have written the marks themselves, as entities (&#xe000;9&#xe001;): they mean nothing.
+        number = int(found[1])
+        return references.html(written[number]) if number < len(written) else ""
+
+    # Cleaned above, and what is put in is built by format_html.
+    return mark_safe(re.sub(f"{OPEN}([0-9]{{1,6}}){CLOSE}", put, html))
 
 
 def plain(text: str, limit: int = 200) -> str:

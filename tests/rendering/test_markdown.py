@@ -63,3 +63,8 @@ def test_a_page_looks_names_up_once(references, django_assert_num_queries):
 def test_plain_words():
     assert plain("**Bold** [[3b:1]] & more") == "Bold 3b:1 &amp; more"
     assert plain("word " * 100, 20).endswith("…")
+
+
+@pytest.mark.parametrize("text", ["&#xe000;5&#xe001;", "[[3b:1]] &#xe000;7&#xe001;", f"&#xe000;{'9' * 5000}&#xe001;"])
+def test_the_marks_of_references_written_by_hand_break_no_page(references, text):
+    assert render(text, references).startswith("<p>")
