@@ -155,7 +155,7 @@ def can_retry_job(user: Person, job: Job) -> Answer:
 
 
 def can_keep_catalogue(user: Person) -> Answer:
-    """Register networks and image sets, import taxonomies."""
+    """Register networks and image sets."""
     answer = _signed_in(user, "change the catalogue")
     if answer and isinstance(user, User) and user.role != Role.ADMIN:
         return Denied("Only admins register networks and image sets.")

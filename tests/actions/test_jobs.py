@@ -270,3 +270,23 @@ def test_a_sprite_is_made_of_what_is_left_in_the_store(network, harm) -> None:
     harm(storage.path(first.current.artifacts.get(name="data").sha256))
     harm(storage.path(second.current.artifacts.get(name="top_1").sha256))
     assert evidence.build_sprite(layer).shown == [0, 2]
+
+
+def test_a_renewed_lease_runs_longer(user, network) -> None:
+    claim = jobs.claim(ask(user, network).job.shards.first().pk, "one")
+    before = Shard.objects.get(pk=claim.shard.pk).lease_expires_at
+    jobs.renew(claim.shard.pk, claim.token)
+    assert Shard.objects.get(pk=claim.shard.pk).lease_expires_at > before
+
+
+def test_giving_up_keeps_what_is_done_and_says_why_of_the_rest(user, network) -> None:
+    job = ask(user, network, layers=[network.layers.get(name="conv1")]).job
+    for shard in job.shards.all():
+        claim = jobs.claim(shard.pk, "one")
+        complete(claim.targets[0], claim.token)
+        jobs.give_up(shard.pk, claim.token, "The disk is full.")
+        rest = Evidence.objects.filter(shard=shard).exclude(pk=claim.targets[0].pk)
+        assert set(rest.values_list("status", "reason")) == {(Outcome.FAILED, "The disk is full.")}
+    job.refresh_from_db()
+    assert (job.status, job.done, job.failed) == (Outcome.FAILED, 2, 6)
+    assert jobs.retry(user, job).failed == 0
