@@ -15,7 +15,7 @@ class Kind:
     """A kind of evidence.
 
     Attributes:
-        version: raised whenever the kind's output changes; ``test_output_belongs_to_version_...`` holds the two together.
+        version: raised whenever the kind's output changes; ``test_output_belongs_to_version_1`` holds the two together.
         variants: the parameter sets that one request makes, each a piece of evidence of its own.
         needs_images: whether an image set goes into it.
         computed: False for what comes with an import.
