@@ -88,6 +88,7 @@ def request(
             names = ", ".join(f"{layer.name} has {layer.channels}" for layer in chosen)
             which = f"No neuron {wrong[0]} there" if wrong else "Name at least one neuron"
             raise recipes.RecipeError(f"{which}: {names}, counted from 0.")
+    members = _members(chosen, indices)
     groups: list[tuple[recipes.Kind, dict[str, Any], list[Neuron]]] = []
     for name in recipes.check_kinds(kinds):
         kind = recipes.KINDS[name]
@@ -100,11 +101,11 @@ def request(
             continue
         changes = dict((parameters or {}).get(name, {}))
         kind.check(changes)
-        groups += _groups(kind, chosen, len(every_layer), indices, changes)
+        groups += _groups(kind, members, len(every_layer), changes)
     if not groups:
         raise recipes.RecipeError("Nothing to make: none of these kinds applies to these layers.")
 
-    keys = [_make_rows(network, kind, values, members, image_set) for kind, values, members in groups]
+    keys = [_make_rows(network, kind, values, together, image_set) for kind, values, together in groups]
     there = {row.key: row for row in locked(Evidence.objects.filter(key__in=[key for own in keys for key in own]))}
     wanted: list[tuple[recipes.Kind, dict[str, Any], list[Evidence]]] = []
     evidence_ids: list[int] = []
@@ -142,16 +143,23 @@ def request(
     return Requested(job, evidence_ids, done_before)
 
 
+def _members(layers: list[Layer], indices: list[int] | None) -> dict[Layer, list[Neuron]]:
+    """The layers' neurons in order, or those of them that have these indices."""
+    by_pk = {layer.pk: layer for layer in layers}
+    members: dict[Layer, list[Neuron]] = {layer: [] for layer in layers}
+    found = Neuron.objects.filter(layer__in=layers).order_by("index")
+    for neuron in found if indices is None else found.filter(index__in=indices):
+        neuron.layer = by_pk[neuron.layer_id]
+        members[neuron.layer].append(neuron)
+    return members
+
+
 def _groups(
-    kind: recipes.Kind, layers: list[Layer], depth: int, indices: list[int] | None, changes: dict[str, Any]
+    kind: recipes.Kind, members: Mapping[Layer, list[Neuron]], depth: int, changes: dict[str, Any]
 ) -> list[tuple[recipes.Kind, dict[str, Any], list[Neuron]]]:
     """For each parameter set of the kind, the neurons that one worker should take together."""
     found: dict[str, tuple[dict[str, Any], list[list[Neuron]]]] = {}
-    for layer in layers:
-        members = Neuron.objects.filter(layer=layer).select_related("layer__network")
-        if indices is not None:
-            members = members.filter(index__in=indices)
-        neurons = list(members)
+    for layer, neurons in members.items():
         for variant in kind.variants_for(layer.order, depth):
             values = variant | changes
             found.setdefault(repr(sorted(values.items())), (values, []))[1].append(neurons)
