@@ -103,8 +103,8 @@ def _heartbeat(shard_id: int, token: uuid.UUID) -> Callable[[], None]:
 def _work(claim: jobs.Claim, tick: Callable[[], None]) -> None:
     shard, token = claim.shard, claim.token
     network = _load(shard.job.network)
-    environment = _environment()
     by_target = {(target.layer.name, target.neuron.index): target for target in claim.targets}
+    environment = _environment() | {"made_together": len(by_target)}
     tick()
     kind = getattr(importlib.import_module(f"workers.evidence.{shard.kind}"), shard.kind)
     parameters = dict(shard.parameters)
@@ -117,8 +117,8 @@ def _work(claim: jobs.Claim, tick: Callable[[], None]) -> None:
             actions.fail(target.pk, token, outcome.reason)
         else:
             made = _store(outcome)
+            # Neurons are computed together, so the time is that of the batch up to this result, never a neuron's own.
             actions.complete(target.pk, token, made, environment=environment, wall_seconds=time.monotonic() - began)
-        began = time.monotonic()
         tick()
     left = Evidence.objects.filter(shard=shard, status=Outcome.RUNNING).count()
     if left:

@@ -68,7 +68,7 @@ class EvidenceVersion(models.Model):
     evidence = models.ForeignKey(Evidence, models.PROTECT, related_name="versions")
     number = models.PositiveIntegerField()
     environment = models.JSONField(default=dict, blank=True)
-    wall_seconds = models.FloatField(default=0)
+    wall_seconds = models.FloatField(default=0, help_text="of the batch it was made in, up to this result")
     made_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

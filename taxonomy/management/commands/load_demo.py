@@ -49,7 +49,7 @@ class Command(BaseCommand):
     help = __doc__
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--steps", type=int, default=128, help="of feature visualization, 128 by default")
+        parser.add_argument("--steps", type=int, default=256, help="of feature visualization, 256 by default")
         parser.add_argument("--no-wait", action="store_true", help="do not wait for the evidence, and add no labels")
 
     def handle(self, *args: Any, **options: Any) -> None:
