@@ -287,7 +287,7 @@ def artifact(request: HttpRequest, sha256: str, suffix: str) -> HttpResponseBase
     else:
         try:
             response = FileResponse(storage.open(sha256), content_type=storage.MEDIA_TYPES.get(suffix, "text/plain"))
-        except FileNotFoundError as error:
+        except OSError as error:
             raise Http404("This file is recorded, but it is gone from the store.") from error
     response["Cache-Control"] = "public, max-age=31536000, immutable"
     response["ETag"] = f'"{sha256}"'

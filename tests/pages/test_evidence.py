@@ -1,3 +1,8 @@
+from pathlib import Path
+
+import pytest
+
+from taxonomy import storage
 from taxonomy.models import Artifact, Evidence, Job
 from taxonomy.recipes import KINDS
 from tests.factory import add_version, make_network
@@ -26,6 +31,15 @@ def test_artifacts_are_served_for_ever_under_their_digest(client, world):
     assert client.get(address, headers={"If-None-Match": response["ETag"]}).status_code == 304
     assert client.get(f"/artifacts/{file.sha256}.png").status_code == 404
     assert client.post(address).status_code == 405
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, lambda file: (file.unlink(), file.mkdir())], ids=["gone", "unreadable"])
+def test_a_file_that_the_store_cannot_give_is_told(client, world, harm):
+    file = Artifact.objects.filter(name="image").first()
+    harm(storage.path(file.sha256))
+    response = client.get(f"/artifacts/{file.sha256}{file.suffix}")
+    assert response.status_code == 404
+    assert "gone from the store" in response.content.decode()
 
 
 def test_a_sprite_is_served_too(client, world):

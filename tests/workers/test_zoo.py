@@ -239,3 +239,13 @@ def test_squeezenet_sees_what_its_published_weights_should():
             right += int((found == torch.arange(first, first + len(pictures))).sum())
     # Picture i is of class i. Published: 62.0 %; decoders and crops of odd margins differ by a few pictures.
     assert abs(right - 620) <= 10
+
+
+def test_weights_that_changed_in_the_store_are_refused(weights: Path):
+    registered = zoo.describe("squeezenet1_0", weights)["weights_digest"]
+    zoo.load("squeezenet1_0", weights, expected=registered)
+    spoilt = bytearray(weights.read_bytes())
+    spoilt[-1] ^= 1
+    weights.write_bytes(spoilt)
+    with pytest.raises(zoo.ZooError, match="are not those that were registered"):
+        zoo.load("squeezenet1_0", weights, expected=registered)
