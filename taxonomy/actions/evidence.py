@@ -185,35 +185,32 @@ def _make_rows(
 ) -> list[str]:
     """Make the evidence rows of these neurons by this recipe where they are missing; returns the keys of all."""
     used = image_set if kind.needs_images else None
-    keys = {
-        recipes.key(
+    rows = [_row(network, kind, parameters, neuron, used) for neuron in neurons]
+    Evidence.objects.bulk_create(rows, ignore_conflicts=True, batch_size=2000)
+    return [row.key for row in rows]
+
+
+def _row(
+    network: Network, kind: recipes.Kind, parameters: dict[str, Any], neuron: Neuron, image_set: ImageSet | None = None
+) -> Evidence:
+    """What this recipe makes of the neuron, not saved yet."""
+    return Evidence(
+        key=recipes.key(
             kind.name,
             version=kind.version,
             weights_digest=network.weights_digest,
-            image_set_digest=used.digest if used else "",
+            image_set_digest=image_set.digest if image_set else "",
             subject=str(neuron),
             parameters=parameters,
-        ): neuron
-        for neuron in neurons
-    }
-    Evidence.objects.bulk_create(
-        [
-            Evidence(
-                key=key,
-                kind=kind.name,
-                recipe_version=kind.version,
-                network=network,
-                layer=neuron.layer,
-                neuron=neuron,
-                image_set=used,
-                parameters=parameters,
-            )
-            for key, neuron in keys.items()
-        ],
-        ignore_conflicts=True,
-        batch_size=2000,
+        ),
+        kind=kind.name,
+        recipe_version=kind.version,
+        network=network,
+        layer=neuron.layer,
+        neuron=neuron,
+        image_set=image_set,
+        parameters=parameters,
     )
-    return list(keys)
 
 
 @transaction.atomic
@@ -288,25 +285,8 @@ def record_imported_pictures(
     kind = recipes.KINDS["imported_picture"]
     wanted: dict[str, tuple[Evidence, str, int]] = {}
     for neuron, (data, suffix) in pictures.items():
-        parameters = {"source": source, "sha256": storage.put(data)}
-        key = recipes.key(
-            kind.name,
-            version=kind.version,
-            weights_digest=network.weights_digest,
-            image_set_digest="",
-            subject=str(neuron),
-            parameters=parameters,
-        )
-        evidence = Evidence(
-            key=key,
-            kind=kind.name,
-            recipe_version=kind.version,
-            network=network,
-            layer=neuron.layer,
-            neuron=neuron,
-            parameters=parameters,
-        )
-        wanted[key] = evidence, suffix, len(data)
+        evidence = _row(network, kind, {"source": source, "sha256": storage.put(data)}, neuron)
+        wanted[evidence.key] = evidence, suffix, len(data)
     there = set(Evidence.objects.filter(key__in=wanted).values_list("key", flat=True))
     new = {key: found for key, found in wanted.items() if key not in there}
     # In bulk: a network brings thousands of pictures, and a query for each would take minutes.

@@ -8,20 +8,9 @@ from django.db.utils import InternalError
 from taxonomy.actions import labels, reviews
 from taxonomy.models import Event, Family, Label, Neuron, Role, Standing, Tally
 from taxonomy.permissions import Refused
-from tests.factory import make_agreed, make_evidence, make_family, make_label, make_network, make_user, neuron_at
+from tests.factory import make_agreed, make_evidence, make_family, make_label, make_user, neuron_at
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def neuron() -> Neuron:
-    make_network()
-    return neuron_at("mixed3b:3")
-
-
-@pytest.fixture
-def curves(neuron: Neuron) -> Family:
-    return make_family(neuron.layer, "Curves")
 
 
 def test_a_first_label_is_blind_and_counted(neuron: Neuron, curves: Family) -> None:

@@ -6,20 +6,9 @@ from django.core.exceptions import ValidationError
 from taxonomy.actions import reviews
 from taxonomy.models import Event, Family, Label, Membership, Neuron, Review, Role, Standing
 from taxonomy.permissions import Refused
-from tests.factory import make_agreed, make_family, make_label, make_network, make_user, neuron_at
+from tests.factory import make_agreed, make_family, make_label, make_user, neuron_at
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def neuron() -> Neuron:
-    make_network()
-    return neuron_at("mixed3b:3")
-
-
-@pytest.fixture
-def curves(neuron: Neuron) -> Family:
-    return make_family(neuron.layer, "Curves")
 
 
 def accepted(neuron: Neuron) -> bool:
