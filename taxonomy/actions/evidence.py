@@ -222,14 +222,13 @@ def complete(
     Raises:
         LeaseLost: when ``token`` no longer holds the shard.
     """
-    evidence = _held(evidence_id, token)
+    job, evidence = _held(evidence_id, token)
     if evidence.status == Outcome.DONE:
         return
     version = _add_version(evidence, made, environment, wall_seconds)
     evidence.current, evidence.status, evidence.reason = version, Outcome.DONE, ""
     evidence.save(update_fields=["current", "status", "reason"])
-    assert evidence.shard is not None
-    Job.objects.filter(pk=evidence.shard.job_id).update(done=F("done") + 1)
+    Job.objects.filter(pk=job.pk).update(done=F("done") + 1)
 
 
 @transaction.atomic
@@ -239,24 +238,36 @@ def fail(evidence_id: int, token: uuid.UUID, reason: str) -> None:
     Raises:
         LeaseLost: when ``token`` no longer holds the shard.
     """
-    evidence = _held(evidence_id, token)
+    job, evidence = _held(evidence_id, token)
     if evidence.status in (Outcome.DONE, Outcome.FAILED):
         return
     evidence.status, evidence.reason = Outcome.FAILED, reason[:2000]
     evidence.save(update_fields=["status", "reason"])
-    assert evidence.shard is not None
-    Job.objects.filter(pk=evidence.shard.job_id).update(failed=F("failed") + 1)
+    Job.objects.filter(pk=job.pk).update(failed=F("failed") + 1)
 
 
-def _held(evidence_id: int, token: uuid.UUID) -> Evidence:
-    """The evidence, with its job, shard and itself locked, in the order in which everything here locks."""
-    job_id = Evidence.objects.values_list("shard__job_id", flat=True).get(pk=evidence_id)
-    Job.objects.select_for_update(no_key=True).get(pk=job_id)
-    shard = Shard.objects.select_for_update(no_key=True).filter(lease_token=token, status=Outcome.RUNNING).first()
-    [evidence] = locked(Evidence.objects.filter(pk=evidence_id).select_related("shard"))
-    if shard is None or evidence.shard_id != shard.pk:
-        raise LeaseLost(f"The lease on {evidence} is gone.")
-    return evidence
+def hold(shard_id: int, token: uuid.UUID) -> tuple[Job, Shard]:
+    """A job and the shard of it that ``token`` holds, locked in the order in which everything here locks.
+
+    Raises:
+        LeaseLost: when it no longer does.
+    """
+    job_id = Shard.objects.values_list("job_id", flat=True).get(pk=shard_id)
+    job = Job.objects.select_for_update(no_key=True).get(pk=job_id)
+    held = Shard.objects.select_for_update(no_key=True).filter(pk=shard_id, lease_token=token)
+    shard = held.filter(status=Outcome.RUNNING).first()
+    if shard is None:
+        raise LeaseLost(f"The lease on shard {shard_id} is gone.")
+    return job, shard
+
+
+def _held(evidence_id: int, token: uuid.UUID) -> tuple[Job, Evidence]:
+    """The evidence that ``token`` is to make, locked after its shard."""
+    job, shard = hold(Evidence.objects.values_list("shard_id", flat=True).get(pk=evidence_id), token)
+    held = locked(shard.evidence.filter(pk=evidence_id))
+    if not held:
+        raise LeaseLost(f"Evidence {evidence_id} went to another shard.")
+    return job, held[0]
 
 
 def _add_version(

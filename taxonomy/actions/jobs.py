@@ -10,7 +10,7 @@ from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
 from taxonomy import dispatch, events
-from taxonomy.actions.evidence import LeaseLost, locked
+from taxonomy.actions.evidence import LeaseLost, hold, locked
 from taxonomy.models import Evidence, Job, Outcome, Shard, User
 from taxonomy.permissions import can_cancel_job, can_retry_job, require
 
@@ -76,16 +76,6 @@ def renew(shard_id: int, token: uuid.UUID) -> None:
         raise LeaseLost(f"The lease on shard {shard_id} is gone.")
 
 
-def _hold(shard_id: int, token: uuid.UUID) -> tuple[Job, Shard]:
-    job_id = Shard.objects.values_list("job_id", flat=True).get(pk=shard_id)
-    job = Job.objects.select_for_update(no_key=True).get(pk=job_id)
-    held = Shard.objects.select_for_update(no_key=True).filter(pk=shard_id, lease_token=token)
-    shard = held.filter(status=Outcome.RUNNING).first()
-    if shard is None:
-        raise LeaseLost(f"The lease on shard {shard_id} is gone.")
-    return job, shard
-
-
 @transaction.atomic
 def finish(shard_id: int, token: uuid.UUID) -> None:
     """Everything in the shard is done or failed.
@@ -93,7 +83,7 @@ def finish(shard_id: int, token: uuid.UUID) -> None:
     Raises:
         LeaseLost: when ``token`` no longer holds it.
     """
-    job, shard = _hold(shard_id, token)
+    job, shard = hold(shard_id, token)
     shard.status = Outcome.FAILED if shard.evidence.filter(status=Outcome.FAILED).exists() else Outcome.DONE
     _close(job, shard)
 
@@ -105,7 +95,7 @@ def give_up(shard_id: int, token: uuid.UUID, reason: str) -> None:
     Raises:
         LeaseLost: when ``token`` no longer holds it.
     """
-    _give_up(*_hold(shard_id, token), reason)
+    _give_up(*hold(shard_id, token), reason)
 
 
 def _give_up(job: Job, shard: Shard, reason: str) -> None:
