@@ -7,7 +7,6 @@ from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
 from django.template.loader import render_to_string
 
 from taxonomy.permissions import Refused
@@ -25,6 +24,14 @@ MEANWHILE = (
 )
 # Postgres ended one of two transactions that waited for each other, or that could not both be true.
 GAVE_WAY = ("40001", "40P01")
+
+
+def tell(request: HttpRequest, sentence: str, status: int, *, alone: bool = False) -> HttpResponse:
+    """The sentence, as the API says it or as a page does; a page that stands alone asks nothing of the database."""
+    if request.path.startswith("/api/"):
+        return JsonResponse({"detail": sentence}, status=status)
+    text = render_to_string(f"{status}.html", {"sentence": sentence}, request=None if alone else request)
+    return HttpResponse(text, status=status)
 
 
 class Unreachable:
@@ -46,10 +53,7 @@ class Unreachable:
 
     def answer(self, request: HttpRequest, error: Exception) -> HttpResponse:
         logger.error("Postgres does not answer: %s", error)
-        if request.path.startswith("/api/"):
-            response: HttpResponse = JsonResponse({"detail": SENTENCE}, status=503)
-        else:
-            response = HttpResponse(render_to_string("503.html", {"sentence": SENTENCE}), status=503)
+        response = tell(request, SENTENCE, 503, alone=True)
         response["Retry-After"] = "60"
         return response
 
@@ -72,9 +76,7 @@ class Bounded:
             f"That is too much text: {size // 1024:,} kB were sent, and at most {limit} kB are taken. "
             "Nothing was saved. Shorten it and send it again."
         )
-        if request.path.startswith("/api/"):
-            return JsonResponse({"detail": sentence}, status=413)
-        return HttpResponse(render_to_string("413.html", {"sentence": sentence}), status=413)
+        return tell(request, sentence, 413, alone=True)
 
 
 class Refusals:
@@ -95,9 +97,7 @@ class Refusals:
         if not gave_way(exception):
             return None
         logger.error("Two wrote the same at once: %s", exception)
-        if request.path.startswith("/api/"):
-            return JsonResponse({"detail": MEANWHILE}, status=409)
-        return render(request, "409.html", {"sentence": MEANWHILE}, status=409)
+        return tell(request, MEANWHILE, 409)
 
 
 def gave_way(error: Exception) -> bool:

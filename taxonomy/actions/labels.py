@@ -127,12 +127,9 @@ def parents(layer: Layer) -> dict[int, int | None]:
     return dict(Family.objects.filter(layer=layer).values_list("pk", "parent_id"))
 
 
-def readings(neuron: Neuron, *, without: User | None = None) -> list[consensus.Reading]:
-    """The neuron's current labels as the rule reads them, optionally leaving one person's out."""
-    labels = neuron.labels.current().order_by("pk")
-    if without is not None:
-        labels = labels.exclude(author=without)
-    return [reading(label) for label in labels]
+def readings(neuron: Neuron) -> list[consensus.Reading]:
+    """The neuron's current labels as the rule reads them."""
+    return [reading(label) for label in neuron.labels.current().order_by("pk")]
 
 
 def reading(label: Label) -> consensus.Reading:

@@ -54,7 +54,8 @@ def accept(user: User, neuron: Neuron, *, comment: str = "") -> Review:
     neurons = Neuron.objects.select_for_update(of=["self"], no_key=True)
     neuron = neurons.select_related("layer__network").get(pk=neuron.pk)
     require(can_accept(user, neuron))
-    result = consensus.standing(readings(neuron), parents(neuron.layer))
+    found = readings(neuron)
+    result = consensus.standing(found, parents(neuron.layer))
     assert result.family is not None  # can_accept saw to it, and the neuron is locked
     family = Family.objects.get(pk=result.family)
     review = Review(
@@ -62,7 +63,7 @@ def accept(user: User, neuron: Neuron, *, comment: str = "") -> Review:
         reviewer=user,
         decision=Decision.ACCEPT,
         family=family,
-        tally=tally(neuron, readings(neuron, without=user), result),
+        tally=tally(neuron, [reading for reading in found if reading.author != user.pk], result),
         comment=comment.strip(),
     )
     review.full_clean()
