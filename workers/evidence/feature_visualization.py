@@ -59,31 +59,10 @@ def feature_visualization(
             part = channels[first : first + together]
             padded = part + part[-1:] * (together - len(part))
             goal = partial(_goal, network, layer, field, OBJECTIVES[objective], torch.tensor(padded, device=device))
-
-            with torch.no_grad():
-                plain = goal(torch.full((len(padded), 3, field.size, field.size), FILL, device=device))
-            pictures, reached = torch.empty(0), torch.full_like(plain, torch.nan)
-            for contrast in (1.0, LOUD):
-                generators = [neuron_generator(seed, layer, channel) for channel in padded]
-                found = quantised(
-                    maximise(
-                        goal,
-                        generators,
-                        field.size,
-                        steps=steps,
-                        grey=is_grey(network),
-                        contrast=contrast,
-                        device=device,
-                        tick=tick,
-                    )
-                )
-                lost = ~(reached > plain)
-                pictures = found if lost.all() else torch.where(lost[:, None, None, None], found, pictures)
-                with torch.no_grad():
-                    reached = goal(pictures)
-                if (reached > plain).all():
-                    break
-                # Among many units that are off, the climb from near grey can end below grey: once more, louder.
+            seeds = [neuron_seed(seed, layer, channel) for channel in padded]
+            pictures, reached, plain = _climb(
+                goal, seeds, field.size, steps=steps, grey=is_grey(network), device=device, tick=tick
+            )
             for entry, channel in enumerate(part):
                 if not reached[entry].isfinite():
                     yield Failure(layer, channel, "This neuron's value is not a finite number.")
@@ -96,6 +75,38 @@ def feature_visualization(
                     yield Finding(layer, channel, data, {"image": to_uint8(pictures[entry])})
 
 
+def _climb(
+    goal: Callable[[Tensor], Tensor],
+    seeds: Sequence[int],
+    size: int,
+    *,
+    steps: int,
+    grey: bool,
+    device: torch.device | str,
+    tick: Callable[[], None],
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Pictures (N, 3, size, size) as they will be shown, the goal that each reaches, and what plain grey gives: (N,).
+
+    Among many units that are off, the climb from near grey can end below grey: those pictures are tried once more, from
+    the same seeds and a louder start.
+    """
+    with torch.no_grad():
+        plain = goal(torch.full((len(seeds), 3, size, size), FILL, device=device))
+    pictures, reached = torch.empty(0), torch.full_like(plain, torch.nan)
+    for contrast in (1.0, LOUD):
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        found = quantised(
+            maximise(goal, generators, size, steps=steps, grey=grey, contrast=contrast, device=device, tick=tick)
+        )
+        lost = ~(reached > plain)
+        pictures = found if lost.all() else torch.where(lost[:, None, None, None], found, pictures)
+        with torch.no_grad():
+            reached = goal(pictures)
+        if (reached > plain).all():
+            break
+    return pictures, reached, plain
+
+
 def _goal(
     network: Network, layer: str, field: Field, objective: Objective, channels: Tensor, pictures: Tensor
 ) -> Tensor:
@@ -106,10 +117,10 @@ def _goal(
     return objective(network.between(framed, None, layer), channels, row)
 
 
-def neuron_generator(seed: int, layer: str, channel: int) -> torch.Generator:
-    """A random generator of this neuron's own."""
+def neuron_seed(seed: int, layer: str, channel: int) -> int:
+    """A seed of this neuron's own."""
     digest = hashlib.sha256(f"{seed} {layer}:{channel}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big", signed=True))
+    return int.from_bytes(digest[:8], "big", signed=True)
 
 
 def is_grey(network: Network) -> bool:
