@@ -5,7 +5,7 @@ Standard library only: the site and the laboratory both read it.
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,52 +15,92 @@ class Kind:
     """A kind of evidence.
 
     Attributes:
-        version: raised whenever the kind's output changes; ``test_output_belongs_to_version_1`` holds the two together.
+        version: raised whenever the kind's output changes; ``test_output_belongs_to_version_N`` holds the two together.
         variants: the parameter sets that one request makes, each a piece of evidence of its own.
-        needs_images: whether an image set goes into it.
+        subject: "neuron", or "family": then its members, and those of the family at the other end, are parameters.
+        needs_images: whether an image set goes into it; ``images_where`` names a parameter's value that needs one.
+        surveyed: whether it is made of what a pass over the images gathered (see ``SURVEY_VERSION``).
         computed: False for what comes with an import.
-        batch: neurons for one shard (aim: under a minute on two cores); None for all that were asked for together,
-            whatever their layer, because one pass over the images serves them all.
+        by_default: whether a request that names no kinds makes it; the others are made when they are asked for.
+        heavy: whether it is for a GPU, where there is one.
+        batch: subjects for one shard (aim: under a minute on two cores).
         limits: what a request may change in a variant, each between two whole numbers.
+        choices: what it may change to one of a few values.
+        layer: where the parameter ``layer`` begins when a request does not name it: the layer before the neuron's
+            ("before"), or that on the side of ``direction`` ("direction"); "" for a kind without one.
+        required: parameters that have no default, and must be given.
     """
 
     name: str
     title: str
     version: int
     variants: tuple[Mapping[str, Any], ...] = ({},)
+    subject: str = "neuron"
     needs_images: bool = False
+    images_where: tuple[str, str] | None = None
+    surveyed: bool = False
     computed: bool = True
-    batch: int | None = 64
+    by_default: bool = True
+    heavy: bool = False
+    batch: int = 64
     limits: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    layer: str = ""
+    required: tuple[str, ...] = ()
     first_layer_only: bool = False
 
-    def variants_for(self, order: int, layers: int) -> list[dict[str, Any]]:
+    def variants_for(self, order: int, layers: Sequence[str]) -> list[dict[str, Any]]:
         """The parameter sets that apply to the layer of this ``order`` among ``layers``; none if the kind does not."""
         if self.first_layer_only and order > 0:
             return []
-        return [
-            dict(variant)
-            for variant in self.variants
-            if not (variant.get("direction") == "in" and order == 0)
-            and not (variant.get("direction") == "out" and order == layers - 1)
-        ]
+        found = []
+        for variant in self.variants:
+            values = dict(variant)
+            if self.layer:
+                other = order + (1 if values.get("direction") == "out" else -1)
+                if not 0 <= other < len(layers):
+                    continue
+                values["layer"] = layers[other]
+            found.append(values)
+        return found
+
+    def takes_images(self, values: Mapping[str, Any]) -> bool:
+        """Whether the variant with these values needs an image set."""
+        return self.needs_images or (self.images_where is not None and self.images_where in values.items())
 
     def check(self, changes: Mapping[str, Any]) -> None:
         """Whether a request may change these parameters of the recipe, and to these values.
+
+        A ``layer`` is checked by who knows the network.
 
         Raises:
             RecipeError: when not, with what may be.
         """
         for name, value in changes.items():
+            if name == "layer" and self.layer:
+                continue
+            if name in self.choices:
+                if value not in self.choices[name]:
+                    raise RecipeError(f"'{name}' of {self.name} is one of {', '.join(self.choices[name])}.")
+                continue
             if name not in self.limits:
-                free = ", ".join(self.limits) or "none"
+                free = ", ".join([*self.limits, *self.choices, *(["layer"] if self.layer else [])]) or "none"
                 raise RecipeError(f"{self.name} has no parameter '{name}' to choose freely (there are: {free}).")
             least, most = self.limits[name]
             if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
                 raise RecipeError(f"'{name}' of {self.name} is a whole number from {least} to {most}.")
+        missing = [name for name in self.required if name not in changes]
+        if missing:
+            raise RecipeError(f"{self.name} needs '{missing[0]}': it has no default.")
 
 
 FEATURE_VISUALIZATION_STEPS = 512
+STEPS = (1, 4096)
+SEED = (0, 2**31 - 1)
+
+# What one pass over the images gathers of every neuron (see ``workers.scan``), and in parts of how many pictures.
+SURVEY_VERSION = 1
+SURVEY_PART = 128
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
@@ -69,27 +109,127 @@ KINDS: dict[str, Kind] = {
         Kind(
             "feature_visualization",
             "Feature visualization",
-            version=1,
-            variants=({"objective": "neuron", "steps": FEATURE_VISUALIZATION_STEPS, "seed": 0},),
-            limits={"steps": (1, 4096), "seed": (0, 2**31 - 1)},
+            version=2,
+            variants=tuple(
+                {
+                    "objective": objective,
+                    "steps": FEATURE_VISUALIZATION_STEPS,
+                    "seed": 0,
+                    "diversity": 1,
+                    "dtype": "float32",
+                }
+                for objective in ("neuron", "negative")
+            ),
+            limits={"steps": STEPS, "seed": SEED, "diversity": (1, 8)},
+            choices={"objective": ("neuron", "negative", "channel"), "dtype": ("float32", "bfloat16")},
+            heavy=True,
             batch=48,
         ),
-        Kind("dataset_examples", "Dataset examples", version=1, variants=({"top": 9},), needs_images=True, batch=None),
+        Kind(
+            "dataset_examples",
+            "Dataset examples",
+            version=2,
+            variants=({"top": 9},),
+            needs_images=True,
+            surveyed=True,
+            heavy=True,
+            batch=1024,
+        ),
+        Kind("activation_histogram", "Activations", version=1, needs_images=True, surveyed=True, batch=1024),
         Kind(
             "tuning_curves",
             "Tuning curve",
-            version=1,
+            version=2,
             variants=(
                 {"stimulus": "curve", "radius": 40, "stroke": 3, "step": 0.5},
                 {"stimulus": "line", "stroke": 3, "step": 0.5},
+                {"stimulus": "grating", "step": 5},
+                {"stimulus": "high_low", "step": 5},
+                {"stimulus": "centre_surround"},
+                {"stimulus": "hue", "step": 5},
             ),
             batch=256,
         ),
-        Kind("weights", "Weights", version=1, variants=({"direction": "in"}, {"direction": "out"}), batch=256),
+        Kind(
+            "weights",
+            "Weights",
+            version=2,
+            variants=({"direction": "in"}, {"direction": "out"}),
+            layer="direction",
+            batch=256,
+        ),
+        Kind(
+            "neighbours",
+            "Neighbours",
+            version=1,
+            variants=({"by": "activation"}, {"by": "weights"}, {"by": "rotation"}),
+            images_where=("by", "activation"),
+            surveyed=True,
+            batch=1024,
+        ),
+        Kind(
+            "weight_factors",
+            "Weight factors",
+            version=1,
+            variants=({"factors": 3, "steps": 256, "seed": 0},),
+            limits={"factors": (1, 6), "steps": STEPS, "seed": SEED},
+            layer="before",
+            by_default=False,
+            heavy=True,
+            batch=16,
+        ),
+        Kind(
+            "decomposed_visualization",
+            "Decomposed over positions",
+            version=1,
+            variants=({"steps": 128, "seed": 0},),
+            limits={"steps": STEPS, "seed": SEED},
+            layer="before",
+            by_default=False,
+            heavy=True,
+            batch=4,
+        ),
+        Kind(
+            "facets",
+            "Facets",
+            version=1,
+            variants=({"facets": 3, "steps": 256, "seed": 0},),
+            limits={"facets": (2, 6), "steps": STEPS, "seed": SEED},
+            layer="before",
+            needs_images=True,
+            surveyed=True,
+            by_default=False,
+            heavy=True,
+            batch=4,
+        ),
+        Kind(
+            "attribution",
+            "Attribution",
+            version=1,
+            limits=dict.fromkeys(("image", "row", "column"), (0, 2**31 - 1)),
+            required=("image", "row", "column"),
+            layer="before",
+            needs_images=True,
+            by_default=False,
+        ),
+        Kind("family_weights", "Family weights", version=1, subject="family", by_default=False),
+        Kind(
+            "joint_tuning",
+            "Joint tuning",
+            version=1,
+            variants=({"top": 4, "step": 15},),
+            limits={"top": (1, 16)},
+            subject="family",
+            needs_images=True,
+            surveyed=True,
+            by_default=False,
+            heavy=True,
+        ),
         Kind("imported_picture", "Imported picture", version=1, computed=False),
     )
 }
 COMPUTED = tuple(name for name, kind in KINDS.items() if kind.computed)
+BY_DEFAULT = tuple(name for name in COMPUTED if KINDS[name].by_default)
 
 
 def key(
@@ -117,9 +257,9 @@ class RecipeError(ValueError):
 
 
 def check_kinds(kinds: Iterable[str]) -> list[str]:
-    """The kinds, in their standing order; all computed ones when none is named."""
+    """The kinds, in their standing order; those that are made by default when none is named."""
     wanted = set(kinds)
     unknown = sorted(wanted - set(COMPUTED))
     if unknown:
         raise RecipeError(f"There is no kind of evidence '{unknown[0]}' to compute. Kinds: {', '.join(COMPUTED)}.")
-    return [kind for kind in COMPUTED if kind in wanted or not wanted]
+    return [kind for kind in COMPUTED if kind in wanted] or list(BY_DEFAULT)

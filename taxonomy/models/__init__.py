@@ -1,7 +1,17 @@
 """The record: one file for each noun."""
 
 from taxonomy.models.events import Event
-from taxonomy.models.evidence import Artifact, Evidence, EvidenceVersion, Outcome, Sprite
+from taxonomy.models.evidence import (
+    Artifact,
+    Comparison,
+    Evidence,
+    EvidenceVersion,
+    Likeness,
+    Outcome,
+    Sprite,
+    SurveyPart,
+    Vector,
+)
 from taxonomy.models.families import (
     Confidence,
     Family,
@@ -11,7 +21,7 @@ from taxonomy.models.families import (
     Membership,
     Symmetry,
 )
-from taxonomy.models.images import Image, ImageSet
+from taxonomy.models.images import Image, ImageSet, Photograph
 from taxonomy.models.jobs import Job, Shard
 from taxonomy.models.labels import Label, Reveal, Tally, Verdict
 from taxonomy.models.networks import SETTLED, Layer, Network, Neuron, Standing
@@ -22,6 +32,7 @@ from taxonomy.models.reviews import Decision, Review
 __all__ = [
     "SETTLED",
     "Artifact",
+    "Comparison",
     "Confidence",
     "Decision",
     "Event",
@@ -35,11 +46,13 @@ __all__ = [
     "Job",
     "Label",
     "Layer",
+    "Likeness",
     "LinkKind",
     "Membership",
     "Network",
     "Neuron",
     "Outcome",
+    "Photograph",
     "Proposal",
     "ProposalKind",
     "ProposalState",
@@ -49,8 +62,10 @@ __all__ = [
     "Shard",
     "Sprite",
     "Standing",
+    "SurveyPart",
     "Symmetry",
     "Tally",
     "User",
+    "Vector",
     "Verdict",
 ]

@@ -5,9 +5,12 @@ import uuid
 import pgtrigger
 from django.db import models
 from django.urls import reverse
+from pgvector.django import HnswIndex, VectorField
 
+from taxonomy.models.families import Family
 from taxonomy.models.images import ImageSet
 from taxonomy.models.networks import Layer, Network, Neuron
+from taxonomy.models.people import User
 
 
 class Outcome(models.TextChoices):
@@ -19,14 +22,20 @@ class Outcome(models.TextChoices):
 
 
 class Evidence(models.Model):
-    """One kind, for one subject, by one recipe. ``key`` (see ``recipes.key``) makes asking twice the same row."""
+    """One kind, for one subject, by one recipe. ``key`` (see ``recipes.key``) makes asking twice the same row.
+
+    The subject is a neuron, or a family as it was when it was asked for: its members are in ``parameters``. ``other``
+    is the family at the other end, where the kind joins two.
+    """
 
     key = models.CharField(max_length=64, unique=True)
     kind = models.CharField(max_length=40)
     recipe_version = models.PositiveIntegerField()
     network = models.ForeignKey(Network, models.PROTECT, related_name="evidence")
     layer = models.ForeignKey(Layer, models.PROTECT, related_name="evidence")
-    neuron = models.ForeignKey(Neuron, models.PROTECT, related_name="evidence")
+    neuron = models.ForeignKey(Neuron, models.PROTECT, null=True, blank=True, related_name="evidence")
+    family = models.ForeignKey(Family, models.PROTECT, null=True, blank=True, related_name="evidence")
+    other = models.ForeignKey(Family, models.PROTECT, null=True, blank=True, related_name="+")
     image_set = models.ForeignKey(ImageSet, models.PROTECT, null=True, blank=True, related_name="evidence")
     parameters = models.JSONField(default=dict, blank=True)
     status = models.CharField(max_length=10, choices=Outcome, default=Outcome.QUEUED)
@@ -44,9 +53,15 @@ class Evidence(models.Model):
                 condition=models.Q(status="done", current__isnull=False) | ~models.Q(status="done"),
                 name="evidence_done_has_a_version",
             ),
+            models.CheckConstraint(
+                condition=models.Q(neuron__isnull=False, family__isnull=True)
+                | models.Q(neuron__isnull=True, family__isnull=False),
+                name="evidence_has_one_subject",
+            ),
         ]
         indexes = [
             models.Index(fields=["neuron", "kind"], name="evidence_by_neuron"),
+            models.Index(fields=["family", "kind"], name="evidence_by_family"),
             models.Index(fields=["layer", "kind", "status"], name="evidence_by_layer"),
         ]
 
@@ -55,7 +70,9 @@ class Evidence(models.Model):
 
     @property
     def subject(self) -> str:
-        return str(self.neuron)
+        if self.neuron is not None:
+            return str(self.neuron)
+        return f"{self.family} from {self.other}" if self.other else str(self.family)
 
 
 @pgtrigger.register(
@@ -119,3 +136,109 @@ class Sprite(models.Model):
 
     def __str__(self) -> str:
         return f"sprite of {self.layer}"
+
+
+class Comparison(models.Model):
+    """A recipe run again to see whether it gives the same. It never becomes a version of its own.
+
+    ``metrics`` gives for each number of the data that differs its largest difference; ``pixels`` for each picture the
+    largest difference of a colour, in steps of 255. ``files`` are the pictures of the second run:
+    ``{name: {"sha256", "suffix", "size"}}``.
+    """
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    version = models.ForeignKey(EvidenceVersion, models.PROTECT, related_name="comparisons")
+    requested_by = models.ForeignKey(User, models.PROTECT, related_name="comparisons")
+    shard = models.OneToOneField("Shard", models.PROTECT, null=True, blank=True, related_name="comparison")
+    status = models.CharField(max_length=10, choices=Outcome, default=Outcome.QUEUED)
+    reason = models.TextField(blank=True)
+    identical = models.BooleanField(null=True)
+    pixels = models.JSONField(default=dict, blank=True)
+    metrics = models.JSONField(default=dict, blank=True)
+    files = models.JSONField(default=dict, blank=True)
+    environment = models.JSONField(default=dict, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(status__in=Outcome.values), name="comparison_status_is_known")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.version} again"
+
+    def get_absolute_url(self) -> str:
+        return reverse("comparison", args=[self.public_id])
+
+
+@pgtrigger.register(
+    pgtrigger.Protect(name="survey_parts_are_kept", operation=pgtrigger.Update | pgtrigger.Delete),
+)
+class SurveyPart(models.Model):
+    """What one pass over the images ``first`` to ``last`` (exclusive) gathered of a layer.
+
+    Dataset examples, histograms and neighbours are made by merging a layer's parts, however many workers made them.
+    """
+
+    layer = models.ForeignKey(Layer, models.PROTECT, related_name="survey_parts")
+    image_set = models.ForeignKey(ImageSet, models.PROTECT, related_name="survey_parts")
+    recipe_version = models.PositiveIntegerField()
+    first = models.PositiveIntegerField()
+    last = models.PositiveIntegerField()
+    sha256 = models.CharField(max_length=64, db_index=True)
+    size = models.PositiveBigIntegerField()
+    environment = models.JSONField(default=dict, blank=True)
+    made_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["layer_id", "image_set_id", "first"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["layer", "image_set", "recipe_version", "first"], name="survey_part_is_made_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.layer} over {self.image_set} from {self.first}"
+
+
+class Likeness(models.TextChoices):
+    """In what two neurons are like each other."""
+
+    ACTIVATION = "activation"
+    WEIGHTS = "weights"
+    ROTATION = "rotation"
+
+
+class Vector(models.Model):
+    """A neuron as a point: those near it (by cosine) are like it. One for each piece of ``neighbours`` evidence."""
+
+    DIMENSIONS = 1024
+
+    evidence = models.OneToOneField(Evidence, models.PROTECT, related_name="vector")
+    neuron = models.ForeignKey(Neuron, models.PROTECT, related_name="vectors")
+    likeness = models.CharField(max_length=10, choices=Likeness)
+    image_set = models.ForeignKey(ImageSet, models.PROTECT, null=True, blank=True, related_name="vectors")
+    values = VectorField(dimensions=DIMENSIONS)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=models.Q(likeness__in=Likeness.values), name="vector_likeness_is_known")
+        ]
+        indexes = [
+            models.Index(fields=["neuron", "likeness"], name="vector_by_neuron"),
+            *(
+                HnswIndex(
+                    name=f"vector_near_{likeness}",
+                    fields=["values"],
+                    opclasses=["vector_cosine_ops"],
+                    condition=models.Q(likeness=likeness),
+                )
+                for likeness in ("activation", "weights", "rotation")
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.neuron} by {self.likeness}"

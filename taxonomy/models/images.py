@@ -45,3 +45,23 @@ class Image(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Photograph(models.Model):
+    """An image as a network sees it: short side resized to ``resize`` pixels, then the central ``size`` x ``size``.
+
+    Kept once for all the neurons that it is an example of.
+    """
+
+    image = models.ForeignKey(Image, models.PROTECT, related_name="photographs")
+    resize = models.PositiveIntegerField()
+    size = models.PositiveIntegerField()
+    sha256 = models.CharField(max_length=64, db_index=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["image", "resize", "size"], name="photograph_is_unique_for_a_size")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.image} at {self.size} px"

@@ -22,6 +22,7 @@ class Job(models.Model):
     network = models.ForeignKey(Network, models.PROTECT, related_name="jobs")
     requested_by = models.ForeignKey(User, models.PROTECT, related_name="jobs")
     status = models.CharField(max_length=10, choices=Outcome, default=Outcome.QUEUED)
+    urgent = models.BooleanField(default=False, help_text="a person waits for it: it overtakes sweeps")
     total = models.PositiveIntegerField(default=0)
     done = models.PositiveIntegerField(default=0)
     failed = models.PositiveIntegerField(default=0)
@@ -83,12 +84,18 @@ class ShardQuerySet(models.QuerySet["Shard"]):
 
 
 class Shard(models.Model):
-    """A part of a job that one worker does under a lease: several neurons' evidence of one kind and recipe."""
+    """A part of a job that one worker does under a lease: several neurons' evidence of one kind and recipe.
+
+    Shards of a later ``stage`` begin when those of the stage before are done: a pass over the images (kind ``survey``)
+    comes before the evidence that is made of it. ``heavy`` ones are for a GPU, where there is one.
+    """
 
     MAX_ATTEMPTS = 5
 
     job = models.ForeignKey(Job, models.PROTECT, related_name="shards")
     order = models.PositiveIntegerField()
+    stage = models.PositiveSmallIntegerField(default=0)
+    heavy = models.BooleanField(default=False)
     kind = models.CharField(max_length=40)
     parameters = models.JSONField(default=dict, blank=True)
     image_set = models.ForeignKey(ImageSet, models.PROTECT, null=True, blank=True)

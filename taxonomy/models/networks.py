@@ -26,6 +26,11 @@ class Network(models.Model):
     weights_digest = models.CharField(max_length=64, blank=True)
     weights_file = models.CharField(max_length=64, blank=True, help_text="SHA-256 of the stored weights file")
     weights_suffix = models.CharField(max_length=16, blank=True)
+    definition = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text='an operator\'s own module: {"file": SHA-256 of the stored Python file, "factory", "layers"}',
+    )
     preprocessing = models.JSONField(default=dict, blank=True)
     class_names = models.JSONField(default=list, blank=True)
     parameters = models.PositiveBigIntegerField(default=0)
