@@ -4,18 +4,18 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-# (values (N, channels, rows, columns), channels (N,), row) -> (N,)
-Objective = Callable[[Tensor, Tensor, int], Tensor]
+# (values (N, channels), channels (N,)) -> (N,)
+Objective = Callable[[Tensor, Tensor], Tensor]
 
 
-def neuron(values: Tensor, channels: Tensor, row: int) -> Tensor:
-    """The pre-ReLU value of each picture's own channel, in the unit of this row and column."""
-    return values[range(len(channels)), channels, row, row]
+def neuron(values: Tensor, channels: Tensor) -> Tensor:
+    """The pre-ReLU value of each picture's own channel."""
+    return values.gather(1, channels[:, None])[:, 0]
 
 
-def negative(values: Tensor, channels: Tensor, row: int) -> Tensor:
+def negative(values: Tensor, channels: Tensor) -> Tensor:
     """The opposite of `neuron`: what inhibits it most."""
-    return -neuron(values, channels, row)
+    return -neuron(values, channels)
 
 
 OBJECTIVES: dict[str, Objective] = {"neuron": neuron, "negative": negative}

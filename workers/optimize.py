@@ -1,11 +1,16 @@
 """Make pictures that maximise something."""
 
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from workers import parameterization, transforms
+from workers.network import Network
+from workers.receptive_field import Field, canvas
 
 # "Feature Visualization" takes Adam at 0.05, at full strength to the end. Here the rate starts higher and falls to zero
 # along half a cosine; waves decay, without which pictures of a strong neuron grow in contrast until they are black,
@@ -22,6 +27,8 @@ FEW = 128
 # from. In each such step its contrast is doubled, as far as waves of this amplitude.
 LOUDEST = 10.0
 
+LOUD = 100.0  # the contrast of a second try's first picture, over that of the first's
+
 
 def maximise(
     objective: Callable[[Tensor], Tensor],
@@ -31,10 +38,13 @@ def maximise(
     steps: int,
     grey: bool = False,
     contrast: float = 1.0,
+    snapshots: Collection[int] = (),
     device: torch.device | str = "cpu",
     tick: Callable[[], None] = lambda: None,
-) -> Tensor:
+) -> dict[int, Tensor]:
     """Pictures (N, 3, size, size), RGB in [0, 1], one per generator, that make `objective` large.
+
+    They are under `steps`; under each of `snapshots` that is smaller, as they stood before that step.
 
     `objective` takes such pictures to one number each. In every step it sees each picture through a random transform
     of its own (see `workers.transforms`). A picture depends on its own generator (its first waves, then all its
@@ -50,8 +60,12 @@ def maximise(
     decay = DECAY / (LEARNING_RATE / 2 * max(steps, FEW))
     optimizer = torch.optim.AdamW([waves], lr=LEARNING_RATE, weight_decay=decay)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    stages: dict[int, Tensor] = {}
     for step in range(steps):
         tick()
+        if step in snapshots:
+            with torch.no_grad():
+                stages[step] = parameterization.to_pictures(waves, scale)
         pictures = transforms.apply(parameterization.to_pictures(waves, scale), draws[:, step], 1 - step / steps)
         # The sum keeps the pictures' gradients apart; Adam works on each number by itself.
         (waves.grad,) = torch.autograd.grad(-objective(pictures).sum(), waves)
@@ -62,7 +76,91 @@ def maximise(
             stuck = (waves.grad.abs().flatten(1).amax(1) == 0) & (loudest < LOUDEST / 2)
             waves[stuck] *= 2
     with torch.no_grad():
-        return parameterization.to_pictures(waves, scale)
+        return {**stages, steps: parameterization.to_pictures(waves, scale)}
+
+
+@dataclass(frozen=True)
+class Climbed:
+    """What `climb` came to, for N pictures. All pictures are (N, 3, size, size), RGB in [0, 1] in 8 bits a colour."""
+
+    pictures: Tensor  # as they will be shown
+    reached: Tensor  # (N,) the goal at these pictures
+    plain: Tensor  # (N,) the goal at plain grey
+    snapshots: dict[int, Tensor]  # by step: the pictures as they stood before it and any of its transforms
+
+
+def climb(
+    goal: Callable[[Tensor], Tensor],
+    seeds: Sequence[int],
+    size: int,
+    *,
+    steps: int,
+    draft: Callable[[Tensor], Tensor] | None = None,
+    grey: bool = False,
+    snapshots: Collection[int] = (),
+    device: torch.device | str = "cpu",
+    tick: Callable[[], None] = lambda: None,
+) -> Climbed:
+    """One picture for each seed that makes `goal` large, and how large.
+
+    `goal` takes pictures (N, 3, size, size), RGB in [0, 1], to (N,), keeping them apart. `draft`, where there is one,
+    is a cheaper form of it, such as one in bfloat16: it is what is climbed, and `goal` alone is what is measured.
+    Among many units that are off, the climb from near grey can end below grey: those pictures are tried once more,
+    from the same seeds and a louder start. One that fails again is returned all the same: it is for the caller to ask
+    whether `reached` is finite and above `plain`. `snapshots` names steps; those not below `steps` are left out.
+    `tick` is called before every step. ValueError for fewer than one step.
+    """
+    with torch.no_grad():
+        plain = goal(torch.full((len(seeds), 3, size, size), transforms.FILL, device=device))
+    reached = torch.full_like(plain, torch.nan)
+    best: dict[int, Tensor] = {}
+    for contrast in (1.0, LOUD):
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        found = maximise(
+            draft or goal,
+            generators,
+            size,
+            steps=steps,
+            grey=grey,
+            contrast=contrast,
+            snapshots=snapshots,
+            device=device,
+            tick=tick,
+        )
+        lost = ~(reached > plain)[:, None, None, None]
+        best = {step: torch.where(lost, quantised(new), best.get(step, new)) for step, new in found.items()}
+        with torch.no_grad():
+            reached = goal(best[steps])
+        if (reached > plain).all():
+            break
+    pictures = best.pop(steps)
+    return Climbed(pictures, reached, plain, best)
+
+
+def centred(network: Network, layer: str, field: Field, pictures: Tensor) -> Tensor:
+    """Pre-ReLU values (N, channels) of the unit that sees exactly the pictures (N, 3, field.size, field.size).
+
+    That is, for the channels of `layer` whose field this is. Those of branches with smaller fields see a part of the
+    picture, which is its middle where the branches are centred on each other. The network runs as far as `layer`.
+    """
+    size, row = canvas(field)
+    margin = size - field.size  # at the left and top, for the grid of strides; the unit does not see it
+    framed = F.pad(pictures, (margin, 0, margin, 0), value=transforms.FILL)
+    return network.between(framed.contiguous(memory_format=torch.channels_last), None, layer)[:, :, row, row]
+
+
+def own_seed(seed: int, subject: str) -> int:
+    """A seed that belongs to this subject alone, such as "mixed3b:379", so that its company makes no difference."""
+    digest = hashlib.sha256(f"{seed} {subject}".encode()).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)
+
+
+def is_grey(network: Network) -> bool:
+    """Whether the network gives equal weights to red, green and blue, and so cannot tell colours apart."""
+    first = network.stages[network.layers[0].name]
+    weights = [module.weight for module in first.modules() if isinstance(module, nn.Conv2d)]
+    weight = weights[0] / network.std.reshape(1, 3, 1, 1) if weights else torch.eye(3)
+    return all(torch.equal(weight[:, 0], weight[:, colour]) for colour in (1, 2))
 
 
 def quantised(pictures: Tensor) -> Tensor:

@@ -7,7 +7,8 @@ from tests import tiny
 from tests.shared import DATA, needs_data
 from workers import zoo
 from workers.evidence import Failure, Finding
-from workers.evidence.feature_visualization import feature_visualization, is_grey
+from workers.evidence.feature_visualization import feature_visualization
+from workers.optimize import is_grey
 
 
 def visualize(network, targets, **parameters) -> list[Finding]:

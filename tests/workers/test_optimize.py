@@ -65,7 +65,7 @@ def test_small_pictures_move_less():
 
 
 def test_maximise_finds_the_obvious_picture():
-    (picture,) = optimize.maximise(left_half, generators(0), 12, steps=200)
+    (picture,) = optimize.maximise(left_half, generators(0), 12, steps=200)[200]
     assert picture[..., :5].mean() > 0.7
     assert picture[..., 7:].mean() < 0.3
 
@@ -74,16 +74,16 @@ def test_a_picture_without_a_gradient_gets_louder_until_it_has_one():
     def threshold(pictures: torch.Tensor) -> torch.Tensor:  # nothing for the first, nearly grey pictures
         return torch.relu((pictures - 0.5).abs().mean((1, 2, 3)) - 0.1)
 
-    pictures = optimize.maximise(threshold, generators(0, 1), 8, steps=100)
+    pictures = optimize.maximise(threshold, generators(0, 1), 8, steps=100)[100]
     assert threshold(pictures).min() > 0.05
-    never = optimize.maximise(lambda pictures: 0 * pictures.sum((1, 2, 3)), generators(0), 8, steps=20)
+    never = optimize.maximise(lambda pictures: 0 * pictures.sum((1, 2, 3)), generators(0), 8, steps=20)[20]
     assert never.isfinite().all()
 
 
 def test_a_picture_depends_on_its_own_seed_alone():
-    first = optimize.maximise(left_half, generators(1, 2, 3), 8, steps=10)
-    again = optimize.maximise(left_half, generators(1, 2, 3), 8, steps=10)
-    other = optimize.maximise(left_half, generators(3, 5, 1), 8, steps=10)
+    first = optimize.maximise(left_half, generators(1, 2, 3), 8, steps=10)[10]
+    again = optimize.maximise(left_half, generators(1, 2, 3), 8, steps=10)[10]
+    other = optimize.maximise(left_half, generators(3, 5, 1), 8, steps=10)[10]
     assert torch.equal(first, again)
     assert torch.allclose(first[0], other[2], atol=1e-5)
     assert torch.allclose(first[2], other[0], atol=1e-5)
