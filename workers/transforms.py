@@ -28,7 +28,7 @@ def draw(generator: torch.Generator, steps: int) -> Tensor:
     return torch.rand(steps, DRAWS, generator=generator)
 
 
-def affine(draws: Tensor, size: int, strength: float = 1.0) -> Tensor:
+def affine(draws: Tensor, size: int, strength: Tensor | float = 1.0) -> Tensor:
     """Draws (N, DRAWS) to affine maps (N, 2, 3) from places in the result to places in a picture of `size` pixels.
 
     Places are in units of half the picture, as `torch.nn.functional.affine_grid` wants them. `strength` shrinks every
@@ -45,7 +45,7 @@ def affine(draws: Tensor, size: int, strength: float = 1.0) -> Tensor:
     return torch.cat([turn, shift[:, :, None]], -1)
 
 
-def apply(pictures: Tensor, draws: Tensor, strength: float = 1.0) -> Tensor:
+def apply(pictures: Tensor, draws: Tensor, strength: Tensor | float = 1.0) -> Tensor:
     """Pictures (N, 3, size, size) moved, scaled and turned, each by its own row of draws (N, DRAWS)."""
     grid = F.affine_grid(affine(draws, pictures.shape[-1], strength), list(pictures.shape), align_corners=False)
     return F.grid_sample(pictures - FILL, grid, mode="bilinear", padding_mode="zeros", align_corners=False) + FILL

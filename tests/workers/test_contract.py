@@ -1,6 +1,7 @@
 """What every kind of evidence keeps, whatever it shows."""
 
 import copy
+import inspect
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -40,6 +41,10 @@ class Kind:
 KINDS = {
     "kernels": Kind(kernels, network=tiny.one_conv, targets=(("conv", 0), ("conv", 2), ("conv", 3))),
     "feature_visualization": Kind(feature_visualization, {"steps": 6, "batch": 3}),
+    "feature_visualization, negative": Kind(feature_visualization, {"objective": "negative", "steps": 5, "batch": 2}),
+    "feature_visualization, channel": Kind(feature_visualization, {"objective": "channel", "steps": 6, "batch": 3}),
+    "feature_visualization, diversity": Kind(feature_visualization, {"diversity": 3, "steps": 6, "batch": 7}),
+    "feature_visualization, bfloat16": Kind(feature_visualization, {"dtype": "bfloat16", "steps": 6, "batch": 3}),
     "dataset_examples": Kind(dataset_examples, {"batch": 4}),
     "tuning_curves, curve": Kind(tuning_curves, {"step": 7.5}),
     "tuning_curves, line": Kind(tuning_curves, {"stimulus": "line", "step": 7.5}),
@@ -72,7 +77,7 @@ class Maker:
 
     def __call__(self, network: Network | None = None, targets: tuple[Target, ...] = (), **more: Any) -> Outcomes:
         parameters = self.kind.parameters | more
-        if self.kind.function is dataset_examples:
+        if "images" in inspect.signature(self.kind.function).parameters:
             parameters["images"] = self.images
         return list(self.kind.function(network or self.kind.network(), targets or self.kind.targets, **parameters))
 
@@ -81,10 +86,8 @@ def plain(outcome: Finding | Failure) -> Any:
     """Everything in it, in a form that can be compared."""
     if isinstance(outcome, Failure):
         return outcome
-    pictures = {
-        name: (picture.shape, picture.tobytes()) for name, picture in (outcome.pictures | outcome.photographs).items()
-    }
-    return outcome.layer, outcome.channel, outcome.data, pictures
+    drawn = {name: (array.shape, array.tobytes()) for name, array in (outcome.pictures | outcome.arrays).items()}
+    return outcome.layer, outcome.channel, outcome.data, drawn, outcome.images
 
 
 def state(network: Network) -> dict[str, Any]:
@@ -118,7 +121,8 @@ def test_one_outcome_for_each_target_in_plain_numbers_and_pictures(make: Maker):
             assert outcome.reason.endswith(".")
             continue
         assert json.loads(json.dumps(outcome.data, allow_nan=False)) == outcome.data
-        for picture in (outcome.pictures | outcome.photographs).values():
+        assert all(array.dtype == np.float32 and np.isfinite(array).all() for array in outcome.arrays.values())
+        for picture in outcome.pictures.values():
             assert picture.dtype == np.uint8
             assert picture.ndim == 3
             assert picture.shape[2] == 3
@@ -138,12 +142,14 @@ def test_a_neuron_does_not_depend_on_its_company(make: Maker):
         assert type(alone) is type(together[target])
         if isinstance(alone, Finding):
             assert_alike(alone.data, together[target].data)
-            others = together[target].pictures | together[target].photographs
-            mine = alone.pictures | alone.photographs
-            assert mine.keys() == others.keys()
-            for name, picture in mine.items():
-                difference = np.abs(picture.astype(int) - others[name])
+            assert alone.images == together[target].images
+            assert alone.pictures.keys() == together[target].pictures.keys()
+            for name, picture in alone.pictures.items():
+                difference = np.abs(picture.astype(int) - together[target].pictures[name])
                 assert difference.max() <= 1  # a value on the edge between two of 256 steps
+            assert alone.arrays.keys() == together[target].arrays.keys()
+            for name, array in alone.arrays.items():
+                assert array == pytest.approx(together[target].arrays[name], rel=1e-5, abs=1e-5)
 
 
 def assert_alike(a: Any, b: Any) -> None:

@@ -115,8 +115,8 @@ def test_squeezenet_pictures_excite_and_are_legible():
     assert np.median(ends) < 0.15
 
 
-def test_output_belongs_to_version_1():
+def test_output_belongs_to_version_2():
     (finding,) = visualize(tiny.one_conv(), [("conv", 0)], steps=8, batch=1)
-    assert recipes.KINDS["feature_visualization"].version == 1
+    assert recipes.KINDS["feature_visualization"].version == 2
     # Rounded, because processors differ in the last digits.
     assert finding.pictures["image"].mean(axis=(0, 2)) == pytest.approx([123.3, 127.3, 137.7], abs=0.5)

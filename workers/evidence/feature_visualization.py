@@ -1,20 +1,32 @@
-"""The picture that excites a neuron most."""
+"""The picture that excites a neuron most, or several that do so in different ways.
+
+Pictures made in bfloat16 differ from those made in float32 as those of another seed do: small differences early in a
+climb lead to another of many equally good pictures. The value that belongs to a picture is always taken in float32.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from workers.evidence import Failure, Finding, Target, nothing
-from workers.figures import to_uint8
+from workers.figures import Picture, to_uint8
 from workers.network import Network
-from workers.objectives import OBJECTIVES, Objective
-from workers.optimize import centred, climb, is_grey, own_seed
-from workers.receptive_field import Field
+from workers.objectives import OBJECTIVES, Objective, alikeness
+from workers.optimize import Climbed, climb, framed, is_grey, own_seed, quick
+from workers.receptive_field import Field, canvas
 
 # Pixels of all pictures that are worked on at once: enough to keep a processor busy, not more than its caches like.
 BATCH_PIXELS = 2**16
+
+SNAPSHOTS = (0, 4, 48)  # steps before which the picture is kept too
+
+# How much of its value a picture may give up so as not to resemble its neuron's others at all.
+DIVERSITY = 1.0
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def feature_visualization(
@@ -24,53 +36,131 @@ def feature_visualization(
     steps: int = 512,
     seed: int = 0,
     objective: str = "neuron",
+    diversity: int = 1,
+    dtype: str = "float32",
     batch: int | None = None,
     device: torch.device | str = "cpu",
     tick: Callable[[], None] = nothing,
 ) -> Iterator[Finding | Failure]:
-    """A picture for each target, as large as what the neuron sees, that maximises its pre-ReLU value.
+    """A picture for each target that maximises its pre-ReLU value, or `diversity` different ones.
 
     The method is that of "Feature Visualization" (Olah, Mordvintsev, Schubert 2017): see `workers.parameterization`,
-    `workers.transforms` and `workers.optimize` for the recipe and its constants. The network runs only as far as
-    the target's layer, on a canvas just large enough for one unit; what the unit does not see is not drawn.
-    The objective is "neuron" (the unit's value) or "negative" (its opposite). Pictures have luminance only where
-    the network cannot tell colours apart.
+    `workers.transforms` and `workers.optimize` for the recipe and its constants. The objective is "neuron" (the value
+    of one unit), "negative" (its opposite), or "channel" (the mean of 5 x 5 neighbouring units). The picture is as
+    large as what these units see, so for "channel" 4 strides of the layer larger than the receptive field; the network
+    runs only as far as the target's layer. Pictures have luminance only where the network cannot tell colours apart.
 
-    Data: {"value": pre-ReLU value at the picture as shown, without transforms, "steps", "canvas": its side in pixels}.
-    Picture `image`. A neuron whose value is not finite, or that is not moved beyond what plain grey gives, is a
-    Failure. ValueError for an objective there is not.
+    Several pictures of a neuron are kept apart by the article's diversity term: each loses as much of its value as its
+    texture (Gram matrix of the layer's rectified values) is like that of the others, in cosine. They come strongest
+    first. `dtype` is what the network computes in while climbing; see above.
 
-    Neurons of one layer and branch are optimised `batch` at a time (by default 8 to 64, fewer of larger pictures), the
-    last batch padded, each from a seed of its own: which others are in the batch makes no difference.
+    Data: {"value": the objective's, pre-ReLU (of "negative" the unit's own), at the picture as shown, without
+    transforms, in float32, "values": that of each picture, "plain": that of plain grey, "steps", "canvas": side in
+    pixels, "objective", "diversity", "dtype"}. Pictures `image`, `image_2`, ..., and `step_0`, `step_4`, `step_48`:
+    what became the first one, before those steps. A neuron whose value is not finite, or that is not moved beyond
+    what plain grey gives, is a Failure. ValueError for an objective, dtype or diversity there is not.
+
+    Neurons of one layer and branch are optimised `batch` pictures at a time (by default 8 to 64, fewer of larger
+    pictures, and never fewer than one neuron's), the last batch padded, each from a seed of its own: which others are
+    in the batch makes no difference.
     """
     if objective not in OBJECTIVES:
         raise ValueError(f"An objective is one of {', '.join(OBJECTIVES)}, not {objective!r}.")
-    groups: dict[tuple[str, Field], list[int]] = {}
+    if dtype not in DTYPES:
+        raise ValueError(f"A dtype is one of {', '.join(DTYPES)}, not {dtype!r}.")
+    if diversity < 1:
+        raise ValueError("It takes at least one picture.")
+    groups: dict[str, dict[Field, list[int]]] = {}
     for layer, channel in targets:
-        groups.setdefault((layer, network.layer(layer).fields[channel]), []).append(channel)
-    for (layer, field), channels in groups.items():
-        together = batch or min(max(BATCH_PIXELS // field.size**2, 8), 64)
-        for first in range(0, len(channels), together):
-            part = channels[first : first + together]
-            padded = part + part[-1:] * (together - len(part))
-            goal = partial(_goal, network, layer, field, OBJECTIVES[objective], torch.tensor(padded, device=device))
-            seeds = [own_seed(seed, f"{layer}:{channel}") for channel in padded]
-            climbed = climb(goal, seeds, field.size, steps=steps, grey=is_grey(network), device=device, tick=tick)
-            reached, plain = climbed.reached, climbed.plain
-            for entry, channel in enumerate(part):
-                if not reached[entry].isfinite():
-                    yield Failure(layer, channel, "This neuron's value is not a finite number.")
-                elif reached[entry] <= plain[entry]:
-                    reason = "No picture was found that moves this neuron beyond what plain grey does: it may be dead."
-                    yield Failure(layer, channel, reason)
-                else:
-                    value = float(reached[entry]) * (-1 if objective == "negative" else 1)
-                    data = {"value": value, "steps": steps, "canvas": field.size}
-                    yield Finding(layer, channel, data, {"image": to_uint8(climbed.pictures[entry])})
+        groups.setdefault(layer, {}).setdefault(network.layer(layer).fields[channel], []).append(channel)
+    for layer, fields in groups.items():
+        values = quick(network, layer, DTYPES[dtype])
+        for field, channels in fields.items():
+            aim = Aim(network, layer, field, OBJECTIVES[objective], diversity, values)
+            together = max((batch or min(max(BATCH_PIXELS // aim.size**2, 8), 64)) // diversity, 1)
+            for first in range(0, len(channels), together):
+                part = channels[first : first + together]
+                padded = part + part[-1:] * (together - len(part))
+                climbed = aim.climb(padded, steps=steps, seed=seed, device=device, tick=tick)
+                for entry, channel in enumerate(part):
+                    own = slice(entry * diversity, (entry + 1) * diversity)
+                    asked = {"steps": steps, "objective": objective, "diversity": diversity, "dtype": dtype}
+                    yield _outcome(aim, channel, climbed, own, asked)
 
 
-def _goal(
-    network: Network, layer: str, field: Field, objective: Objective, channels: Tensor, pictures: Tensor
-) -> Tensor:
-    """The objective of each picture's channel at the one unit that sees exactly the picture: (N,)."""
-    return objective(centred(network, layer, field, pictures), channels)
+@dataclass(frozen=True)
+class Aim:
+    """What is climbed for channels of one layer and field."""
+
+    network: Network
+    layer: str
+    field: Field
+    objective: Objective
+    diversity: int
+    values: Callable[[Tensor], Tensor]  # the layer's, quickly
+
+    @property
+    def size(self) -> int:
+        """Side of a picture: what the objective's square of units sees."""
+        return self.field.size + (self.objective.units - 1) * self.field.stride
+
+    def climb(
+        self,
+        channels: Sequence[int],
+        *,
+        steps: int,
+        seed: int,
+        device: torch.device | str,
+        tick: Callable[[], None],
+    ) -> Climbed:
+        """`diversity` pictures in a row for each channel."""
+        own = torch.tensor(channels, device=device).repeat_interleave(self.diversity)
+
+        def exact(pictures: Tensor) -> Tensor:
+            found = self.network.between(framed(self.field, pictures), None, self.layer)
+            return self.objective(self._units(found), own)
+
+        def draft(pictures: Tensor) -> Tensor:
+            found = self.values(framed(self.field, pictures))
+            reached = self.objective(self._units(found), own)
+            if self.diversity == 1:
+                return reached
+            return reached - DIVERSITY * reached.abs().detach() * alikeness(found, self.diversity)
+
+        return climb(
+            exact,
+            [own_seed(seed, self._subject(channel, copy)) for channel in channels for copy in range(self.diversity)],
+            self.size,
+            steps=steps,
+            draft=draft,
+            grey=is_grey(self.network),
+            snapshots=SNAPSHOTS,
+            device=device,
+            tick=tick,
+        )
+
+    def _units(self, values: Tensor) -> Tensor:
+        """Those that see the picture and nothing else."""
+        first = canvas(self.field)[1]
+        return values[:, :, first : first + self.objective.units, first : first + self.objective.units]
+
+    def _subject(self, channel: int, copy: int) -> str:
+        return f"{self.layer}:{channel}" + (f" {copy + 1}" if copy else "")
+
+
+def _outcome(aim: Aim, channel: int, climbed: Climbed, own: slice, asked: dict[str, Any]) -> Finding | Failure:
+    reached, plain = climbed.reached[own], float(climbed.plain[own][0])
+    if not reached.isfinite().all():
+        return Failure(aim.layer, channel, "This neuron's value is not a finite number.")
+    order = reached.argsort(descending=True, stable=True)
+    if reached[order[0]] <= plain:
+        reason = "No picture was found that moves this neuron beyond what plain grey does: it may be dead."
+        return Failure(aim.layer, channel, reason)
+    values = [aim.objective.sign * float(reached[index]) for index in order]
+    data = {"value": values[0], "values": values, "plain": aim.objective.sign * plain, "canvas": aim.size, **asked}
+    pictures: dict[str, Picture] = {}
+    for number, index in enumerate(order, start=1):
+        pictures["image" if number == 1 else f"image_{number}"] = to_uint8(climbed.pictures[own][index])
+    for step, before in climbed.snapshots.items():
+        pictures[f"step_{step}"] = to_uint8(before[own][order[0]])
+    return Finding(aim.layer, channel, data, pictures)
