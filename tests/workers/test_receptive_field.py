@@ -90,8 +90,8 @@ def test_canvas_is_the_smallest():
 def test_what_is_not_known_is_refused():
     with pytest.raises(ValueError, match="Softmax"):
         propagate(nn.Softmax(dim=1), [Field(1, 1, 0)] * 3)
-    with pytest.raises(ValueError, match="square"):
-        propagate(nn.Conv2d(3, 1, (1, 3)), [Field(1, 1, 0)] * 3)
+    with pytest.raises(ValueError, match="rows and columns, of different strides"):
+        propagate(nn.Conv2d(3, 1, 3, stride=(1, 2)), [Field(1, 1, 0)] * 3)
     with pytest.raises(ValueError, match="strides"):
         propagate(nn.Conv2d(2, 1, 1), [Field(1, 1, 0), Field(1, 2, 0)])
 
@@ -101,3 +101,15 @@ def test_groups_and_dilation():
     grouped = nn.Conv2d(2, 2, 1, groups=2)
     assert propagate(grouped, [left, right]) == (left, right)
     assert propagate(nn.Conv2d(1, 1, 3, dilation=2), [right]) == (Field(5, 1, 0),)
+
+
+def test_rows_and_columns_are_followed_apart_and_held_by_a_square():
+    pixel = [Field(1, 1, 0)]
+    wide, tall = nn.Conv2d(1, 1, (1, 7), padding=(0, 3)), nn.Conv2d(1, 1, (7, 1), padding=(3, 0))
+    assert propagate(nn.Sequential(wide, tall), pixel) == (Field(7, 1, -3),)
+    assert propagate(wide, pixel) == (Field(7, 1, -3),)  # sees one of these seven rows
+    assert propagate(nn.Conv2d(1, 1, (1, 7)), pixel) == (Field(7, 1, 0),)
+    striding = nn.Sequential(nn.MaxPool2d((1, 2), stride=(1, 2)), nn.AvgPool2d((2, 1), stride=(2, 1)))
+    assert propagate(striding, pixel) == (Field(2, 2, 0),)
+    assert propagate(nn.Conv2d(1, 1, 5, padding="same", dilation=2), pixel) == (Field(9, 1, -4),)
+    assert propagate(nn.ZeroPad2d((1, 0, 2, 0)), pixel) == (Field(2, 1, -2),)
