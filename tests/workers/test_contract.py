@@ -48,8 +48,8 @@ KINDS = {
     "dataset_examples": Kind(dataset_examples, {"batch": 4}),
     "tuning_curves, curve": Kind(tuning_curves, {"step": 7.5}),
     "tuning_curves, line": Kind(tuning_curves, {"stimulus": "line", "step": 7.5}),
-    "weights, in": Kind(weights, targets=(("fire", 0), ("fire", 2))),
-    "weights, out": Kind(weights, {"direction": "out"}, targets=(("first", 0), ("first", 1))),
+    "weights, in": Kind(weights, {"layer": "first"}, targets=(("fire", 0), ("fire", 2))),
+    "weights, out": Kind(weights, {"direction": "out", "layer": "fire"}, targets=(("first", 0), ("first", 1))),
 }
 
 

@@ -1,59 +1,104 @@
-"""The weights from a neuron to every neuron of the layer before it, or of the layer after it."""
+"""The weights between a neuron and every neuron of an earlier or a later layer."""
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from workers.evidence import Failure, Finding, Target, nothing
 from workers.linearize import kernels
 from workers.network import Network
 
-DIRECTIONS = ("in", "out")
+STRONGEST = 50  # kernels in the data; the array holds them all
+STRONG = 0.3  # of the largest magnitude: what "Curve Circuits" counts as a strong connection
 
 
 def weights(
     network: Network,
     targets: Sequence[Target],
     *,
+    layer: str,
     direction: str = "in",
     device: torch.device | str = "cpu",
     tick: Callable[[], None] = nothing,
 ) -> Iterator[Finding | Failure]:
-    """Weights from the layer before ("in") or to the layer after ("out") each target, as `workers.linearize` has them.
+    """Weights from the earlier `layer` ("in") or to the later one ("out"), as `workers.linearize` has them.
 
-    Data: for every neuron of that layer, by largest magnitude (ties: lower index first), {"neuron": "layer:index",
-    "kernel": k x k numbers, "linearised": whether it is more than the kernel of a single convolution}.
-    ValueError for another direction, and for a layer with no layer on that side.
+    Data: {"layer", "direction", "linearised": whether any of them is more than the kernel of a single convolution,
+    "scale": the largest magnitude, "channels": how many neurons `layer` has, "strong": how many of them reach 30 % of
+    the scale, "strongest": up to 50 of {"neuron": index in `layer`, "value": the kernel's entry of largest magnitude,
+    "linearised", "kernel": rows of numbers}, by magnitude (ties: lower index first)}. Array `kernels`: (channels, k, k)
+    for every neuron of `layer`, smaller kernels amid zeros.
+
+    ValueError for another direction, and for a layer that does not lie on that side.
     """
-    if direction not in DIRECTIONS:
-        raise ValueError(f"A direction of weights is one of {', '.join(DIRECTIONS)}, not {direction!r}.")
-    for layer, group in groupby(targets, key=lambda target: target[0]):
+    if direction not in ("in", "out"):
+        raise ValueError(f"A direction of weights is one of in, out, not {direction!r}.")
+    for name, group in groupby(targets, key=lambda target: target[0]):
         channels = [channel for _, channel in group]
-        order = network.layer(layer).order + (1 if direction == "out" else -1)
-        if not 0 <= order < len(network.layers):
-            raise ValueError(f"{layer} has no layer {'after' if direction == 'out' else 'before'} it.")
-        neighbour = network.layers[order]
-        if direction == "in":
-            for channel, kernel in zip(
-                channels, kernels(network, neighbour.name, layer, channels, device=device, tick=tick), strict=True
-            ):
-                found = [(kernel.values[index], kernel.linearised) for index in range(neighbour.channels)]
-                yield Finding(layer, channel, _ranked(neighbour.name, found), {})
-        else:
-            everyone = range(neighbour.channels)
-            behind = list(kernels(network, layer, neighbour.name, everyone, device=device, tick=tick))
-            for channel in channels:
-                found = [(kernel.values[channel], kernel.linearised) for kernel in behind]
-                yield Finding(layer, channel, _ranked(neighbour.name, found), {})
+        for channel, found in zip(
+            channels, _found(network, name, layer, direction, channels, device, tick), strict=True
+        ):
+            if not all(bool(kernel.isfinite().all()) for kernel, _ in found):
+                yield Failure(name, channel, "Its weights are not finite numbers.")
+                continue
+            data = {"layer": layer, "direction": direction, **_ranked(found)}
+            yield Finding(name, channel, data, arrays={"kernels": _together([kernel for kernel, _ in found])})
 
 
-def _ranked(layer: str, found: Sequence[tuple[Tensor, bool]]) -> list[dict[str, Any]]:
-    magnitudes = [float(values.abs().max()) for values, _ in found]
-    order = sorted(range(len(found)), key=lambda index: -magnitudes[index])  # a stable sort: ties keep their order
-    return [
-        {"neuron": f"{layer}:{index}", "kernel": found[index][0].tolist(), "linearised": found[index][1]}
-        for index in order
-    ]
+def _found(
+    network: Network,
+    name: str,
+    layer: str,
+    direction: str,
+    channels: Sequence[int],
+    device: torch.device | str,
+    tick: Callable[[], None],
+) -> Iterator[list[tuple[Tensor, bool]]]:
+    """For each of `channels` the kernel of every neuron of `layer`, and whether it is linearised."""
+    if direction == "in":
+        for kernel in kernels(network, layer, name, channels, device=device, tick=tick):
+            yield [(values, kernel.linearised) for values in kernel.values]
+    else:
+        # Only the rows of these channels are kept: all kernels between two wide layers would be gigabytes.
+        behind = [
+            (kernel.values[list(channels)], kernel.linearised)
+            for kernel in kernels(network, name, layer, range(network.layer(layer).channels), device=device, tick=tick)
+        ]
+        for index in range(len(channels)):
+            yield [(values[index], linearised) for values, linearised in behind]
+
+
+def _ranked(found: Sequence[tuple[Tensor, bool]]) -> dict[str, Any]:
+    values = [float(kernel.flatten()[kernel.abs().argmax()]) for kernel, _ in found]
+    scale = max(map(abs, values))
+    order = sorted(range(len(found)), key=lambda index: -abs(values[index]))  # a stable sort: ties keep their order
+    return {
+        "linearised": any(linearised for _, linearised in found),
+        "scale": scale,
+        "channels": len(found),
+        "strong": sum(abs(value) >= STRONG * scale for value in values) if scale else 0,
+        "strongest": [
+            {
+                "neuron": index,
+                "value": values[index],
+                "linearised": found[index][1],
+                "kernel": found[index][0].tolist(),
+            }
+            for index in order[:STRONGEST]
+        ],
+    }
+
+
+def _together(kernels: Sequence[Tensor]) -> NDArray[np.float32]:
+    size = max(max(kernel.shape) for kernel in kernels)
+    array = np.zeros((len(kernels), size, size), dtype=np.float32)
+    for place, kernel in zip(array, kernels, strict=True):
+        rows, columns = kernel.shape
+        top, left = (size - rows) // 2, (size - columns) // 2
+        place[top : top + rows, left : left + columns] = kernel.numpy()
+    return array
