@@ -21,6 +21,7 @@ from workers.evidence.dataset_examples import dataset_examples
 from workers.evidence.feature_visualization import feature_visualization
 from workers.evidence.kernels import kernels
 from workers.evidence.tuning_curves import tuning_curves
+from workers.evidence.weight_factors import weight_factors
 from workers.evidence.weights import weights
 from workers.network import Network
 
@@ -50,6 +51,9 @@ KINDS = {
     "tuning_curves, line": Kind(tuning_curves, {"stimulus": "line", "step": 7.5}),
     "weights, in": Kind(weights, {"layer": "first"}, targets=(("fire", 0), ("fire", 2))),
     "weights, out": Kind(weights, {"direction": "out", "layer": "fire"}, targets=(("first", 0), ("first", 1))),
+    "weight_factors": Kind(
+        weight_factors, {"layer": "first", "steps": 6, "batch": 3}, targets=(("fire", 0), ("fire", 1), ("fire", 2))
+    ),
 }
 
 
