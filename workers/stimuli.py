@@ -4,9 +4,9 @@
 list with each picture's file name, label and everything it was generated from.
 
 Shapes are drawn by distance: a pixel is covered by a stroke as far as the stroke's edge is beyond its middle, which
-is exact antialiasing for straight edges and needs no random numbers. Angles are in degrees. A curve's angle is the
-direction its arc bulges to, clockwise from +x with y pointing down: 0 is `)` and 90 is `U`. A line's angle is
-clockwise from vertical.
+is exact antialiasing for straight edges and needs no random numbers. Gratings are sinusoids of more than two pixels,
+which need none. Angles are in degrees. A curve's angle is the direction its arc bulges to, clockwise from +x with y
+pointing down: 0 is `)` and 90 is `U`. A line's angle is clockwise from vertical.
 """
 
 import argparse
@@ -69,6 +69,70 @@ def lines(
     across, along = _turned(x, y, np.deg2rad(np.asarray(angles, dtype=np.float32))[:, None, None])
     beyond = np.maximum(np.abs(along) - np.float32(half_length), 0)
     return _covered(np.hypot(across, beyond), stroke)
+
+
+def gratings(
+    angles: Sequence[float] | Array,
+    size: int,
+    *,
+    period: float,
+    phase: float = 0.0,
+    middle: tuple[float, float] | None = None,
+) -> NDArray[np.float32]:
+    """Endless stripes in [0, 1], sinusoidal, which run along each angle as a line does: (angles, size, size).
+
+    `period` in pixels. At phase 0 (degrees) the middle of a bright stripe lies at `middle`, and with growing phase the
+    stripes move against the direction that is `angle` clockwise from +x.
+    """
+    across, _ = _turned(*_grid(size, middle), np.deg2rad(np.asarray(angles, dtype=np.float32))[:, None, None])
+    return np.float32(0.5) + np.float32(0.5) * _wave(across, period, phase)
+
+
+def high_low(
+    angles: Sequence[float] | Array,
+    size: int,
+    *,
+    period: float,
+    ratio: float,
+    phase: float = 0.0,
+    middle: tuple[float, float] | None = None,
+) -> NDArray[np.float32]:
+    """A fine pattern beside a coarse one, in [0, 1], of the same mean brightness: (angles, size, size).
+
+    The edge between them goes through `middle`; the fine pattern lies on the side of `angle`, clockwise from +x. Both
+    are products of two sinusoids, across the edge (where `phase`, in degrees, moves it) and along it, as those of
+    Schubert et al., "High-Low Frequency Detectors" (Distill 2021, doi 10.23915/distill.00024.005): of `period` pixels,
+    and of `ratio` times as many.
+    """
+    across, along = _turned(*_grid(size, middle), np.deg2rad(np.asarray(angles, dtype=np.float32))[:, None, None])
+    fine, coarse = (_wave(across, p, phase) * _wave(along, p, 0.0) for p in (period, period * ratio))
+    share = np.clip(across + np.float32(0.5), 0, 1)
+    return (share * fine + (1 - share) * coarse) / 2 + np.float32(0.5)
+
+
+def discs(
+    radii: Sequence[float] | Array, size: int, *, middle: tuple[float, float] | None = None
+) -> NDArray[np.float32]:
+    """How far a disc of each radius (pixels) covers each pixel, in [0, 1]: (radii, size, size)."""
+    distance = np.hypot(*_grid(size, middle))
+    return np.clip(np.asarray(radii, dtype=np.float32)[:, None, None] + np.float32(0.5) - distance, 0, 1)
+
+
+def hues(angles: Sequence[float] | Array) -> NDArray[np.float32]:
+    """Colours of every hue: (angles, RGB). 0 degrees is red, 120 green and 240 blue.
+
+    They lie on a circle about mid grey on which R + G + B stays the same, so that who weighs the three equally, as a
+    grey network does, cannot tell them apart.
+    """
+    turned = np.deg2rad(np.asarray(angles, dtype=np.float64)[:, None] - (0.0, 120.0, 240.0))
+    return (0.5 + 0.5 * np.cos(turned)).astype(np.float32)
+
+
+def coloured(cover: Array, colours: Array, ground: Array) -> NDArray[np.float32]:
+    """RGB (n, 3, size, size): `colours` (n or 1, 3) where `cover` (n or 1, size, size) is 1, `ground` (the same)
+    where it is 0."""
+    top, below = np.asarray(colours)[:, :, None, None], np.asarray(ground)[:, :, None, None]
+    return (below + np.asarray(cover)[:, None] * (top - below)).astype(np.float32, copy=False)
 
 
 @dataclass(frozen=True)
@@ -197,6 +261,10 @@ def _grid(size: int, middle: tuple[float, float] | None) -> tuple[Array, Array]:
 def _turned(x: Array, y: Array, angle: Array) -> tuple[Array, Array]:
     """Coordinates along the direction `angle` (radians, clockwise from +x), and at right angles to it."""
     return x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
+
+
+def _wave(places: Array, period: float, phase: float) -> NDArray[np.float32]:
+    return np.cos(places * np.float32(2 * np.pi / period) + np.float32(np.deg2rad(phase)))
 
 
 def _covered(distance: Array, stroke: float) -> NDArray[np.float32]:
