@@ -5,7 +5,7 @@ import uuid
 import pgtrigger
 from django.db import models
 from django.urls import reverse
-from pgvector.django import HnswIndex, VectorField
+from pgvector.django import CosineDistance, HnswIndex, VectorField
 
 from taxonomy.models.families import Family
 from taxonomy.models.images import ImageSet
@@ -212,6 +212,16 @@ class Likeness(models.TextChoices):
     ROTATION = "rotation"
 
 
+class VectorQuerySet(models.QuerySet["Vector"]):
+    def near(self, vector: "Vector") -> "VectorQuerySet":
+        """Vectors of other neurons that may be compared with it, the most alike first; ``distance`` is 1 - cosine."""
+        alike = self.filter(likeness=vector.likeness)
+        if vector.likeness == Likeness.ACTIVATION:  # over other images the numbers mean something else
+            alike = alike.filter(image_set=vector.image_set_id)
+        alike = alike.exclude(neuron=vector.neuron_id)
+        return alike.annotate(distance=CosineDistance("values", vector.values)).order_by("distance")
+
+
 class Vector(models.Model):
     """A neuron as a point: those near it (by cosine) are like it. One for each piece of ``neighbours`` evidence."""
 
@@ -222,6 +232,8 @@ class Vector(models.Model):
     likeness = models.CharField(max_length=10, choices=Likeness)
     image_set = models.ForeignKey(ImageSet, models.PROTECT, null=True, blank=True, related_name="vectors")
     values = VectorField(dimensions=DIMENSIONS)
+
+    objects = VectorQuerySet.as_manager()
 
     class Meta:
         constraints = [

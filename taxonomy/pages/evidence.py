@@ -1,10 +1,10 @@
-"""Evidence as exhibits on a neuron's page, a version's permalink, its files, and asking for more."""
+"""A version's permalink, its files, the same run again, and asking for more."""
 
-import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any, cast
+from urllib.parse import urlencode
 
+from csp.decorators import csp_replace
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import ValidationError
@@ -12,276 +12,184 @@ from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils.functional import cached_property
-from django.utils.safestring import SafeString
+from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.http import require_POST, require_safe
 
 from taxonomy import recipes, storage
 from taxonomy.actions import evidence as actions
-from taxonomy.models import Artifact, Evidence, EvidenceVersion, ImageSet, Layer, Neuron, Outcome, Sprite
-from taxonomy.pages.networks import applicable, layer_of
+from taxonomy.models import (
+    Artifact,
+    Comparison,
+    Evidence,
+    EvidenceVersion,
+    Family,
+    ImageSet,
+    Layer,
+    Outcome,
+    Photograph,
+    Sprite,
+)
+from taxonomy.pages import neighbours, panels
+from taxonomy.pages.exhibits import Exhibit, Shelf, applicable, variant_of
+from taxonomy.pages.networks import WHOLE, layer_of, layers_of
 from taxonomy.pages.people import asking
-from taxonomy.rendering import plots
-
-SHOWN_WEIGHTS = 50
-STRONG = 0.3  # of the largest magnitude: the rule of the Circuits articles for what belongs in a diagram
+from taxonomy.permissions import can_request_evidence
 
 
-@dataclass
-class Weight:
-    """One neighbour's kernel."""
-
-    layer: Layer
-    index: int
-    kernel: Any
-    strongest: float
-    strong: bool
-    linearised: bool
-
-
-@dataclass
-class Weights:
-    rows: list[Weight]
-    total: int
-    scale: float
-    linearised: bool
-
-    @property
-    def strong(self) -> list[Weight]:
-        return [row for row in self.rows if row.strong]
-
-    @property
-    def rest(self) -> list[Weight]:
-        return [row for row in self.rows if not row.strong]
-
-
-@dataclass
-class Example:
-    """A dataset example: what the neuron saw of it, and the whole picture with that part marked."""
-
-    rank: int
-    image: str
-    value: float
-    row: int
-    column: int
-    clipped: bool
-    crop: SafeString
-    place: SafeString
-
-
-@dataclass
-class Exhibit:
-    """A kind of evidence of one neuron as it is shown: a version, or why there is none."""
-
-    neuron: Neuron
-    kind: recipes.Kind
-    variant: str
-    layers: Mapping[str, Layer]
-    version: EvidenceVersion | None = None
-    waiting: Evidence | None = None  # queued, running, failed or cancelled; newer than the version, or instead of one
-    full: float = 0.0  # of several tuning curves to one scale, the response that reaches the outer circle
-
-    @property
-    def slug(self) -> str:
-        return "-".join(filter(None, [self.kind.name, self.variant])).replace("_", "-")
-
-    @property
-    def title(self) -> str:
-        order = self.neuron.layer.order
-        neighbours = {layer.order: layer.name for layer in self.layers.values()}
-        if self.kind.name == "weights":
-            name = neighbours.get(order - 1 if self.variant == "in" else order + 1, "")
-            return f"Weights in, from {name}" if self.variant == "in" else f"Weights out, to {name}"
-        if self.kind.name == "tuning_curves":
-            return {"curve": "Tuning to curves", "line": "Tuning to lines"}.get(self.variant, self.kind.title)
-        return self.kind.title
-
-    @property
-    def state(self) -> str:
-        """absent, queued, running, failed, cancelled or done."""
-        if self.version is not None:
-            return str(Outcome.DONE)
-        return self.waiting.status if self.waiting else "absent"
-
-    @property
-    def pending(self) -> bool:
-        return self.waiting is not None and self.waiting.status in (Outcome.QUEUED, Outcome.RUNNING)
-
-    @cached_property
-    def files(self) -> dict[str, Artifact]:
-        return {file.name: file for file in self.version.artifacts.all()} if self.version else {}
-
-    @cached_property
-    def pictures(self) -> dict[str, str]:
-        return {name: href(file) for name, file in self.files.items() if name != "data"}
-
-    @cached_property
-    def data(self) -> Any:
-        """The numbers; None when there are none, or their file is gone from the store."""
-        file = self.files.get("data")
-        try:
-            return json.loads(storage.read(file.sha256)) if file else None
-        except (OSError, ValueError):
-            return None
-
-    @property
-    def data_href(self) -> str:
-        return href(self.files["data"]) if "data" in self.files else ""
-
-    @cached_property
-    def examples(self) -> list[Example]:
-        found = []
-        size = int(self.neuron.layer.network.preprocessing["size"])
-        for rank, row in enumerate(self.data or [], start=1):
-            picture = self.pictures.get(f"top_{rank}")
-            if picture:
-                found.append(
-                    Example(
-                        *(rank, row["image"], row["value"], row["row"], row["column"], bool(row["clipped"])),
-                        crop=plots.crop(picture, size, row["box"], f"What the neuron sees of {row['image']}"),
-                        place=plots.place(picture, size, row["box"]),
-                    )
-                )
-        return found
-
-    def face(self) -> str:
-        """The picture that stands for the neuron, where this kind has one."""
-        return self.pictures.get("image") or self.pictures.get("kernel") or ""
-
-    def radial(self, face: str) -> SafeString:
-        data = self.data
-        return plots.radial(
-            self.neuron.address,
-            data["angles"],
-            data["responses"],
-            stimulus=data["stimulus"],
-            peak=data.get("peak"),
-            face=face,
-            full=self.full,
-        )
-
-    @property
-    def strongest(self) -> float:
-        """A tuning curve's largest response."""
-        return float(max((self.data or {}).get("responses") or [0.0]))
-
-    @cached_property
-    def numbers(self) -> list[tuple[float, float]]:
-        """The tuning curve every five degrees."""
-        data = self.data or {"angles": [], "responses": []}
-        pairs = zip(data["angles"], data["responses"], strict=True)
-        return [(angle, value) for angle, value in pairs if angle % 5 == 0]
-
-    @cached_property
-    def weights(self) -> Weights:
-        rows = []
-        found = self.data or []
-        scale = max((abs(plots.largest(row["kernel"])) for row in found[:SHOWN_WEIGHTS]), default=0.0)
-        for row in found[:SHOWN_WEIGHTS]:
-            name, _, index = row["neuron"].rpartition(":")
-            strongest = plots.largest(row["kernel"])
-            layer = self.layers.get(name)
-            if layer is not None and strongest:
-                rows.append(
-                    Weight(
-                        *(layer, int(index), row["kernel"], strongest),
-                        strong=abs(strongest) >= STRONG * scale,
-                        linearised=bool(row.get("linearised")),
-                    )
-                )
-        return Weights(rows, len(found), scale, any(row.linearised for row in rows))
-
-
-def href(file: Artifact) -> str:
-    return reverse("artifact", args=[file.sha256, file.suffix])
-
-
-def variant_of(kind: str, parameters: Mapping[str, Any]) -> str:
-    """What tells apart several exhibits of one kind."""
-    return str(parameters.get("stimulus") or parameters.get("direction") or "")
-
-
-def exhibits(neuron: Neuron, layers: Iterable[Layer]) -> list[Exhibit]:
-    """Every exhibit that applies to the neuron, made or not, and what came with an import. Two queries."""
-    by_name = {layer.name: layer for layer in layers}
-    found: dict[tuple[str, str], Exhibit] = {}
-    for kind in applicable(neuron.layer, len(by_name)) if neuron.layer.network.runs else []:
-        for parameters in kind.variants_for(neuron.layer.order, len(by_name)):
-            variant = variant_of(kind.name, parameters)
-            found[kind.name, variant] = Exhibit(neuron, kind, variant, by_name)
-    rows = (
-        Evidence.objects.filter(neuron=neuron)
-        .select_related("current", "image_set", "shard__job")
-        .prefetch_related("current__artifacts")
-        .order_by("pk")
+def shown_alone(public_id: str) -> tuple[Exhibit, EvidenceVersion, list[Layer]]:
+    """The exhibit of one version, for a page of its own, and its network's layers."""
+    version = get_object_or_404(
+        EvidenceVersion.objects.select_related(
+            "evidence__neuron__layer__network",
+            *("evidence__network", "evidence__image_set", "evidence__current", "evidence__vector"),
+            *("evidence__family__layer", "evidence__other__layer"),
+        ).prefetch_related("artifacts"),
+        public_id=public_id,
     )
-    for row in rows:
-        if row.kind not in recipes.KINDS:
-            continue
-        variant = variant_of(row.kind, row.parameters)
-        place = found.setdefault((row.kind, variant), Exhibit(neuron, recipes.KINDS[row.kind], variant, by_name))
-        row.neuron = neuron
-        if row.status == Outcome.DONE and row.current is not None:
-            row.current.evidence = row
-            if place.version is None or row.current.made_at >= place.version.made_at:
-                place.version, place.waiting = row.current, None
-        elif row.status != Outcome.CANCELLED or place.version is None:
-            place.waiting = row
-    return list(found.values())
+    row = version.evidence
+    layers = layers_of(row.network.name)
+    own = {layer.pk: layer for layer in layers}
+    for subject in (row.neuron, row.family, row.other):
+        if subject is not None:
+            subject.layer = own.get(subject.layer_id) or subject.layer
+    row.network = layers[0].network
+    exhibit = Exhibit(
+        recipes.KINDS[row.kind],
+        variant_of(row.kind, row.parameters),
+        row.parameters,
+        Shelf.of(row.network, layers),
+        neuron=row.neuron,
+        family=row.family,
+        other=row.other,
+        version=version,
+    )
+    neighbours.find([exhibit])
+    panels.fill([exhibit])
+    return exhibit, version, layers
 
 
-def done(neurons: Iterable[Neuron], *, kinds: Iterable[str]) -> dict[int, dict[str, Exhibit]]:
-    """For each neuron (by id) its newest evidence of these kinds, where it is made, by slug. Two queries."""
-    found: dict[int, dict[str, Exhibit]] = {neuron.pk: {} for neuron in neurons}
-    by_pk = {neuron.pk: neuron for neuron in neurons}
-    rows = Evidence.objects.filter(neuron__in=by_pk, kind__in=kinds, status=Outcome.DONE).order_by("pk")
-    for row in rows.select_related("current").prefetch_related("current__artifacts"):
-        exhibit = Exhibit(
-            by_pk[row.neuron_id], recipes.KINDS[row.kind], variant_of(row.kind, row.parameters), {}, row.current
-        )
-        found[row.neuron_id][exhibit.slug] = exhibit
-    return found
+def newer_than(version: EvidenceVersion) -> EvidenceVersion | None:
+    """What took this version's place: a later one, or one that a later version of its recipe made."""
+    row = version.evidence
+    later = Evidence.objects.filter(
+        kind=row.kind, neuron=row.neuron_id, family=row.family_id, other=row.other_id, status=Outcome.DONE
+    ).filter(recipe_version__gt=row.recipe_version)
+    variant = variant_of(row.kind, row.parameters)
+    for found in later.select_related("current").order_by("-recipe_version", "-pk"):
+        if found.current is not None and variant_of(row.kind, found.parameters).startswith(variant):
+            return found.current
+    return row.current if row.current_id != version.pk else None
 
 
 @require_safe
 def version(request: HttpRequest, public_id: str) -> HttpResponse:
-    shown = get_object_or_404(
-        EvidenceVersion.objects.select_related(
-            "evidence__neuron__layer__network", "evidence__image_set", "evidence__current"
-        ).prefetch_related("artifacts"),
-        public_id=public_id,
-    )
+    exhibit, shown, _ = shown_alone(public_id)
     row = shown.evidence
-    here, layers = layer_of(row.network.name, row.neuron.layer.name)
-    row.neuron.layer = here
-    exhibit = Exhibit(
-        row.neuron,
-        recipes.KINDS[row.kind],
-        variant_of(row.kind, row.parameters),
-        {layer.name: layer for layer in layers},
-        shown,
-    )
     context = {
-        "network": here.network,
-        "neuron": row.neuron,
+        "network": row.network,
+        "layer": row.layer if exhibit.neuron is None else exhibit.neuron.layer,
+        "neuron": exhibit.neuron,
         "exhibit": exhibit,
         "version": shown,
         "evidence": row,
         "versions": row.versions.order_by("-number"),
-        "face": "",
+        "newer": newer_than(shown),
+        "comparisons": shown.comparisons.select_related("requested_by")[:10],
+        "may_reproduce": can_request_evidence(request.user, row.network),
+        "quilt": panels.quilt(exhibit) if row.kind == "dataset_examples" and exhibit.panel else [],
+        "embed": request.build_absolute_uri(reverse("evidence_embed", args=[public_id])),
         "permalink": True,
     }
     return render(request, "evidence/version.html", context)
 
 
 @require_safe
+def quilt(request: HttpRequest, public_id: str) -> HttpResponse:
+    """The examples over the whole range, for the neuron's page to fetch when they come into sight."""
+    if not request.headers.get("HX-Request"):
+        return redirect(f"{reverse('evidence_version', args=[public_id])}#quilt")
+    exhibit, _, _ = shown_alone(public_id)
+    if exhibit.kind.name != "dataset_examples":
+        raise Http404("This evidence has no examples over a range.")
+    return render(request, "evidence/_quilt.html", {"exhibit": exhibit, "quilt": panels.quilt(exhibit)})
+
+
+@require_safe
+@xframe_options_exempt
+@csp_replace({"frame-ancestors": ["*"]})  # type: ignore[arg-type]
+def embed(request: HttpRequest, public_id: str) -> HttpResponse:
+    """A card for other people's pages."""
+    exhibit, shown, _ = shown_alone(public_id)
+    context = {"exhibit": exhibit, "version": shown, "network": shown.evidence.network, "embedded": True}
+    return render(request, "evidence/embed.html", context)
+
+
+@require_POST
+def reproduce(request: HttpRequest, public_id: str) -> HttpResponse:
+    """Run the recipe again, to see whether it gives the same."""
+    found = get_object_or_404(EvidenceVersion.objects.select_related("evidence__network"), public_id=public_id)
+    try:
+        compared = actions.reproduce(asking(request), found)
+    except (recipes.RecipeError, ValidationError) as error:
+        messages.error(request, str(error))
+        return redirect(found)
+    return redirect(compared)
+
+
+@require_safe
+def comparison(request: HttpRequest, public_id: str) -> HttpResponse:
+    """A recipe run again: both pictures side by side, and in what they differ."""
+    compared = get_object_or_404(
+        Comparison.objects.select_related("version", "requested_by", "shard__job"), public_id=public_id
+    )
+    exhibit, shown, _ = shown_alone(str(compared.version.public_id))
+    context = {
+        "compared": compared,
+        "exhibit": exhibit,
+        "version": shown,
+        "network": shown.evidence.network,
+        "layer": exhibit.neuron.layer if exhibit.neuron else shown.evidence.layer,
+        "waiting": compared.status in (Outcome.QUEUED, Outcome.RUNNING),
+        "pictures": [
+            {
+                "name": name,
+                "before": exhibit.pictures[name],
+                "after": reverse("comparison_file", args=[public_id, name]) if name in compared.files else "",
+                "difference": compared.pixels.get(name),
+            }
+            for name in sorted(exhibit.pictures)
+        ],
+        "metrics": sorted(compared.metrics.items()),
+        "environment": sorted(set(compared.environment) | set(shown.environment)),
+        "same_environment": compared.environment == shown.environment,
+    }
+    template = "evidence/_comparison.html" if request.headers.get("HX-Request") else "evidence/comparison.html"
+    return render(request, template, context)
+
+
+@require_safe
+def comparison_file(request: HttpRequest, public_id: str, name: str) -> HttpResponseBase:
+    """A picture of the second run."""
+    compared = get_object_or_404(Comparison, public_id=public_id)
+    file = compared.files.get(name)
+    if file is None:
+        raise Http404("There is no such file.")
+    return served(request, file["sha256"], file["suffix"])
+
+
+@require_safe
 def artifact(request: HttpRequest, sha256: str, suffix: str) -> HttpResponseBase:
-    """A file of a version, or a sprite. Its name is its content, so it may be kept for ever."""
+    """A file of a version, a photograph or a sprite. Its name is its content, so it may be kept for ever."""
     known = Artifact.objects.filter(sha256=sha256, suffix=suffix).exists() or (
-        suffix == ".webp" and Sprite.objects.filter(sha256=sha256).exists()
+        suffix == ".webp"
+        and (Photograph.objects.filter(sha256=sha256).exists() or Sprite.objects.filter(sha256=sha256).exists())
     )
     if not known:
         raise Http404("There is no such file.")
+    return served(request, sha256, suffix)
+
+
+def served(request: HttpRequest, sha256: str, suffix: str) -> HttpResponseBase:
     if request.headers.get("If-None-Match") == f'"{sha256}"':
         response: HttpResponseBase = HttpResponse(status=304)
     else:
@@ -294,15 +202,30 @@ def artifact(request: HttpRequest, sha256: str, suffix: str) -> HttpResponseBase
     return response
 
 
-class RequestForm(forms.Form):
-    """Which kinds to make, from which images."""
+# Fields that change one kind's recipe, and of which kind.
+CHANGES = {
+    "weights": ("direction", "layer"),
+    "facets": ("facets",),
+    "attribution": ("image", "row", "column", "layer"),
+}
 
-    def __init__(self, *args: Any, kinds: Iterable[recipes.Kind], **kwargs: Any) -> None:
+
+class RequestForm(forms.Form):
+    """Which kinds to make, from which images; of some kinds also how."""
+
+    direction = forms.ChoiceField(choices=[("in", "in"), ("out", "out")], required=False)
+    facets = forms.IntegerField(min_value=2, max_value=6, required=False)
+    image = forms.IntegerField(min_value=0, required=False)
+    row = forms.IntegerField(min_value=0, required=False)
+    column = forms.IntegerField(min_value=0, required=False)
+
+    def __init__(self, *args: Any, kinds: Iterable[recipes.Kind], layers: Iterable[Layer] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         choices = [(kind.name, kind.title) for kind in kinds]
         self.fields["kinds"] = forms.MultipleChoiceField(
             choices=choices, error_messages={"required": "Choose at least one kind of evidence."}
         )
+        self.fields["layer"] = forms.ChoiceField(choices=[(layer.name, layer.name) for layer in layers], required=False)
         self.fields["image_set"] = forms.ModelChoiceField(
             ImageSet.objects.all(),
             to_field_name="name",
@@ -310,31 +233,124 @@ class RequestForm(forms.Form):
             error_messages={"invalid_choice": "There is no such image set."},
         )
 
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or self.cleaned_data
+        if self.data.get("all"):
+            data["kinds"] = [name for name, _ in self.fields["kinds"].choices]  # type: ignore[attr-defined]
+            self.errors.pop("kinds", None)
+        return data
+
+    @property
+    def changes(self) -> dict[str, dict[str, Any]]:
+        """For each kind what the request changes in its recipe."""
+        found = {}
+        for kind in self.cleaned_data["kinds"]:
+            values = {name: self.cleaned_data[name] for name in CHANGES.get(kind, ())}
+            values = {name: value for name, value in values.items() if value not in (None, "")}
+            if values:
+                found[kind] = values
+        return found
+
+    @property
+    def place(self) -> str:
+        """Where on the neuron's page the answer will stand."""
+        data = self.cleaned_data
+        if data["kinds"] == ["attribution"]:
+            example = f"{data['image']}-{data['row']}-{data['column']}"
+            return f"?{urlencode({'example': example})}#example"
+        if data["kinds"] == ["weights"] and data["direction"] and data["layer"]:
+            return f"?{urlencode({data['direction']: data['layer']})}#weights-{data['direction']}-{data['layer']}"
+        if data["kinds"] == ["facets"] and data["facets"]:
+            return f"?{urlencode({'facets': data['facets']})}#facets"
+        return ""
+
+
+def ask(request: HttpRequest, form: RequestForm, **what: Any) -> Any:
+    """Ask for what a valid form says; what came of it is told. None where the request could not be taken."""
+    try:
+        requested = actions.request(
+            asking(request),
+            kinds=form.cleaned_data["kinds"],
+            image_set=cast("ImageSet | None", form.cleaned_data["image_set"]),
+            **what,
+        )
+    except (recipes.RecipeError, ValidationError) as error:
+        messages.error(request, str(error))
+        return None
+    if requested.job is None:
+        messages.info(request, "All of that is there already, or under way.")
+    else:
+        messages.success(request, f"Asked for: {requested.job.title}.")
+    return requested
+
+
+def refuse(request: HttpRequest, form: RequestForm) -> None:
+    for errors in form.errors.values():
+        messages.error(request, " ".join(str(error) for error in errors))
+
 
 @require_POST
 def request_evidence(request: HttpRequest, name: str, layer_name: str, index: int | None = None) -> HttpResponse:
     """Ask for evidence of a neuron, or of a whole layer."""
     here, layers = layer_of(name, layer_name)
     back = here.get_absolute_url() if index is None else f"{here.get_absolute_url()}{index}/"
-    form = RequestForm(request.POST, kinds=applicable(here, len(layers)))
+    kinds = applicable(here, layers)
+    if index is not None and here.order:
+        kinds.append(recipes.KINDS["attribution"])
+    form = RequestForm(request.POST, kinds=kinds, layers=layers)
     if not form.is_valid():
-        for errors in form.errors.values():
-            messages.error(request, " ".join(str(error) for error in errors))
+        refuse(request, form)
         return redirect(back)
-    try:
-        requested = actions.request(
-            asking(request),
-            here.network,
-            layers=[here],
-            neurons=None if index is None else [index],
-            kinds=form.cleaned_data["kinds"],
-            image_set=cast("ImageSet | None", form.cleaned_data["image_set"]),
+    neurons = None if index is None else [index]
+    requested = ask(request, form, network=here.network, layers=[here], neurons=neurons, parameters=form.changes)
+    if requested is None:
+        return redirect(back)
+    if requested.job is not None and index is None:
+        return redirect(requested.job)
+    return redirect(back + form.place)
+
+
+@require_POST
+def request_of_network(request: HttpRequest, name: str) -> HttpResponse:
+    """Ask for evidence of every neuron of a network."""
+    layers = layers_of(name)
+    here = layers[0].network
+    form = RequestForm(request.POST, kinds=WHOLE)
+    if not form.is_valid():
+        refuse(request, form)
+        return redirect(here)
+    requested = ask(request, form, network=here)
+    return redirect(requested.job if requested is not None and requested.job is not None else here)
+
+
+@require_POST
+def request_of_family(request: HttpRequest, name: str, layer_name: str, pk: int) -> HttpResponse:
+    """Ask for evidence of a family, or of the weights between two."""
+    here, _ = layer_of(name, layer_name)
+    families = {
+        family.pk: family
+        for family in Family.objects.filter(layer__network=here.network, retired_at=None).select_related(
+            "layer__network"
         )
-    except (recipes.RecipeError, ValidationError) as error:
-        messages.error(request, str(error))
-        return redirect(back)
-    if requested.job is None:
-        messages.info(request, "All of that is there already, or under way.")
-        return redirect(back)
-    messages.success(request, f"Asked for: {requested.job.title}.")
-    return redirect(requested.job if index is None else back)
+    }
+    found = families.get(pk)
+    if found is None or found.layer_id != here.pk:
+        raise Http404(f"{here} has no such family. The families of {here.name} are on its page.")
+    form = RequestForm(request.POST, kinds=[recipes.KINDS[kind] for kind in FAMILY_KINDS])
+    if not form.is_valid():
+        refuse(request, form)
+        return redirect(found)
+    what: dict[str, Any] = {"network": here.network, "families": [found]}
+    if form.cleaned_data["kinds"] == ["family_weights"]:
+        chosen = request.POST.get("other", "")
+        other = families.get(int(chosen)) if chosen.isascii() and chosen.isdigit() else None
+        if other is None or other.layer.order == here.order:
+            messages.error(request, "Choose a family of another layer.")
+            return redirect(found)
+        earlier, later = sorted((other, found), key=lambda family: family.layer.order)
+        what |= {"families": [later], "other": earlier}
+    ask(request, form, **what)
+    return redirect(f"{found.get_absolute_url()}#wiring-h" if "other" in what else found)
+
+
+FAMILY_KINDS = tuple(kind.name for kind in recipes.KINDS.values() if kind.subject == "family")

@@ -2,17 +2,21 @@
 
 from typing import Any
 
+from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from taxonomy.models import Event, Family, LinkKind, Membership, Symmetry
+from taxonomy import recipes
+from taxonomy.models import Event, Evidence, Family, ImageSet, Layer, LinkKind, Membership, Symmetry
+from taxonomy.pages import panels
 from taxonomy.pages.events import told
-from taxonomy.pages.evidence import done
+from taxonomy.pages.exhibits import Exhibit, Shelf, done, put, rows_of
 from taxonomy.pages.networks import layer_of
+from taxonomy.permissions import can_request_evidence
 from taxonomy.rendering.chips import face
+from taxonomy.rendering.curves import UPRIGHT, Tuning, joint
 from taxonomy.rendering.markdown import References
-from taxonomy.rendering.plots import Tuning, joint
 
 # Links without a way back of their own.
 ONE_WAY = (LinkKind.UNION_OF, LinkKind.OPPOSES)
@@ -28,29 +32,54 @@ def tunings(members: list[Membership]) -> tuple[str, list[Tuning]]:
     if not 1 < len(neurons) <= MOST_CURVES:
         return "", []
     found = done(neurons, kinds=["tuning_curves"])
+    curves = {
+        (pk, exhibit.variant): curve
+        for pk, own in found.items()
+        for exhibit in own.values()
+        if exhibit.variant in ORIENTED and (curve := panels.safe_curve(exhibit)) is not None
+    }
     drive: dict[str, float] = {}
-    for exhibit in (exhibit for own in found.values() for exhibit in own.values()):
-        drive[exhibit.variant] = drive.get(exhibit.variant, 0.0) + max(exhibit.strongest, 0.0)
+    for (_, stimulus), curve in curves.items():
+        drive[stimulus] = drive.get(stimulus, 0.0) + max(0.0, *curve.responses)
     if not any(drive.values()):
         return "", []
     stimulus = max(drive, key=lambda variant: drive[variant])
-    curves = []
+    tuned = []
     for neuron in neurons:
-        shown = found[neuron.pk].get(f"tuning-curves-{stimulus}")
-        if shown and shown.data and shown.data.get("peak") is not None:
-            data = shown.data
-            curves.append(
-                Tuning(
-                    *(neuron.address, neuron.get_absolute_url(), data["angles"], data["responses"], data["peak"]),
-                    face(neuron.layer, neuron.index),
-                )
-            )
-    return stimulus, sorted(curves, key=lambda curve: curve.peak)
+        curve = curves.get((neuron.pk, stimulus))
+        if curve is not None and curve.peak is not None:
+            picture = face(neuron.layer, neuron.index)
+            what = neuron.address, neuron.get_absolute_url(), curve.places, curve.responses, curve.peak
+            tuned.append(Tuning(*what, picture))
+    return stimulus, sorted(tuned, key=lambda curve: curve.peak)
+
+
+# Stimuli whose tuning curves go round, so that a family's lie over each other.
+ORIENTED = ("curve", *UPRIGHT)
+
+
+def exhibits_of(family: Family, layers: list[Layer]) -> list[Exhibit]:
+    """What was made of the family, or asked for: its joint tuning, its weights from and to others. Two queries."""
+    shelf = Shelf.of(family.layer.network, layers)
+    own = {layer.pk: layer for layer in layers}
+    found: dict[tuple[str, int | None, int | None], Exhibit] = {}
+    rows = Evidence.objects.filter(Q(family=family) | Q(other=family)).select_related("family", "other")
+    for row in rows_of(rows):
+        for end in filter(None, (row.family, row.other)):
+            end.layer = own[end.layer_id]
+        blank = Exhibit(recipes.KINDS[row.kind], "", row.parameters, shelf, None, row.family, row.other)
+        put(found.setdefault((row.kind, row.family_id, row.other_id), blank), row)
+    shown = [exhibit for exhibit in found.values() if not exhibit.absent]
+    for exhibit in shown:
+        if exhibit.kind.name == "family_weights" and exhibit.family and exhibit.other:
+            exhibit.variant = f"{exhibit.other.pk}-{exhibit.family.pk}"
+    panels.fill(shown)
+    return shown
 
 
 @require_safe
 def family(request: HttpRequest, name: str, layer_name: str, pk: int) -> HttpResponse:
-    here, _ = layer_of(name, layer_name)
+    here, layers = layer_of(name, layer_name)
     found = Family.objects.filter(pk=pk, layer=here).select_related("parent", "proposal__author").first()
     if found is None:
         raise Http404(f"{here} has no such family. The families of {here.name} are on its page.")
@@ -63,8 +92,21 @@ def family(request: HttpRequest, name: str, layer_name: str, pk: int) -> HttpRes
     children = list(found.children.filter(retired_at=None))
     for child in children:
         child.layer = here
+    made = exhibits_of(found, layers)
+    weights = [exhibit for exhibit in made if exhibit.kind.name == "family_weights"]
+    others = list(
+        Family.objects.filter(layer__in=layers, retired_at=None).exclude(layer=here).order_by("layer__order", "name")
+    )
+    own = {layer.pk: layer for layer in layers}
+    for other in others:
+        other.layer = own[other.layer_id]
     context: dict[str, Any] = {
         "network": here.network,
+        "joint_tuning": next((exhibit for exhibit in made if exhibit.kind.name == "joint_tuning"), None),
+        "weights": weights,
+        "others": others,
+        "may_request": can_request_evidence(request.user, here.network),
+        "image_sets": ImageSet.objects.all(),
         "layer": here,
         "family": found,
         "members": members,

@@ -24,6 +24,7 @@ from taxonomy.models import (
     ProposalState,
     Standing,
 )
+from taxonomy.pages.exhibits import applicable
 from taxonomy.permissions import can_propose, can_request_evidence, sees_all_readings
 from taxonomy.rendering.chips import EMPTY, face
 from taxonomy.rendering.markdown import References
@@ -133,8 +134,15 @@ def network(request: HttpRequest, name: str) -> HttpResponse:
         "legend": [(name, words) for name, words in STATES.items() if total.states[name]],
         "flow": flow([(layer.name, nodes_of(layer, families[layer.pk])) for layer in layers], links) if links else "",
         "references": References(layers[0].network),
+        "may_request": can_request_evidence(request.user, layers[0].network),
+        "kinds": WHOLE,
+        "image_sets": ImageSet.objects.all(),
     }
     return render(request, "networks/network.html", context)
+
+
+# What may be made of every neuron of a network.
+WHOLE = [kind for kind in recipes.KINDS.values() if kind.computed and kind.subject == "neuron" and not kind.required]
 
 
 def nodes_of(layer: Layer, families: list[Family]) -> list[Node]:
@@ -221,15 +229,10 @@ def layer(request: HttpRequest, name: str, layer_name: str) -> HttpResponse:
         "receptive": receptive(here),
         "may_propose": can_propose(request.user),
         "may_request": can_request_evidence(request.user, here.network),
-        "kinds": applicable(here, len(layers)),
+        "kinds": applicable(here, layers),
         "image_sets": ImageSet.objects.all(),
     }
     return render(request, "networks/layer.html", context)
-
-
-def applicable(layer: Layer, depth: int) -> list[recipes.Kind]:
-    """The kinds of evidence that can be computed for a layer's neurons."""
-    return [recipes.KINDS[name] for name in recipes.COMPUTED if recipes.KINDS[name].variants_for(layer.order, depth)]
 
 
 def cards_of(layer: Layer) -> list[Card]:

@@ -12,10 +12,11 @@ from taxonomy.actions import labels
 from taxonomy.actions.reviews import can_accept
 from taxonomy.models import Event, Family, ImageSet, Label, Layer, Membership, Neuron, Standing, User
 from taxonomy.pages.events import told
-from taxonomy.pages.evidence import exhibits
+from taxonomy.pages.exhibits import applicable, exhibits
 from taxonomy.pages.labels import LabelForm, initial_of
-from taxonomy.pages.networks import applicable, layer_of, state
+from taxonomy.pages.networks import layer_of, state
 from taxonomy.pages.people import asking
+from taxonomy.pages.stand import Stand
 from taxonomy.permissions import can_label, can_request_evidence, can_see_readings, require
 from taxonomy.rendering.markdown import References
 
@@ -54,13 +55,7 @@ def page(
     if shown and isinstance(user, User):
         labels.reveal(user, neuron)
     families, exemplars, memberships = families_of(neuron)
-    found = exhibits(neuron, layers)
-    parts = {exhibit.slug: exhibit for exhibit in found}
-    tuning = [exhibit for exhibit in found if exhibit.kind.name == "tuning_curves"]
-    if sum(exhibit.data is not None for exhibit in tuning) > 1:
-        for exhibit in tuning:
-            exhibit.full = max(0.0, *(each.strongest for each in tuning))
-    first = next((parts[slug] for slug in FACES if slug in parts and parts[slug].state == "done"), None)
+    stand = Stand(neuron, exhibits(neuron, layers), request.GET)
     context: dict[str, Any] = {
         "network": neuron.layer.network,
         "layer": neuron.layer,
@@ -68,12 +63,7 @@ def page(
         "cell": state(neuron.standing, neuron.readings, shown),
         "previous": neuron.index - 1 if neuron.index else None,
         "next": neuron.index + 1 if neuron.index + 1 < neuron.layer.channels else None,
-        "portraits": [parts[slug] for slug in FACES if slug in parts],
-        "examples": parts.get("dataset-examples"),
-        "tuning": tuning,
-        "weights": [exhibit for exhibit in found if exhibit.kind.name == "weights"],
-        "exhibits": found,
-        "face": first.face() if first else "",
+        "stand": stand,
         "memberships": memberships,
         "kin": exemplars.get(memberships[0].family_id, [])[:24] if memberships else [],
         "own": own,
@@ -83,20 +73,16 @@ def page(
         "may_see": may_see,
         "form": form or LabelForm(neuron=neuron, families=families, exemplars=exemplars, initial=initial_of(own)),
         "may_label": can_label(user, neuron),
-        "seen": [exhibit.version.pk for exhibit in found if exhibit.version],
+        "seen": [exhibit.version.pk for exhibit in stand.shown if exhibit.version],
         "may_accept": can_accept(user, neuron) if shown else None,
         "agreed": agreed_family(neuron, every, families) if shown else None,
         "may_request": can_request_evidence(user, neuron.layer.network),
-        "kinds": applicable(neuron.layer, len(layers)),
+        "kinds": applicable(neuron.layer, layers),
         "image_sets": ImageSet.objects.all(),
         "events": told(Event.objects.visible_to(user).filter(neuron=neuron), 12),
         "references": References(neuron.layer.network),
     }
     return render(request, "neurons/neuron.html", context, status=status)
-
-
-# What stands at the head of the page, as the exhibits' slugs.
-FACES = ("feature-visualization", "kernels", "imported-picture")
 
 
 def families_of(neuron: Neuron) -> tuple[list[Family], dict[int, list[int]], list[Membership]]:

@@ -12,10 +12,12 @@ from django.views.decorators.http import require_safe
 
 from taxonomy.actions import labels, reviews
 from taxonomy.models import Family, Label, Membership, Neuron, Standing
-from taxonomy.pages.evidence import done
+from taxonomy.pages import panels
+from taxonomy.pages.exhibits import done
 from taxonomy.pages.networks import open_proposals
-from taxonomy.pages.neurons import FACES, neuron_of
+from taxonomy.pages.neurons import neuron_of
 from taxonomy.pages.people import asking
+from taxonomy.pages.stand import FACES
 from taxonomy.permissions import can_decide_proposal, can_review
 from taxonomy.rendering.markdown import References
 
@@ -56,11 +58,13 @@ def entries(request: HttpRequest, neurons: list[Neuron]) -> list[dict[str, Any]]
     for member in Membership.objects.current().filter(family__in=wanted).select_related("neuron").order_by("pk"):
         kin.setdefault(member.family_id, []).append(member.neuron.index)
     shown = done(neurons, kinds=KINDS)
+    panels.fill(exhibit for own in shown.values() for exhibit in own.values())
     answers = reviews.can_accept_each(request.user, neurons)
     rows = []
     for neuron in neurons:
         family = agreed[neuron.pk]
         own = shown[neuron.pk]
+        examples = own.get("dataset-examples")
         rows.append(
             {
                 "neuron": neuron,
@@ -69,7 +73,7 @@ def entries(request: HttpRequest, neurons: list[Neuron]) -> list[dict[str, Any]]
                 "labels": found[neuron.pk],
                 "answer": answers[neuron.pk],
                 "face": next((own[slug].face() for slug in FACES if slug in own), ""),
-                "examples": own["dataset-examples"].examples[:6] if "dataset-examples" in own else [],
+                "examples": examples.panel["top"][:6] if examples and examples.panel else [],
             }
         )
     return rows

@@ -1,6 +1,5 @@
 """Plots as SVG: each with a title and a description; colours come from the stylesheet, so that both themes hold."""
 
-import bisect
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -40,170 +39,6 @@ def kernel_grid(kernel: Kernel, scale: float) -> SafeString:
         '<rect class="ground" width="{}" height="{}"/>{}</svg>',
         *(columns, len(kernel) or 1, len(kernel), columns, f"{strongest:+.3g}"),
         *(columns, len(kernel) or 1, paths),
-    )
-
-
-def _at(angle: float, radius: float) -> str:
-    turned = math.radians(angle)
-    return f"{radius * math.cos(turned):.1f} {radius * math.sin(turned):.1f}"
-
-
-OUTER = 112.0
-INNER = 0.3 * OUTER  # as in "Curve Detectors": a circle of .3 r stands for no response
-GLYPHS = 131.0
-FACE = 24.0
-WEDGE = 3  # degrees of one hue
-
-
-def radial(
-    name: str,
-    angles: Sequence[float],
-    responses: Sequence[float],
-    *,
-    stimulus: str,
-    peak: float | None,
-    face: str = "",
-    full: float = 0.0,
-) -> SafeString:
-    """A tuning curve wrapped around a circle: the further out, the stronger the response to that orientation.
-
-    Args:
-        name: the neuron's address, for the title.
-        angles: in degrees; of curves the direction they bulge to, clockwise from +x (y down), over a whole turn;
-            of lines clockwise from the vertical, over half a turn, which is drawn twice.
-        responses: pre-ReLU values; what lies below zero is drawn as zero.
-        face: the address of the neuron's picture, drawn at the peak.
-        full: the response that reaches the outer circle, where that is more than the curve's own largest: of two plots
-            to one scale, a weak response looks weak.
-    """
-    lines = stimulus == "line"
-    top = max([*responses, 0.0])
-    full = max(full, top)
-    turn = 180.0 if lines else 360.0
-    shares = _shares(angles, responses, turn, 90.0 if lines else 0.0, full) if top > 0 else []
-    edge = [_at(i / 2, INNER + share * (OUTER - INNER)) for i, share in enumerate(shares)]
-    outline = "M" + "L".join(edge) + "Z" if edge else ""
-    wedges: list[tuple[str, str]] = []
-    per = 2 * WEDGE
-    for i in range(0, len(edge), per):
-        if max(shares[i : i + per]) > 0.004:
-            middle = (i + per / 2) / 2
-            hue = ((middle + 90.0) * 2 if lines else middle) % 360
-            rim = [*edge[i : i + per], edge[(i + per) % len(edge)]]
-            inner = _at((i + per) / 2, INNER), _at(i / 2, INNER)
-            wedges.append((f"hsl({hue:.0f} 70% 55%)", "M" + "L".join([*rim, *inner]) + "Z"))
-    facing = None if peak is None or top <= 0 else (peak - 90.0 if lines else peak)
-    glyphs = [
-        _line_glyph(direction) if lines else _curve_glyph(direction)
-        for direction in range(0, 360, 15)
-        if facing is None or not face or abs((direction - facing + 180) % 360 - 180) > 16
-    ]
-    picture = SafeString("")
-    if facing is not None and face:
-        x, y = _at(facing, GLYPHS + 4).split()
-        picture = format_html(
-            '<svg x="{}" y="{}" width="{}" height="{}" viewBox="-1 -1 2 2">'
-            '<clipPath id="{}"><circle r="1"/></clipPath>'
-            '<image href="{}" x="-1" y="-1" width="2" height="2" preserveAspectRatio="xMidYMid slice" '
-            'clip-path="url(#{})"/>'
-            '<circle class="rim" r=".97"/></svg>',
-            *(float(x) - FACE, float(y) - FACE, 2 * FACE, 2 * FACE),
-            *(f"clip-{stimulus}", face, f"clip-{stimulus}"),
-        )
-    said = f"peak at {peak:g}°" if peak is not None else "it does not respond to any"
-    return format_html(
-        '<svg class="radial" viewBox="-160 -160 320 320" role="img" aria-labelledby="radial-{0}-t radial-{0}-d">'
-        '<title id="radial-{0}-t">Response of {1} to {0}s by orientation</title>'
-        '<desc id="radial-{0}-d">A polar plot: {2}. The inner circle stands for no response, the outer one for a '
-        "response of {3}. The numbers are in the table below.</desc>"
-        '<g class="grid"><circle r="{4}"/><circle class="half" r="{5}"/><path d="M-{4} 0H{4}M0 -{4}V{4}"/></g>'
-        '<g class="wedges">{6}</g><path class="outline" d="{7}"/><circle class="core" r="{8}"/>'
-        '<g class="glyphs"><path d="{9}"/></g>{10}</svg>',
-        stimulus,
-        name,
-        said,
-        f"{full:.3g}",
-        OUTER,
-        (OUTER + INNER) / 2,
-        format_html_join("", '<path fill="{0}" stroke="{0}" d="{1}"/>', wedges),
-        outline,
-        INNER,
-        "".join(glyphs),
-        picture,
-    )
-
-
-def _shares(
-    angles: Sequence[float], responses: Sequence[float], turn: float, shift: float, full: float, step: float = 0.5
-) -> list[float]:
-    """The share of ``full``, every ``step`` degrees of a turn clockwise from +x, where the angle is ``shift``."""
-    points = sorted((angle % turn, max(response, 0.0)) for angle, response in zip(angles, responses, strict=True))
-    points = [(points[-1][0] - turn, points[-1][1]), *points, (points[0][0] + turn, points[0][1])]
-    places = [place for place, _ in points]
-    found = []
-    for i in range(round(360 / step)):
-        asked = (i * step + shift) % turn
-        after = bisect.bisect_right(places, asked)
-        (start, low), (end, high) = points[after - 1], points[min(after, len(points) - 1)]
-        found.append((low + (high - low) * (asked - start) / (end - start) if end > start else low) / full)
-    return found
-
-
-def _curve_glyph(direction: float) -> str:
-    """A small arc that bulges to ``direction``, on the ring where that orientation is drawn."""
-    x, y = (float(part) for part in _at(direction, GLYPHS - 8).split())
-    start, end = (_at(direction + turn, 9).split() for turn in (-60, 60))
-    begin = f"{x + float(start[0]):.1f} {y + float(start[1]):.1f}"
-    return f"M{begin}A9 9 0 0 1 {x + float(end[0]):.1f} {y + float(end[1]):.1f}"
-
-
-def _line_glyph(direction: float) -> str:
-    return f"M{_at(direction, GLYPHS - 6)}L{_at(direction, GLYPHS + 6)}"
-
-
-@dataclass(frozen=True)
-class Tuning:
-    """One member's tuning curve in the plot of its family."""
-
-    name: str
-    href: str
-    angles: Sequence[float]
-    responses: Sequence[float]
-    peak: float
-    face: SafeString
-
-
-RING, SMALL = 145.0, 10.0
-
-
-def joint(curves: Sequence[Tuning], *, stimulus: str) -> SafeString:
-    """The tuning curves of a family over each other, each to its own maximum and in the hue of its own peak."""
-    lines = stimulus == "line"
-    turn, shift = (180.0, 90.0) if lines else (360.0, 0.0)
-    shapes, faces = [], []
-    for curve in curves:
-        own = max(curve.responses)
-        shares = _shares(curve.angles, curve.responses, turn, shift, own, step=2.0)  # finer is not seen at this size
-        edge = [_at(2.0 * i, INNER + share * (OUTER - INNER)) for i, share in enumerate(shares)]
-        colour = f"hsl({curve.peak * 360 / turn:.0f} 65% 52%)"
-        shapes.append((colour, "M" + "L".join(edge) + "Z", curve.name, f"{curve.peak:g}"))
-        x, y = (float(part) for part in _at(curve.peak - shift, RING).split())
-        place = (x - SMALL, y - SMALL, 2 * SMALL, 2 * SMALL)
-        faces.append((curve.href, curve.name, f"{curve.peak:g}", *(f"{part:.1f}" for part in place), curve.face))
-    return format_html(
-        '<svg class="radial joint" viewBox="-160 -160 320 320" role="group" aria-labelledby="joint-t joint-d">'
-        '<title id="joint-t">Responses of the members to {}s by orientation</title>'
-        '<desc id="joint-d">A polar plot of {} tuning curves, each to its own maximum, with the neurons around '
-        "it where they peak.</desc>"
-        '<g class="grid"><circle r="{}"/></g><g class="shapes">{}</g><circle class="core" r="{}"/>{}</svg>',
-        *(stimulus, len(curves), OUTER),
-        format_html_join("", '<path fill="{0}" stroke="{0}" d="{1}"><title>{2}, peak {3}°</title></path>', shapes),
-        INNER,
-        format_html_join(
-            "",
-            '<a href="{}"><title>{}, peak {}°</title><svg x="{}" y="{}" width="{}" height="{}">{}</svg></a>',
-            faces,
-        ),
     )
 
 
@@ -298,13 +133,87 @@ def crop(href: str, size: int, box: Sequence[float], label: str) -> SafeString:
     )
 
 
-def place(href: str, size: int, box: Sequence[float]) -> SafeString:
-    """The whole picture, with the box drawn in it."""
+def place(href: str, size: int, box: Sequence[float], overlay: SafeString | str = "") -> SafeString:
+    """The whole picture with the box drawn in it; beside it once more under an ``overlay``, if there is one."""
     left, top, right, bottom = box
+    part = format_html(
+        '<rect class="part" x="{}" y="{}" width="{}" height="{}"/>', left, top, right - left, bottom - top
+    )
+    picture = format_html('<image href="{}" width="{}" height="{}"/>', href, size, size)
+    beside = SafeString("")
+    if overlay:
+        beside = format_html(
+            '<svg x="{}" width="{}" height="{}" viewBox="0 0 {} {}"><g class="dim">{}</g>{}{}</svg>',
+            *(size + 6, size, size, size, size, picture, overlay, part),
+        )
     return format_html(
-        '<svg class="place" viewBox="-1 -1 {} {}" aria-hidden="true"><image href="{}" width="{}" height="{}"/>'
-        '<rect class="part" x="{}" y="{}" width="{}" height="{}"/></svg>',
-        *(size + 2, size + 2, href, size, size, left, top, right - left, bottom - top),
+        '<svg class="place{}" viewBox="-1 -1 {} {}" aria-hidden="true">{}{}{}</svg>',
+        *(" double" if overlay else "", (2 * size + 8) if overlay else size + 2, size + 2, picture, part, beside),
+    )
+
+
+def map_over(strip: str, number: int, shape: tuple[int, int, int], cells: tuple[float, float]) -> SafeString:
+    """One activation map of a strip of several, laid over the picture that it is of.
+
+    Args:
+        shape: how many maps the strip holds, and the rows and columns of each.
+        cells: where the first cell begins in the picture and how wide a cell is, in its pixels.
+    """
+    count, rows, columns = shape
+    start, stride = cells
+    return format_html(
+        '<svg class="map-over" x="{0}" y="{0}" width="{1}" height="{2}" viewBox="{3} 0 {4} {5}" '
+        'preserveAspectRatio="none"><image href="{6}" width="{7}" height="{5}" preserveAspectRatio="none"/></svg>',
+        *(f"{start:g}", f"{columns * stride:g}", f"{rows * stride:g}", number * columns, columns, rows),
+        *(strip, count * columns),
+    )
+
+
+def grid_mark(rows: int, columns: int, row: int, column: int) -> SafeString:
+    """A frame around one cell of a grid of pictures, to lie over it."""
+    return format_html(
+        '<svg class="grid-mark" viewBox="0 0 {} {}" aria-hidden="true">'
+        '<rect x="{}" y="{}" width="1" height="1"/></svg>',
+        *(columns, rows, column, row),
+    )
+
+
+def signed_bar(excites: float, inhibits: float) -> SafeString:
+    """Two shares of a whole, away from a common middle: what excites to the right, what inhibits to the left."""
+    return format_html(
+        '<svg class="signed" viewBox="-100 0 200 1" preserveAspectRatio="none" aria-hidden="true">'
+        '<rect class="ground" x="-100" width="200" height="1"/>'
+        '<rect class="i" x="{}" width="{}" height="1"/><rect class="e" x="0" width="{}" height="1"/></svg>',
+        *(f"{-100 * min(inhibits, 1):.1f}", f"{100 * min(inhibits, 1):.1f}", f"{100 * min(excites, 1):.1f}"),
+    )
+
+
+def matrix(
+    href: str, rows: Sequence[tuple[str, str, SafeString]], columns: Sequence[tuple[str, str, SafeString]], title: str
+) -> SafeString:
+    """A picture of kernels, members by source, with the neurons at its ends.
+
+    Args:
+        rows: for each, its page's address, its name and its face; ``columns`` the same.
+    """
+    wide, high = len(columns), len(rows)
+    gap = 0.12
+    ends = [(end, -1 - gap, at) for at, end in enumerate(rows)] + [
+        (end, at, -1 - gap) for at, end in enumerate(columns)
+    ]
+    faces = (
+        (address, name, f"{x + 0.04:.2f}", f"{y + 0.04:.2f}", 0.92, 0.92, face) for (address, name, face), x, y in ends
+    )
+    return format_html(
+        '<svg class="matrix" viewBox="{} {} {} {}" role="group" aria-label="{}">'
+        '<rect class="ground" width="{}" height="{}"/>'
+        '<image href="{}" width="{}" height="{}" preserveAspectRatio="none"/>{}</svg>',
+        *(-1 - gap, -1 - gap, wide + 1 + gap, high + 1 + gap, title, wide, high, href, wide, high),
+        format_html_join(
+            "",
+            '<a href="{}" aria-label="{}"><title>{}</title><svg x="{}" y="{}" width="{}" height="{}">{}</svg></a>',
+            ((address, name, name, *rest) for address, name, *rest in faces),
+        ),
     )
 
 

@@ -52,10 +52,19 @@ def kernel(values: Any, scale: float) -> SafeString:
 
 
 @register.simple_tag
-def radial(exhibit: Any, face: str = "") -> SafeString:
-    """The exhibit's tuning curve, with the neuron's picture (or the stimulus itself) at the peak."""
-    drawn: SafeString = exhibit.radial(face or exhibit.pictures.get("peak", ""))
-    return drawn
+def chip_at(layer: Layer, index: int) -> SafeString:
+    return chips.chip(layer, index)
+
+
+@register.simple_tag
+def wired(row: Any, scale: float) -> SafeString:
+    """A neuron with the kernel that joins it to another, and the strongest weight of it."""
+    return format_html(
+        '<a href="{}{}/">{}{}<span class="addr">{}:{}</span><span class="value {}">{}</span></a>',
+        *(chips.sheet(row.layer).url, row.index, chips.face(row.layer, row.index)),
+        *(plots.kernel_grid(row.kernel, scale), row.layer.name, row.index),
+        *("excites" if row.value > 0 else "inhibits", signed(row.value, 2)),
+    )
 
 
 @register.filter
@@ -103,6 +112,30 @@ def number(value: object, digits: int = 3) -> str:
     if not isinstance(value, (int, float)):
         return ""
     return (f"{value:,.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.{digits}g}").replace("-", "\u2212")
+
+
+@register.filter
+def signed(value: object, digits: int = 2) -> str:
+    """As ``number``, with its sign."""
+    told = number(value, digits)
+    return f"+{told}" if isinstance(value, (int, float)) and value > 0 else told
+
+
+@register.filter
+def percent(value: object, digits: int = 2) -> str:
+    """A share as percent, with so many significant digits."""
+    return f"{number(100 * value, digits)} %" if isinstance(value, (int, float)) else ""
+
+
+@register.filter
+def signed_percent(value: object) -> str:
+    return f"{'+' if value > 0 else ''}{percent(value)}" if isinstance(value, (int, float)) else ""
+
+
+@register.filter
+def named(name: object) -> str:
+    """A name from a program, in words."""
+    return str(name).replace("_", " ")
 
 
 @register.filter

@@ -19,12 +19,13 @@ from tests.factory import (
     make_user,
     neuron_at,
 )
+from tests.pages.material import every_kind, photographs
 
 
 @pytest.fixture
 def world(db) -> SimpleNamespace:
     """Of mixed3b 0 and 1 are accepted into Curves, 2 is agreed, 3 read twice; 2 and 3 have every kind of evidence."""
-    network = make_network(preprocessing={"size": 8})
+    network = make_network(preprocessing={"size": 8, "resize": 8})
     first, layer = network.layers.all()
     curves = make_family(layer, "Curves", units=[0, 1], remark="As [[3b:1]] shows.")
     lines = make_family(layer, "Secret Lines", order=1)
@@ -36,6 +37,7 @@ def world(db) -> SimpleNamespace:
     for reader in readers[:2]:
         make_label(read, reader, lines, note="Straight, like [[3b:0]].")
     images = make_image_set()
+    photographs(images)
     for neuron in (agreed, read):
         every_kind(neuron, images)
     failed = make_evidence(neuron_at("3b:4"), status="failed", reason="It may be dead.")
@@ -59,30 +61,6 @@ def world(db) -> SimpleNamespace:
         job=job,
         images=images,
     )
-
-
-def every_kind(neuron, images) -> None:
-    make_evidence(neuron, data={"value": 3.2, "steps": 128, "canvas": 43}, pictures=["image"])
-    examples = [
-        {"image": f"{rank}.png", "value": 9.0 - rank, "row": 1, "column": 2, "box": [0, 0, 4, 4], "clipped": False}
-        for rank in range(9)
-    ]
-    make_evidence(
-        neuron,
-        "dataset_examples",
-        data=examples,
-        pictures=[f"top_{rank}" for rank in range(1, 10)],
-        image_set=images,
-    )
-    angles = [angle / 2 for angle in range(720)]
-    curve = {"stimulus": "curve", "angles": angles, "unit": "activation", "peak": 90.0, "width": 40.0, "echo": 0.02}
-    curve["responses"] = [max(0.0, 20 - abs(angle - 90)) for angle in angles]
-    make_evidence(neuron, "tuning_curves", data=curve, pictures=["peak"], parameters={"stimulus": "curve"})
-    kernels = [
-        {"neuron": f"conv1:{index}", "kernel": [[0.0, weight], [weight / 2, 0.0]], "linearised": True}
-        for index, weight in enumerate((0.9, -0.5, 0.2, 0.0))
-    ]
-    make_evidence(neuron, "weights", data=kernels, parameters={"direction": "in"})
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ def test_a_network_without_pictures_and_families(client, db):
         "/": ["No pictures of its neurons yet.", "No neuron with pictures is waiting"],
         network.get_absolute_url(): ["No pictures yet.", "No families yet."],
         layer.get_absolute_url(): ["No families in this layer yet.", "8 not sorted yet"],
-        neuron_at("3b:0").get_absolute_url(): ["Not made yet.", "This layer has no families yet"],
+        neuron_at("3b:0").get_absolute_url(): ["Not made yet", "This layer has no families yet"],
     }.items():
         if address.endswith("/0/"):
             client.force_login(make_user())

@@ -1,0 +1,529 @@
+"""What each kind of evidence shows, from its data: one function a kind, named in ``PANELS``.
+
+The forms of the data are those that the kinds in ``workers.evidence`` write. A file that is gone from the store, or
+that does not read as its kind's data, leaves an exhibit without a panel, and its page says so.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.safestring import SafeString
+
+from taxonomy.models import Family, Layer
+from taxonomy.pages.exhibits import STIMULUS_TITLES, Exhibit
+from taxonomy.rendering import curves, plots
+from taxonomy.rendering.chips import face
+
+logger = logging.getLogger(__name__)
+
+STRONG = 0.3  # of the largest magnitude: the rule of the Circuits articles for what belongs in a diagram
+Panel = dict[str, Any]
+
+
+def fill(exhibits: Iterable[Exhibit]) -> None:
+    """Give each exhibit that has a version its panel. What their panels look up is looked up together."""
+    shown = [exhibit for exhibit in exhibits if exhibit.version is not None]
+    for exhibit in shown:
+        _guarded(exhibit, WANTS.get(exhibit.kind.name, _nothing))
+    for exhibit in shown:
+        exhibit.panel = _guarded(exhibit, PANELS[exhibit.kind.name])
+
+
+def _guarded(exhibit: Exhibit, function: Callable[[Exhibit], Any]) -> Any:
+    try:
+        return function(exhibit)
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError):
+        logger.warning("Version %s does not read as %s.", exhibit.version, exhibit.kind.name, exc_info=True)
+        return None
+
+
+def _nothing(exhibit: Exhibit) -> None:
+    """Looks nothing up."""
+
+
+@dataclass
+class Example:
+    """A place in a picture of an image set: what the neuron saw of it, and the whole picture with that part marked."""
+
+    rank: int
+    at: tuple[int, int, int]  # the picture's index in its set, and the row and column of the neuron's map
+    key: str
+    image: str
+    value: float
+    clipped: bool
+    crop: SafeString
+    place: SafeString
+    photograph: str
+
+
+@dataclass
+class Bin:
+    """Examples of one part of a neuron's range."""
+
+    start: float
+    end: float
+    count: int
+    examples: list[Example]
+    zero: bool  # zero lies in it
+    lowest: bool
+
+
+@dataclass
+class Channel:
+    """A neuron of another layer with a number: a weight, a share, what it adds."""
+
+    layer: Layer
+    index: int
+    value: float
+    kernel: Any = None
+    strong: bool = False
+    linearised: bool = False
+
+    @property
+    def excites(self) -> bool:
+        return self.value > 0
+
+
+def example(exhibit: Exhibit, row: Mapping[str, Any], rank: int = 0, overlay: SafeString | str = "") -> Example:
+    address, name = exhibit.shelf.photographs.find(exhibit.image_set, row["image"])
+    name = str(row.get("name") or name or f"picture {row['image']}")
+    size = exhibit.shelf.photographs.size
+    box = [float(side) for side in row["box"]]
+    at = int(row["image"]), int(row["row"]), int(row["column"])
+    return Example(
+        rank=rank,
+        key="-".join(map(str, at)),
+        at=at,
+        image=name,
+        value=float(row["value"]),
+        clipped=bool(row.get("clipped")),
+        crop=plots.crop(address, size, box, f"What the neuron sees of {name}"),
+        place=plots.place(address, size, box, overlay),
+        photograph=address,
+    )
+
+
+def _kernels(exhibit: Exhibit) -> Panel:
+    return {"image": exhibit.pictures["kernel"], "scale": (exhibit.data or {}).get("scale")}
+
+
+def _imported_picture(exhibit: Exhibit) -> Panel:
+    assert exhibit.version is not None
+    return {"image": exhibit.pictures["image"], "source": exhibit.version.evidence.parameters.get("source")}
+
+
+def _feature_visualization(exhibit: Exhibit) -> Panel:
+    pictures = exhibit.pictures
+    steps = sorted((int(name.removeprefix("step_")), name) for name in pictures if name.startswith("step_"))
+    data = exhibit.data or {}
+    return {
+        "image": pictures["image"],
+        "more": [pictures[name] for name in sorted(pictures) if name.startswith("image_")],
+        "snapshots": [{"step": step, "image": pictures[name]} for step, name in steps],
+        "numbers": data,
+        "sds": data["value"] / exhibit.shelf.sd if data and exhibit.shelf.sd else None,
+    }
+
+
+def _examples_wanted(exhibit: Exhibit) -> None:
+    rows = [*exhibit.data["top"], *filter(None, [exhibit.data.get("lowest")])]
+    exhibit.shelf.photographs.want(exhibit.image_set, [row["image"] for row in rows])
+
+
+def _dataset_examples(exhibit: Exhibit) -> Panel:
+    data = exhibit.data
+    cells = data.get("map") or {}
+    strip, found = exhibit.pictures.get("maps", ""), []
+    for number, row in enumerate(data["top"]):
+        overlay: SafeString | str = ""
+        if strip and cells and exhibit.neuron is not None:
+            shape = (len(data["top"]), int(cells["rows"]), int(cells["columns"]))
+            overlay = plots.map_over(strip, number, shape, _cells(exhibit))
+        found.append(example(exhibit, row, number + 1, overlay))
+    return {
+        "top": found,
+        "lowest": example(exhibit, data["lowest"]) if data.get("lowest") else None,
+        "minimum": data.get("minimum"),
+        "maximum": data.get("maximum"),
+        "images": data.get("images"),
+        "bins": len(data.get("bins") or []),
+    }
+
+
+def _cells(exhibit: Exhibit) -> tuple[float, float]:
+    """Where the first cell of the neuron's map begins in the picture, and how wide a cell is, in pixels."""
+    assert exhibit.neuron is not None
+    before = 0
+    fields = exhibit.neuron.layer.fields
+    for found in fields:
+        before += int(found["channels"])
+        if exhibit.neuron.index < before:
+            break
+    # A cell stands for the middle of what it sees, and covers the way to the next one.
+    return float(found["start"]) + (float(found["size"]) - float(found["stride"])) / 2, float(found["stride"])
+
+
+def quilt(exhibit: Exhibit) -> list[Bin]:
+    """Examples over the whole range, the highest first; empty where there are none."""
+
+    def build(exhibit: Exhibit) -> list[Bin]:
+        bins = exhibit.data["bins"]
+        rows = [row for one in bins for row in one["examples"]]
+        exhibit.shelf.photographs.want(exhibit.image_set, [row["image"] for row in rows])
+        return [
+            Bin(
+                *(float(one["from"]), float(one["to"]), int(one["count"])),
+                [example(exhibit, row) for row in one["examples"]],
+                zero=one["from"] < 0 <= one["to"],
+                lowest=number == len(bins) - 1,
+            )
+            for number, one in enumerate(bins)
+        ]
+
+    return _guarded(exhibit, build) or []
+
+
+def find_example(exhibit: Exhibit, image: int, row: int, column: int) -> Example | None:
+    """The place among the examples, wherever in the range it lies."""
+
+    def build(exhibit: Exhibit) -> Example | None:
+        data = exhibit.data
+        rows = [*data["top"], *(row for one in data.get("bins") or [] for row in one["examples"])]
+        rows += [data["lowest"]] if data.get("lowest") else []
+        for found in rows:
+            if (found["image"], found["row"], found["column"]) == (image, row, column):
+                return example(exhibit, found)
+        return None
+
+    found: Example | None = _guarded(exhibit, build)
+    return found
+
+
+def _activation_histogram(exhibit: Exhibit) -> Panel:
+    data = exhibit.data
+    edges, counts = data["edges"], data["counts"]
+    if len(edges) != len(counts) + 1:
+        raise ValueError("edges and counts do not go together")
+    total = sum(counts) or 1
+    rows = [
+        {"start": start, "end": end, "share": count / total, "adds": (start + end) / 2 * count / total}
+        for start, end, count in zip(edges, edges[1:], counts, strict=False)
+        if count
+    ]
+    return {
+        "plot": curves.histogram(exhibit.subject, edges, counts, data["mean"]),
+        "rows": rows,
+        "quantiles": [(f"{float(share) * 100:g} %", value) for share, value in (data.get("quantiles") or {}).items()],
+        **{name: data[name] for name in ("mean", "sd", "share_above_zero", "minimum", "maximum", "samples", "images")},
+    }
+
+
+def safe_curve(exhibit: Exhibit) -> curves.Curve | None:
+    """``curve_of``, or None where its files are spoilt."""
+    found: curves.Curve | None = _guarded(exhibit, curve_of)
+    return found
+
+
+def curve_of(exhibit: Exhibit) -> curves.Curve:
+    """The tuning curve in units of the neuron's sd, where the page knows it."""
+    data, scale = exhibit.data, 1.0 / exhibit.shelf.sd if exhibit.shelf.sd else 1.0
+    axis = data["axis"]
+
+    def scaled(values: Sequence[float]) -> list[float]:
+        return [float(value) * scale for value in values]
+
+    return curves.Curve(
+        *(str(data["stimulus"]), str(axis["name"]), str(axis.get("unit") or ""), axis.get("period")),
+        axis["values"],
+        scaled(data["responses"]),
+        data.get("peak"),
+        [(other.get("values") or axis["values"], scaled(other["responses"])) for other in data.get("others") or []],
+    )
+
+
+def _tuning_curves(exhibit: Exhibit) -> Panel:
+    data, shelf = exhibit.data, exhibit.shelf
+    curve = curve_of(exhibit)
+    unit = "sd" if shelf.sd else str(data.get("unit") or "")
+    step = max(1, len(curve.places) // 72)
+    others = data.get("others") or []
+    return {
+        "heading": STIMULUS_TITLES.get(curve.stimulus, curve.stimulus),
+        "plot": curves.tuning(
+            curve,
+            exhibit.subject,
+            face=shelf.face or exhibit.pictures.get("peak", ""),
+            full=shelf.full,
+            unit=unit,
+        ),
+        "round": curves.drawn_round(curve),
+        "axis": data["axis"],
+        "degrees": curve.unit.startswith("deg"),
+        "first": curve.places[0],
+        "last": curve.places[-1],
+        "peak": data.get("peak"),
+        "width": data.get("width"),
+        "echo": data.get("echo"),
+        "strongest": max(curve.responses),
+        "unit": unit,
+        "at": data.get("at") or {},
+        "others": [f"{other['name'].replace('_', ' ')} {_value(other.get('value'))}" for other in others],
+        "modulation": data.get("phase_modulation"),
+        "picture": exhibit.pictures.get("peak", ""),
+        "rows": list(zip(curve.places, curve.responses, strict=True))[::step],
+        "count": len(curve.places),
+    }
+
+
+def _value(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, (int, float)) else str(value)
+
+
+def full_of(exhibits: Iterable[Exhibit]) -> float:
+    """The largest response of any of these tuning curves, in the unit of the page."""
+
+    found = (safe_curve(exhibit) for exhibit in exhibits)
+    return max((curve.strongest for curve in found if curve is not None), default=0.0)
+
+
+def _weights(exhibit: Exhibit) -> Panel:
+    data = exhibit.data
+    scale = float(data["scale"])
+    layer = exhibit.shelf.layers[data["layer"]]
+    rows = []
+    for row in data["strongest"]:
+        value = float(row["value"])
+        if value:
+            strong = abs(value) >= STRONG * scale
+            linearised = bool(row.get("linearised"))
+            rows.append(Channel(layer, int(row["neuron"]), value, row["kernel"], strong, linearised))
+    return {
+        "strong": [row for row in rows if row.strong],
+        "rest": [row for row in rows if not row.strong],
+        "scale": scale,
+        "layer": layer,
+        "strong_count": data["strong"],
+        "channels": data["channels"],
+        "linearised": data["linearised"],
+    }
+
+
+def _weight_factors(exhibit: Exhibit) -> Panel:
+    data = exhibit.data
+    layer = exhibit.shelf.layers[data["layer"]]
+    scale = max(
+        (abs(plots.largest(one["spatial"])) for sign in SIGNS for one in data[sign]),
+        default=0.0,
+    )
+    sides = []
+    for sign, name in SIGNS.items():
+        factors = [
+            {
+                "number": number,
+                "share": float(one["share"]),
+                "image": exhibit.pictures.get(f"{sign}_{number}", ""),
+                "channels": [Channel(layer, int(index), float(weight)) for index, weight in one["channels"]],
+                "spatial": one["spatial"],
+            }
+            for number, one in enumerate(data[sign], start=1)
+        ]
+        if factors:
+            map_ = exhibit.pictures.get("map" if sign == "excitatory" else f"map_{sign}", "")
+            sides.append({"sign": sign, "name": name, "factors": factors, "map": map_})
+    return {"sides": sides, "layer": layer, "explained": data.get("explained"), "scale": scale}
+
+
+SIGNS = {"excitatory": "What excites it", "inhibitory": "What inhibits it"}
+
+
+def _decomposed_wanted(exhibit: Exhibit) -> None:
+    data = exhibit.data
+    exhibit.shelf.kin.want(exhibit.shelf.layers[data["layer"]], [index for index, _ in data["contributions"]])
+
+
+def _decomposed_visualization(exhibit: Exhibit) -> Panel:
+    data = exhibit.data
+    layer = exhibit.shelf.layers[data["layer"]]
+    channels = [Channel(layer, int(index), float(share)) for index, share in data["contributions"]]
+    families: dict[int, Family] = {}
+    excites: Counter[int] = Counter()
+    inhibits: Counter[int] = Counter()
+    members: dict[int, list[Channel]] = {}
+    for channel in channels:
+        family = exhibit.shelf.kin.family(layer, channel.index)
+        key = family.pk if family is not None else 0
+        if family is not None:
+            families[key] = family
+        (excites if channel.excites else inhibits)[key] += abs(channel.value)  # type: ignore[assignment]
+        members.setdefault(key, []).append(channel)
+    keys = sorted(members, key=lambda key: (key == 0, -(excites[key] + inhibits[key])))
+    rows, columns = int(data["rows"]), int(data["columns"])
+    row, column = data["strongest"]
+    return {
+        "grid": exhibit.pictures["grid"],
+        "mark": plots.grid_mark(rows, columns, row, column),
+        "rows": rows,
+        "columns": columns,
+        "row": row + 1,
+        "column": column + 1,
+        "layer": layer,
+        "families": [
+            {
+                "family": families.get(key),
+                "excites": excites[key],
+                "inhibits": inhibits[key],
+                "bar": plots.signed_bar(excites[key], inhibits[key]),
+                "channels": members[key],
+            }
+            for key in keys
+        ],
+        "rest": max(0.0, 1 - sum(abs(channel.value) for channel in channels)),
+        "channels": channels,
+    }
+
+
+def _neighbours(exhibit: Exhibit) -> Panel:
+    near = exhibit.shelf.near.get(exhibit.variant, ([], []))
+    return {"here": near[0], "elsewhere": near[1], "by": exhibit.variant}
+
+
+def _attribution_wanted(exhibit: Exhibit) -> None:
+    exhibit.shelf.photographs.want(exhibit.image_set, [exhibit.data["image"]])
+
+
+def _attribution(exhibit: Exhibit) -> Panel:
+    data = exhibit.data
+    layer = exhibit.shelf.layers[data["layer"]]
+    neurons = [Channel(layer, int(index), float(value)) for index, value in data["neurons"]]
+    scale = max((abs(channel.value) for channel in neurons), default=0.0)
+    for channel in neurons:
+        channel.strong = abs(channel.value) >= STRONG * scale
+    photograph, name = exhibit.shelf.photographs.find(exhibit.image_set, data["image"])
+    return {
+        "map": exhibit.pictures["map"],
+        "photograph": photograph,
+        "name": name,
+        "layer": layer,
+        "neurons": [channel for channel in neurons if channel.value],
+        "method": data["method"],
+        "exact": data["method"] == "exact",
+        "value": data["value"],
+        "row": data["row"],
+        "column": data["column"],
+        "bias": data.get("bias"),
+        "sum": data.get("sum"),
+    }
+
+
+def _facets_wanted(exhibit: Exhibit) -> None:
+    rows = [row["image"] for facet in exhibit.data["facets"] for row in facet["examples"]]
+    exhibit.shelf.photographs.want(exhibit.image_set, rows)
+
+
+def _facets(exhibit: Exhibit) -> Panel:
+    data = exhibit.data
+    layer = exhibit.shelf.layers[data["layer"]]
+    return {
+        "layer": layer,
+        "facets": [
+            {
+                "number": number,
+                "share": float(facet["share"]),
+                "image": exhibit.pictures.get(f"facet_{number}", ""),
+                "examples": [example(exhibit, row, rank) for rank, row in enumerate(facet["examples"], start=1)],
+                "channels": [Channel(layer, int(index), float(weight)) for index, weight in facet["channels"]],
+            }
+            for number, facet in enumerate(data["facets"], start=1)
+        ],
+    }
+
+
+def _joint_tuning(exhibit: Exhibit) -> Panel:
+    data = exhibit.data
+    assert exhibit.family is not None
+    order = sorted(range(len(data["members"])), key=lambda i: (data["peaks"][i] is None, data["peaks"][i] or 0.0))
+    rows = [
+        {
+            "layer": exhibit.family.layer,
+            "index": int(data["members"][i]),
+            "peak": data["peaks"][i],
+            "responses": data["responses"][i],
+        }
+        for i in order
+    ]
+    return {
+        "plot": curves.turned(
+            exhibit.subject, data["angles"], [(r["peak"], r["responses"]) for r in rows], data["mean"]
+        ),
+        "rows": rows,
+        "angles": data["angles"],
+        "mean": list(zip(data["angles"], data["mean"], strict=True)),
+        "examples": data["examples"],
+    }
+
+
+def _family_weights(exhibit: Exhibit) -> Panel:
+    data = exhibit.data
+    layers = exhibit.shelf.layers
+    rows = _ends(layers[data["layer"]], data["members"], data.get("angles"))
+    columns = _ends(layers[data["source_layer"]], data["source"], data.get("source_angles"))
+    strengths = data["strengths"]
+    if len(strengths) != len(rows) or any(len(row) != len(columns) for row in strengths):
+        raise ValueError("strengths are not members by source")
+    return {
+        "matrix": exhibit.pictures["matrix"],
+        "rows": [{**end, "strengths": line} for end, line in zip(rows, strengths, strict=True)],
+        "columns": columns,
+        "layer": layers[data["layer"]],
+        "source_layer": layers[data["source_layer"]],
+        "ordered": any(end["angle"] is not None for end in rows),
+        "k": data["k"],
+        "scale": data["scale"],
+        "linearised": data["linearised"],
+        "equivariance": data.get("equivariance"),
+        "plot": plots.matrix(exhibit.pictures["matrix"], _faces(rows), _faces(columns), exhibit.title),
+    }
+
+
+def _ends(layer: Layer, indices: Sequence[int], angles: Sequence[float | None] | None) -> list[dict[str, Any]]:
+    angles = angles or [None] * len(indices)
+    return [{"layer": layer, "index": int(i), "angle": angle} for i, angle in zip(indices, angles, strict=True)]
+
+
+def _faces(ends: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, SafeString]]:
+    return [
+        (
+            f"{end['layer'].get_absolute_url()}{end['index']}/",
+            f"{end['layer'].name}:{end['index']}" + (f", {end['angle']:g}°" if end["angle"] is not None else ""),
+            face(end["layer"], end["index"]),
+        )
+        for end in ends
+    ]
+
+
+PANELS: dict[str, Callable[[Exhibit], Panel]] = {
+    "kernels": _kernels,
+    "imported_picture": _imported_picture,
+    "feature_visualization": _feature_visualization,
+    "dataset_examples": _dataset_examples,
+    "activation_histogram": _activation_histogram,
+    "tuning_curves": _tuning_curves,
+    "weights": _weights,
+    "weight_factors": _weight_factors,
+    "decomposed_visualization": _decomposed_visualization,
+    "neighbours": _neighbours,
+    "attribution": _attribution,
+    "facets": _facets,
+    "joint_tuning": _joint_tuning,
+    "family_weights": _family_weights,
+}
+# What a panel looks up beside its own files, told beforehand, so that all panels of a page ask once.
+WANTS: dict[str, Callable[[Exhibit], None]] = {
+    "dataset_examples": _examples_wanted,
+    "decomposed_visualization": _decomposed_wanted,
+    "attribution": _attribution_wanted,
+    "facets": _facets_wanted,
+}

@@ -1,0 +1,200 @@
+"""Small data of every kind of evidence, in the forms that the kinds in ``workers.evidence`` write."""
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+from taxonomy import storage
+from taxonomy.models import Evidence, Image, ImageSet, Likeness, Neuron, Photograph, Vector
+from tests.factory import make_evidence, picture
+
+TURN = [angle / 2 for angle in range(720)]
+
+
+def example(image: int, value: float, row: int = 1, column: int = 2) -> dict[str, Any]:
+    box = [0, 0, 4, 4]
+    return {"image": image, "name": f"{image}.png", "value": value, "row": row, "column": column, "box": box} | {
+        "clipped": False
+    }
+
+
+def dataset_examples() -> dict[str, Any]:
+    edges = [9.0 - 12.0 * step / 18 for step in range(19)]
+    return {
+        "top": [example(rank % 2, 9.0 - rank) for rank in range(9)],
+        "lowest": example(1, -3.0, 0, 0),
+        "bins": [
+            {"from": low, "to": high, "count": 2, "examples": [example(0, low, 3, 4), example(1, low, 3, 4)]}
+            for high, low in itertools.pairwise(edges)
+        ],
+        "minimum": -3.0,
+        "maximum": 9.0,
+        "images": 2,
+        "map": {"rows": 3, "columns": 4},
+    }
+
+
+def histogram() -> dict[str, Any]:
+    edges = [step / 10 for step in range(-20, 41)]
+    counts = [max(0, 1000 - 40 * abs(step)) for step in range(-20, 40)]
+    return {
+        "edges": edges,
+        "counts": counts,
+        "mean": 0.25,
+        "sd": 0.5,
+        "share_above_zero": 0.4,
+        "quantiles": {"0.01": -1.5, "0.5": 0.1, "0.99": 2.5},
+        "minimum": -2.0,
+        "maximum": 4.0,
+        "samples": sum(counts),
+        "images": 2,
+    }
+
+
+def tuning(
+    stimulus: str, places: list[float], unit: str, period: float | None, peak: float, **more: Any
+) -> dict[str, Any]:
+    top = 20.0 if stimulus == "curve" else 8.0
+
+    def responses(over: list[float], scale: float) -> list[float]:
+        return [scale * max(-0.1, top - abs(place - peak)) for place in over]
+
+    coarse = places[::10] or places
+    return {
+        "stimulus": stimulus,
+        "unit": "activation",
+        "axis": {"name": more.pop("axis", "angle"), "unit": unit, "period": period, "values": places},
+        "responses": responses(places, 1.0),
+        "peak": peak,
+        "width": 34.25,
+        "echo": 0.02 if stimulus == "curve" else None,
+        "others": [
+            {"name": "radius", "unit": "px", "value": 24, "responses": responses(coarse, 0.5), "values": coarse}
+        ],
+        "at": {"radius": 40},
+        **more,
+    }
+
+
+def tunings() -> dict[str, dict[str, Any]]:
+    degrees = [float(angle) for angle in range(0, 360, 5)]
+    return {
+        "curve": tuning("curve", TURN, "degrees", 360, 90.0),
+        "line": tuning("line", TURN[:360], "degrees", 180, 45.0),
+        "grating": tuning("grating", degrees[:36], "degrees", 180, 45.0, phase_modulation=0.25),
+        "high_low": tuning("high_low", degrees, "degrees", 360, 180.0),
+        "centre_surround": tuning("centre_surround", [2.0, 4.0, 8.0, 12.0], "pixels", None, 4.0, axis="radius"),
+        "hue": tuning("hue", degrees, "degrees", 360, 120.0, axis="hue"),
+    }
+
+
+def weights(layer: str, direction: str, linearised: bool = True) -> dict[str, Any]:
+    found = [
+        {"neuron": index, "value": value, "linearised": linearised, "kernel": [[0.0, value], [value / 2, 0.0]]}
+        for index, value in enumerate((0.9, -0.5, 0.2, 0.0))
+    ]
+    return {"layer": layer, "direction": direction, "linearised": linearised, "scale": 0.9, "channels": 4} | {
+        "strong": 2,
+        "strongest": found,
+    }
+
+
+def factors(layer: str) -> dict[str, Any]:
+    one = {"share": 0.5, "channels": [[0, 0.8], [1, 0.3]], "spatial": [[0.5, 0.0], [-0.2, 0.1]], "value": 2.0}
+    return {"layer": layer, "excitatory": [one, one], "inhibitory": [one], "explained": 0.8}
+
+
+def decomposed(layer: str) -> dict[str, Any]:
+    contributions = [[0, 0.5], [1, -0.25], [2, 0.125]]
+    return {"layer": layer, "rows": 2, "columns": 2, "magnitudes": [[1.0, 0.5], [0.2, 0.0]], "strongest": [0, 0]} | {
+        "contributions": contributions,
+        "cell": 8,
+    }
+
+
+def attribution(layer: str, image: int = 0, row: int = 1, column: int = 2) -> dict[str, Any]:
+    place = {"image": image, "row": row, "column": column, "value": 9.0, "layer": layer, "method": "exact"}
+    return place | {
+        "map": [[0.5, -0.5], [0.0, 1.0]],
+        "origin": {"start": 0, "stride": 2, "size": 7},
+        "neurons": [[0, 6.0], [1, -1.0]],
+        "bias": 0.5,
+        "sum": 9.0,
+    }
+
+
+def facets(layer: str) -> dict[str, Any]:
+    one = {"share": 0.5, "examples": [example(0, 9.0), example(1, 8.0)], "channels": [[0, 0.8], [3, 0.2]]}
+    return {"layer": layer, "facets": [one, one, one]}
+
+
+def joint_tuning(members: list[int]) -> dict[str, Any]:
+    angles = list(range(-180, 180, 15))
+    responses = [[max(0.0, 1 - abs(angle) / 60) for angle in angles] for _ in members]
+    return {"members": members, "peaks": [90.0 * i for i, _ in enumerate(members)], "angles": angles} | {
+        "responses": responses,
+        "mean": responses[0],
+        "examples": 4,
+    }
+
+
+def family_weights(layer: str, members: list[int], source_layer: str, source: list[int]) -> dict[str, Any]:
+    return {
+        "layer": layer,
+        "members": members,
+        "angles": [15.0 * index for index in members],
+        "source_layer": source_layer,
+        "source": source,
+        "source_angles": [None for _ in source],
+        "k": 3,
+        "scale": 0.5,
+        "linearised": False,
+        "equivariance": 0.9,
+        "strengths": [[0.25 for _ in source] for _ in members],
+    }
+
+
+def photographs(images: ImageSet, size: int = 8) -> None:
+    """Every picture of the set, as a network sees it."""
+    for image in Image.objects.filter(image_set=images):
+        sha256 = storage.put(picture(size, (40 * image.index, 90, 120)))
+        Photograph.objects.create(image=image, resize=size, size=size, sha256=sha256)
+
+
+def place(neuron: Neuron, evidence: Evidence, likeness: str, values: Mapping[int, float]) -> Vector:
+    """The neuron's vector, of which these entries are not zero."""
+    full = [0.0] * Vector.DIMENSIONS
+    for at, value in values.items():
+        full[at] = value
+    return Vector.objects.create(
+        evidence=evidence, neuron=neuron, likeness=likeness, image_set=evidence.image_set, values=full
+    )
+
+
+def every_kind(neuron: Neuron, images: ImageSet, before: str = "conv1") -> None:
+    """All that can be made of a neuron, with the files that come with it."""
+    numbers = {"value": 3.2, "steps": 128, "canvas": 43, "objective": "neuron", "diversity": 1, "dtype": "float32"}
+    make_evidence(neuron, data=numbers, pictures=["image", "step_0", "step_4", "step_48"])
+    make_evidence(neuron, data=numbers | {"value": -2.0}, pictures=["image"], parameters={"objective": "negative"})
+    make_evidence(neuron, "dataset_examples", data=dataset_examples(), pictures=["maps"], image_set=images)
+    make_evidence(neuron, "activation_histogram", data=histogram(), image_set=images)
+    for stimulus, data in tunings().items():
+        make_evidence(neuron, "tuning_curves", data=data, pictures=["peak"], parameters={"stimulus": stimulus})
+    make_evidence(neuron, "weights", data=weights(before, "in"), parameters={"direction": "in", "layer": before})
+    rows, layer = {}, {"layer": before}
+    for likeness in Likeness.values:
+        used = images if likeness == "activation" else None
+        data = {"by": likeness, "vector": [1.0]}
+        rows[likeness] = make_evidence(neuron, "neighbours", data=data, parameters={"by": likeness}, image_set=used)
+        place(neuron, rows[likeness], likeness, {0: 1.0, neuron.index + 1: 0.5})
+    names = ["excitatory_1", "excitatory_2", "inhibitory_1", "map", "map_inhibitory"]
+    make_evidence(neuron, "weight_factors", data=factors(before), pictures=names, parameters=layer | {"factors": 2})
+    made = decomposed(before)
+    make_evidence(neuron, "decomposed_visualization", data=made, pictures=["grid"], parameters=layer)
+    names = ["facet_1", "facet_2", "facet_3"]
+    values = layer | {"facets": 3}
+    make_evidence(neuron, "facets", data=facets(before), pictures=names, parameters=values, image_set=images)
+    values = layer | {"image": 0, "row": 1, "column": 2}
+    make_evidence(
+        neuron, "attribution", data=attribution(before), pictures=["map"], parameters=values, image_set=images
+    )
