@@ -17,6 +17,7 @@ from taxonomy import recipes
 from tests import tiny
 from workers import scan, zoo
 from workers.evidence import Failure, Finding, Target
+from workers.evidence.attribution import attribution
 from workers.evidence.dataset_examples import dataset_examples
 from workers.evidence.feature_visualization import feature_visualization
 from workers.evidence.kernels import kernels
@@ -49,8 +50,17 @@ KINDS = {
     "dataset_examples": Kind(dataset_examples, {"batch": 4}),
     "tuning_curves, curve": Kind(tuning_curves, {"step": 7.5}),
     "tuning_curves, line": Kind(tuning_curves, {"stimulus": "line", "step": 7.5}),
+    "tuning_curves, grating": Kind(tuning_curves, {"stimulus": "grating", "step": 30}),
+    "tuning_curves, high_low": Kind(tuning_curves, {"stimulus": "high_low", "step": 30}),
+    "tuning_curves, centre_surround": Kind(tuning_curves, {"stimulus": "centre_surround"}),
+    "tuning_curves, hue": Kind(
+        tuning_curves, {"stimulus": "hue", "step": 30}, network=tiny.one_conv, targets=(("conv", 0), ("conv", 2))
+    ),
     "weights, in": Kind(weights, {"layer": "first"}, targets=(("fire", 0), ("fire", 2))),
     "weights, out": Kind(weights, {"direction": "out", "layer": "fire"}, targets=(("first", 0), ("first", 1))),
+    "attribution": Kind(
+        attribution, {"image": 3, "row": 2, "column": 1, "layer": "first"}, targets=(("fire", 0), ("fire", 2))
+    ),
     "weight_factors": Kind(
         weight_factors, {"layer": "first", "steps": 6, "batch": 3}, targets=(("fire", 0), ("fire", 1), ("fire", 2))
     ),

@@ -148,11 +148,10 @@ def test_refusals(target, layer, direction):
 @needs_data
 def test_squeezenet_expanded_weights_are_the_product_of_its_kernels():
     network = zoo.load("squeezenet1_0", DATA / "squeezenet1_0" / "squeezenet1_0.safetensors")
-    fire = network.stages["fire3"][1]
-    squeeze = fire.squeeze.weight[:, :, 0, 0]
+    squeeze, *expands = (module.weight for module in network.stages["fire3"].modules() if isinstance(module, nn.Conv2d))
     one, three = weights(network, [("fire3", 3), ("fire3", 64 + 3)], layer="fire2")
-    for finding, expand in ((one, fire.expand1x1), (three, fire.expand3x3)):
-        expected = torch.einsum("srq,sc->crq", expand.weight[3], squeeze)
+    for finding, expand in zip((one, three), expands, strict=True):
+        expected = torch.einsum("srq,sc->crq", expand[3], squeeze[:, :, 0, 0])
         assert finding.data["linearised"]
         assert torch.allclose(torch.from_numpy(finding.arrays["kernels"]), expected, rtol=1e-5, atol=1e-6)
 
