@@ -37,9 +37,9 @@ def lines(network: Network) -> dict[str, list[Finding]]:
     return {layer: tuned(network, layer, "line") for layer in ("conv2d2", "mixed3a", "mixed3b")}
 
 
-def tuned(network: Network, layer: str, stimulus: str) -> list[Finding]:
+def tuned(network: Network, layer: str, stimulus: str, **more: float) -> list[Finding]:
     targets = [(layer, channel) for channel in range(network.layer(layer).channels)]
-    outcomes = list(tuning_curves(network, targets, stimulus=stimulus))
+    outcomes = list(tuning_curves(network, targets, stimulus=stimulus, **more))
     assert [(outcome.layer, outcome.channel) for outcome in outcomes] == targets
     return [outcome for outcome in outcomes if isinstance(outcome, Finding)]
 
@@ -100,6 +100,43 @@ def test_line_units_peak_at_their_angle(lines: dict[str, list[Finding]]):
     for layer in ("mixed3a", "mixed3b"):
         assert apart(measured(lines[layer][24:], "peak"), LINES, 180).max() <= 5
     assert apart(measured(lines["conv2d2"], "peak"), curve_network.FINE, 180).max() <= 5
+
+
+def test_curves_of_about_their_radius_drive_curve_units_most(curves: dict[str, list[Finding]]):
+    for finding in curves["mixed3b"][:24]:
+        best = {other["value"]: max(other["responses"]) for other in finding.data["others"]}
+        best[40.0] = max(finding.data["responses"])
+        assert sorted(best) == [24, 32, 40, 60, 80]
+        assert max(best, key=best.__getitem__) in (32, 40)
+        assert best[24] < best[32]
+        assert best[40] > best[60] > best[80]
+        assert best[80] < 0.7 * max(best.values())  # nearly straight
+        for other in finding.data["others"]:
+            peak = other["values"][int(np.argmax(other["responses"]))]
+            assert abs((peak - finding.data["peak"] + 180) % 360 - 180) <= 7.5
+
+
+def test_gratings_drive_gabors_at_their_orientation_and_wavelength(network: Network):
+    gabors = tuned(network, "conv2d0", "grating")
+    angles = curve_network.FINE.repeat(len(curve_network.PHASES))
+    assert apart(measured(gabors, "peak"), angles, 180).max() <= 5
+    for finding in gabors:
+        assert finding.data["at"]["period"] == pytest.approx(curve_network.WAVELENGTH, rel=0.05)
+        by_period = [max(other["responses"]) for other in finding.data["others"]]
+        assert by_period[1] > 1.2 * max(by_period[0], by_period[2])  # 3.54 against 2.5 and 5 pixels,
+        assert by_period[1] > 3 * max(by_period[3:])  # and against 7.07 and more
+        assert finding.data["phase_modulation"] == 1  # each has a phase of its own,
+    assert measured(tuned(network, "conv2d1", "grating"), "phase_modulation").max() < 0.05  # and their sum none
+    for layer, first, truth in (("conv2d2", 0, curve_network.FINE), ("mixed3a", 24, LINES)):
+        assert apart(measured(tuned(network, layer, "grating")[first:], "peak"), truth, 180).max() <= 5
+
+
+def test_no_hue_drives_a_network_that_sees_grey(network: Network):
+    for layer in network.layers:
+        for finding in tuned(network, layer.name, "hue", step=15):
+            assert finding.data["peak"] is finding.data["width"] is finding.data["echo"] is None
+            for other in finding.data["others"]:
+                assert np.ptp(other["responses"]) < 1e-5
 
 
 def test_the_centre_unit_is_centred_exactly(network: Network):

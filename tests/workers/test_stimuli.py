@@ -47,6 +47,66 @@ def test_edges_are_antialiased():
     assert line[2].tolist() == [0, 0.5, 0.5, 0, 0]
 
 
+def test_gratings_run_along_their_angle_with_their_period_and_phase():
+    vertical, horizontal, oblique = stimuli.gratings([0, 90, 30], 41, period=8)
+    assert vertical.dtype == np.float32
+    np.testing.assert_allclose(
+        vertical, np.tile(0.5 + 0.5 * np.cos(2 * np.pi * np.arange(-20, 21) / 8), (41, 1)), atol=1e-6
+    )
+    np.testing.assert_allclose(horizontal, vertical.T, atol=1e-5)
+    assert oblique[20, 20] == 1
+    # The stripe through the middle runs as the line of that angle does.
+    line = stimuli.lines([30], 41, stroke=1)[0]
+    assert oblique[line == line.max()].min() > 0.9
+    (moved,) = stimuli.gratings([0], 41, period=8, phase=90)
+    np.testing.assert_allclose(moved[:, :-2], vertical[:, 2:], atol=1e-6)  # a quarter of 8 pixels
+    (aside,) = stimuli.gratings([0], 41, period=8, middle=(22, 20))
+    np.testing.assert_allclose(aside[:, 2:], vertical[:, :-2], atol=1e-6)
+
+
+def test_a_fine_pattern_lies_at_its_angle_beside_a_coarse_one():
+    right, below = stimuli.high_low([0, 90], 81, period=5, ratio=4)
+    fine, coarse = right[:, 41:], right[:, :40]
+    for half, period in ((fine, 5), (coarse, 20)):
+        np.testing.assert_allclose(half[period:], half[:-period], atol=1e-5)  # along the edge
+        np.testing.assert_allclose(half[:, period:], half[:, :-period], atol=1e-5)  # across it
+        assert half[:40].mean() == pytest.approx(0.5, abs=0.01)
+        assert half.max() == pytest.approx(1, abs=0.02)
+    assert np.abs(fine[:, 10:] - fine[:, :-10]).max() < 1e-5 < np.abs(coarse[:, 10:] - coarse[:, :-10]).max()
+    np.testing.assert_allclose(below, right.T, atol=1e-4)
+    (moved,) = stimuli.high_low([0], 81, period=5, ratio=4, phase=180)
+    np.testing.assert_allclose(moved, 1 - right, atol=1e-5)
+
+
+def test_discs_cover_their_area():
+    small, large = stimuli.discs([3, 12.5], 41)
+    assert small.sum() == pytest.approx(np.pi * 9, rel=0.02)
+    assert large.sum() == pytest.approx(np.pi * 12.5**2, rel=0.01)
+    (aside,) = stimuli.discs([3], 41, middle=(10, 25))
+    rows, columns = np.nonzero(aside == 1)
+    assert (rows.mean(), columns.mean()) == (25, 10)
+
+
+def test_hues_differ_in_colour_alone():
+    colours = stimuli.hues(np.arange(0, 360, 5))
+    np.testing.assert_allclose(colours.sum(1), 1.5, atol=1e-6)
+    assert colours.min() >= 0
+    assert colours.max() <= 1
+    red, green, blue = stimuli.hues([0, 120, 240])
+    assert (red.argmax(), green.argmax(), blue.argmax()) == (0, 1, 2)
+    np.testing.assert_allclose(red, [1, 0.25, 0.25], atol=1e-6)
+
+
+def test_colours_are_put_where_the_cover_is():
+    cover = np.array([[[1.0, 0.5], [0.0, 0.0]]])
+    painted = stimuli.coloured(cover, np.array([[1.0, 0, 0], [0, 1, 0]]), np.array([[0.0, 0, 1]]))
+    assert painted.shape == (2, 3, 2, 2)
+    assert painted.dtype == np.float32
+    assert painted[0, :, 0, 0].tolist() == [1, 0, 0]
+    assert painted[1, :, 0, 1].tolist() == [0, 0.5, 0.5]
+    assert painted[0, :, 1, 1].tolist() == [0, 0, 1]
+
+
 def test_the_set_says_what_it_shows(tmp_path: Path):
     stimuli.main([str(tmp_path), "--count", "21", "--seed", "5"])
     pictures = json.loads((tmp_path / "pictures.json").read_text())
