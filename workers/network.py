@@ -139,7 +139,10 @@ def _layers(stages: Mapping[str, nn.Module], branches: Mapping[str, Sequence[tup
     layers = []
     fields: tuple[Field, ...] = (PIXEL,) * 3
     for order, (name, stage) in enumerate(stages.items()):
-        fields = propagate(stage, fields)
+        try:
+            fields = propagate(stage, fields)
+        except ValueError as error:
+            raise ValueError(f"Layer {name}: {error}") from error
         names = tuple(branch for branch, count in branches.get(name, [("", len(fields))]) for _ in range(count))
         if len(names) != len(fields):
             raise ValueError(f"The branches of {name} name {len(names)} channels, and it has {len(fields)}.")

@@ -1,8 +1,11 @@
+import importlib.util
 import json
+import os
 import pickle
+import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -182,21 +185,167 @@ def test_published_families_of_inceptionv1_fit_its_layers():
         assert sizes[published["layer"]] == published["layer_size"]
 
 
-def test_inceptionv1_runs_with_weights_in_the_published_layout(tmp_path: Path):
+ROUNDING = 1e-4  # of the largest value: what folding batch norm may change
+
+
+def randomised(module: torch.nn.Module) -> torch.nn.Module:
+    """The module, made on the meta device, with seeded random weights and statistics that keep the size of values."""
+    generator = torch.Generator().manual_seed(0)
+    module = module.to_empty(device="cpu").eval().requires_grad_(False)
+    for part in module.modules():
+        if isinstance(part, torch.nn.Conv2d | torch.nn.Linear):
+            scale = (3 / part.weight[0].numel()) ** 0.5
+            part.weight.uniform_(-scale, scale, generator=generator)
+        if isinstance(part, torch.nn.BatchNorm2d):
+            for values in (part.weight, part.running_var):
+                values.uniform_(0.5, 1.5, generator=generator)
+            part.running_mean.uniform_(-0.1, 0.1, generator=generator)
+        if getattr(part, "bias", None) is not None:
+            part.bias.uniform_(-0.1, 0.1, generator=generator)
+    return module
+
+
+def made(name: str) -> torch.nn.Module:
     with torch.device("meta"):
-        _, published = zoo.inceptionv1()
-    state = {
-        f"{prefix}.{name}": torch.full(parameter.shape, 0.01)
-        for prefix, module in published.items()
-        for name, parameter in module.state_dict().items()
-    }
-    assert len(state) == 2 * 58  # 3 + 9 x 6 convolutions and one matrix, each with biases
-    safetensors.torch.save_file(state, tmp_path / "weights.safetensors")
+        module = zoo.ARCHITECTURES[name].factory()
+    return randomised(module)
+
+
+def outputs(module: torch.nn.Module, x: torch.Tensor, paths: Iterable[str]) -> dict[str, torch.Tensor]:
+    """What the submodules give on the way, and under "" what the whole gives."""
+    found = {}
+    hooks = [
+        # A copy (+): what comes after may overwrite it.
+        module.get_submodule(path).register_forward_hook(
+            lambda _, __, out, path=path: found.update({path: out.clone()})
+        )
+        for path in paths
+    ]
+    with torch.inference_mode():
+        found[""] = module(x)
+    for hook in hooks:
+        hook.remove()
+    return found
+
+
+def assert_close(found: torch.Tensor, expected: torch.Tensor) -> None:
+    assert expected.abs().max() > 0
+    torch.testing.assert_close(found, expected, rtol=0, atol=ROUNDING * float(expected.abs().max()))
+
+
+SIDES = {"alexnet": 99, "vgg19": 64, "inception_v3": 107}  # of small pictures; odd, so that pools round
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name == "vgg19" else ()) for name in zoo.ARCHITECTURES]
+)
+def test_layers_and_logits_are_those_of_the_published_module(name: str):
+    module, known = made(name), zoo.ARCHITECTURES[name]
+    before = {key: value.clone() for key, value in module.state_dict().items() if "classifier" not in key}
+    network = known.network(name, module)
+    x = torch.rand(2, 3, *(SIDES.get(name, 75),) * 2, generator=torch.Generator().manual_seed(1))
+    # Batch norm belongs to the convolution, and here no block holds both.
+    paths = {layer: "bn1" if (name, path) == ("resnet50", "conv1") else path for layer, path in known.layers.items()}
+    expected = outputs(module, network.normalise(x), paths.values())
+    with torch.inference_mode():
+        found = network.activations(x, paths)
+        assert_close(network.logits(x), expected[""])
+    for layer, path in paths.items():
+        assert found[layer].shape[1] == network.layer(layer).channels
+        rectified = bool((expected[path] >= 0).all())
+        assert_close(found[layer].relu() if rectified else found[layer], expected[path])
+        assert (found[layer] < 0).any(), f"{layer} is not read before its ReLU"
+    for key, value in before.items():
+        torch.testing.assert_close(module.state_dict()[key], value, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", [name for name in zoo.ARCHITECTURES if name != "inceptionv1"])
+def test_catalogues_have_what_torchvision_publishes(name: str):
+    description = zoo.describe(name)
+    published = torchvision.models.get_model_weights(name)["IMAGENET1K_V1"].meta
+    heads = {"inception_v3": 3_326_696}  # the head that only training needs
+    assert description["parameters"] == published["num_params"] - heads.get(name, 0)
+    assert description["class_names"] == published["categories"]
+    assert [layer["order"] for layer in description["layers"]] == list(range(len(zoo.ARCHITECTURES[name].layers)))
+    assert all(re.fullmatch(r"[\w.-]+", layer["name"]) for layer in description["layers"])
+    assert description["weights_digest"] is None
+
+
+def test_layers_are_called_as_the_field_calls_them():
+    layers = {name: {layer["name"]: layer for layer in zoo.describe(name)["layers"]} for name in zoo.ARCHITECTURES}
+    assert list(layers["alexnet"]) == ["conv1", "conv2", "conv3", "conv4", "conv5"]
+    assert list(layers["vgg19"])[:3] == ["conv1_1", "conv1_2", "conv2_1"]
+    assert list(layers["vgg19"])[-1] == "conv5_4"
+    assert list(layers["googlenet"])[2:5] == ["conv3", "inception3a", "inception3b"]
+    assert layers["googlenet"]["inception4a"]["branches"] == [
+        ["branch1", 192],
+        ["branch2", 208],
+        ["branch3", 48],
+        ["branch4", 64],
+    ]
+    assert list(layers["resnet50"])[:2] + list(layers["resnet50"])[-1:] == ["conv1", "layer1_0", "layer4_2"]
+    # Its pool has the channels of the layer before, which see squares of different sizes.
+    mixed6a = layers["inception_v3"]["Mixed_6a"]["branches"]
+    assert mixed6a[:2] == [["branch3x3", 384], ["branch3x3dbl_3", 96]]
+    assert [branch for branch, _ in mixed6a[2:]] == ["pool"] * 3
+    assert sum(channels for _, channels in mixed6a[2:]) == 288
+    assert layers["squeezenet1_1"]["fire9"]["branches"] == [["expand1x1", 256], ["expand3x3", 256]]
+    assert layers["inception_v3"]["Mixed_7c"]["channels"] == layers["resnet50"]["layer4_2"]["channels"] == 2048
+
+
+@pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
+def test_pictures_reach_the_weights_as_torchvision_sends_them(name: str):
+    """Its pretrained weights are used with `transform_input`; here the normalisation is theirs from the start."""
+    whole = torchvision.models.get_model(name, weights=None, init_weights=False, transform_input=True, aux_logits=False)
+    x = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    usual = torchvision.transforms.functional.normalize(x, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    known = zoo.ARCHITECTURES[name]
+    with torch.device("meta"):
+        network = known.network(name, known.factory())
+    torch.testing.assert_close(network.normalise(x), whole._transform_input(usual), rtol=0, atol=1e-6)
+
+
+def test_weights_files_may_hold_heads_for_training(tmp_path: Path):
+    with torch.device("meta"):
+        whole = torchvision.models.googlenet(weights=None, init_weights=False)
+    state = randomised(whole).state_dict()
+    assert any(name.startswith("aux1.") for name in state)
+    lean = {name: value for name, value in state.items() if not name.startswith("aux") and "batches" not in name}
+    x = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    logits = []
+    for number, content in enumerate((state, lean)):
+        safetensors.torch.save_file(content, path := tmp_path / f"{number}.safetensors")
+        network = zoo.load("googlenet", path)
+        logits.append(network.logits(x))
+        assert_close(logits[-1], whole(network.normalise(x)))
+    torch.testing.assert_close(logits[0], logits[1], rtol=0, atol=0)
+    safetensors.torch.save_file(lean | {"bux1.conv": torch.ones(1)}, tmp_path / "other.safetensors")
+    with pytest.raises(zoo.ZooError, match=r"holds the tensor 'bux1\.conv', which googlenet does not have"):
+        zoo.load("googlenet", tmp_path / "other.safetensors")
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("lucent") is None and not os.environ.get("CI"),
+    reason="torch-lucent is not installed (pip install --no-deps -r requirements-peers.txt)",
+)
+def test_inceptionv1_is_that_of_torch_lucent(tmp_path: Path):
+    from lucent.modelzoo.inceptionv1.InceptionV1 import InceptionV1
+
+    with torch.device("meta"):
+        peer = InceptionV1(redirected_ReLU=False)
+    peer = randomised(peer)
+    safetensors.torch.save_file(peer.state_dict(), tmp_path / "weights.safetensors")
+    assert len(peer.state_dict()) == 2 * 58  # 3 + 9 x 6 convolutions and one matrix, each with biases
     network = zoo.load("inceptionv1", tmp_path / "weights.safetensors")
-    x = torch.zeros(1, 3, 224, 224)
-    values = network.activations(x, ["conv2d0", "mixed3a", "mixed4a", "mixed5b"])
-    assert [value.shape[2] for value in values.values()] == [112, 28, 14, 7]
-    assert network.logits(x).shape == (1, 1008)
+    names = [layer.name for layer in network.layers]
+    x = torch.rand(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    expected = outputs(peer, network.normalise(x), names)
+    with torch.inference_mode():
+        found = network.activations(x, names)
+        assert_close(network.logits(x).softmax(1), expected[""])
+    for name in names:
+        assert_close(found[name].relu(), expected[name])
+    assert [found[name].shape[2] for name in ("conv2d0", "mixed3a", "mixed4a", "mixed5b")] == [112, 28, 14, 7]
     assert network.normalise(torch.ones(1, 3, 1, 1)).flatten().tolist() == pytest.approx([138.0] * 3)
 
 
@@ -234,9 +383,9 @@ def test_squeezenet_sees_what_its_published_weights_should():
     images = scan.Pictures(names, lambda i: IMAGES / names[i])
     right = 0
     with torch.inference_mode():
-        for first, pictures in scan.batches(images, network.preprocessing, 50):
+        for indices, pictures in scan.batches(images, network.preprocessing, 50):
             found = network.logits(scan.to_input(pictures)).argmax(1)
-            right += int((found == torch.arange(first, first + len(pictures))).sum())
+            right += int((found == torch.tensor(list(indices))).sum())
     # Picture i is of class i. Published: 62.0 %; decoders and crops of odd margins differ by a few pictures.
     assert abs(right - 620) <= 10
 
