@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from workers import stimuli
 from workers.network import Network
 from workers.receptive_field import canvas
 
@@ -95,3 +96,57 @@ def respond(
             layer = network.activations(pictures, [view.layer])[view.layer]
             found.append(layer[: len(part), channels, view.row, view.row].cpu().numpy())
     return np.concatenate(found)
+
+
+# What tells orientations apart, and after how many degrees it is the same again.
+ORIENTED: dict[str, tuple[Callable[..., NDArray[np.float32]], float]] = {
+    "curve": (stimuli.arcs, 360.0),
+    "line": (stimuli.lines, 180.0),
+}
+
+
+@dataclass(frozen=True)
+class Preference:
+    """The angle at which each of some channels of a layer responds most, in the order they were asked for.
+
+    Degrees, as `workers.stimuli` counts them; None for a channel that never responds, or whose responses are no
+    numbers.
+    """
+
+    stimulus: str  # "curve" or "line"
+    period: float  # degrees after which the stimulus is the same again
+    angles: tuple[float | None, ...]
+
+
+def preferred(
+    network: Network,
+    layer: str,
+    channels: Sequence[int],
+    *,
+    step: float = 2.5,
+    device: torch.device | str = "cpu",
+    tick: Callable[[], None] = lambda: None,
+) -> Preference:
+    """Which way the members of a family face: their peaks to curves or to lines, whichever drives more of them more.
+
+    Arcs of radius 40 px and endless lines, in strokes of 3 px, white on black, every `step` degrees. One stimulus for
+    all of them, so that their angles can be compared.
+    """
+    of_each: dict[str, NDArray[np.float32]] = {}
+    for name, (draw, period) in ORIENTED.items():
+        angles = np.arange(round(period / step)) * step
+        answers = np.zeros((len(angles), network.layer(layer).channels), dtype=np.float32)
+        for view in views(network, [(layer, channel) for channel in channels]):
+            answers[:, view.channels] = respond(network, view, draw, angles, device=device, tick=tick)
+        of_each[name] = np.maximum(np.nan_to_num(answers[:, channels], nan=0, posinf=0, neginf=0), 0)
+    strongest = {name: answers.max(axis=0) for name, answers in of_each.items()}
+    by_curves = int((strongest["curve"] > strongest["line"]).sum())
+    by_lines = int((strongest["line"] > strongest["curve"]).sum())
+    stimulus = "curve" if by_curves > by_lines else "line"
+    peaks = of_each[stimulus].argmax(axis=0) * step
+    responds = strongest[stimulus] > 0
+    return Preference(
+        stimulus,
+        ORIENTED[stimulus][1],
+        tuple(float(peak) if able else None for peak, able in zip(peaks, responds, strict=True)),
+    )

@@ -6,7 +6,7 @@ from torch import nn
 from tests import tiny
 from workers import curve_network, stimuli
 from workers.network import Network
-from workers.responses import respond, views
+from workers.responses import preferred, respond, views
 
 
 def positions(values: np.ndarray, size: int, *, middle: tuple[float, float]) -> np.ndarray:
@@ -64,3 +64,16 @@ def test_a_field_larger_than_the_pictures_is_seen_on_a_picture():
     grey = np.ones((1, 17, 17), dtype=np.float32)
     expected = network.activations(torch.ones(1, 3, 17, 17), ["c"])["c"][0, 0, 4, 4]
     assert respond(network, outside, lambda values, size, middle: grey[[0] * len(values)], [0])[0, 0] == expected
+
+
+def test_a_family_faces_where_it_responds_most():
+    network = curve_network.build()
+    curves = preferred(network, "mixed3b", [6, 1, 13])
+    assert (curves.stimulus, curves.period) == ("curve", 360)
+    assert curves.angles == (pytest.approx(90, abs=5), pytest.approx(15, abs=5), pytest.approx(195, abs=5))
+    lines = preferred(network, "conv2d2", [35, 9], step=5)
+    assert (lines.stimulus, lines.period) == ("line", 180)
+    assert lines.angles == (175, 45)
+    dead = tiny.one_conv()
+    dead.stages["conv"].bias[1] = torch.nan
+    assert preferred(dead, "conv", [3, 1], step=30).angles == (None, None)
