@@ -1,14 +1,17 @@
-"""One pass over a set of pictures: opening, preprocessing, and the best of every channel, with flat memory."""
+"""One pass over a set of pictures: opening, preprocessing, and what every channel makes of them, with flat memory."""
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, fields
 from itertools import islice
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
+import safetensors.torch
 import torch
+from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torchvision.transforms import functional as TF
@@ -18,6 +21,26 @@ from workers.network import Network, Preprocessing
 
 MAX_PIXELS = 64_000_000  # a picture that claims more is not decoded: a few bytes can claim gigabytes
 READERS = 2  # threads that decode pictures while the network works
+
+SEED = 0  # of the positions and the pictures that are drawn: the same for every survey, so that surveys compare
+TOP = 9  # pictures kept with their positions, for each channel
+KEPT = 16_384  # pictures of which each channel's peak and drawn value are kept
+POSITIONS = 64  # drawn in each picture
+
+# The histogram's bins: a float32's sign, exponent and first bits of its mantissa, so that which bin a value is in is
+# the same on every machine, and bins of parts add up. Smaller magnitudes than 2 ** LEAST count as zero's neighbours,
+# larger ones than 2 ** (LEAST + OCTAVES) fall into the outermost bins.
+MANTISSA = 5
+LEAST, OCTAVES = -20, 36
+_SHIFT = 23 - MANTISSA
+_LOWEST = (LEAST + 127) << MANTISSA
+MAGNITUDES = OCTAVES << MANTISSA
+_UPWARD = (np.arange(_LOWEST, _LOWEST + MAGNITUDES, dtype=np.int32) << _SHIFT).view(np.float32).astype(np.float64)
+_UPWARD = np.concatenate([[0.0], _UPWARD[1:], [np.inf]])
+EDGES: NDArray[np.float64] = np.concatenate([-_UPWARD[:0:-1], _UPWARD])
+
+# Sums are kept as whole numbers of these units, which add up to the same whatever is added first.
+UNITS = tuple(2.0**exponent for exponent in (20, -20, -60, -100))
 
 
 class PictureError(Exception):
@@ -91,21 +114,25 @@ def to_input(pictures: Sequence[Picture], device: torch.device | str = "cpu") ->
     return batch.permute(0, 3, 1, 2).float().div(255)
 
 
-def batches(images: Pictures, preprocessing: Preprocessing, size: int) -> Iterator[tuple[int, list[Picture]]]:
-    """The preprocessed pictures in their order, `size` at a time, each list with the index of its first picture.
+def batches(
+    images: Pictures, preprocessing: Preprocessing, size: int, indices: Sequence[int] | None = None
+) -> Iterator[tuple[Sequence[int], list[Picture]]]:
+    """The preprocessed pictures of these indices (by default: of all) in their order, `size` at a time, each list with
+    the indices of its pictures.
 
     The last list may be shorter. The next pictures are decoded while the caller works on these; at most two lists
     are held at any time.
     """
-
+    chosen = range(len(images)) if indices is None else indices
     with ThreadPoolExecutor(READERS) as pool:
         coming: deque[Future[Picture]] = deque()
-        following = iter(range(len(images)))
+        following = iter(chosen)
         try:
-            for first in range(0, len(images), size):
+            for first in range(0, len(chosen), size):
                 for index in islice(following, 2 * size - len(coming)):
                     coming.append(pool.submit(read, images, index, preprocessing))
-                yield first, [coming.popleft().result() for _ in range(min(size, len(images) - first))]
+                part = chosen[first : first + size]
+                yield part, [coming.popleft().result() for _ in part]
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -114,69 +141,367 @@ def activations(
     network: Network,
     layers: Sequence[str],
     images: Pictures,
+    indices: Sequence[int] | None = None,
     *,
     batch: int = 16,
     device: torch.device | str = "cpu",
     tick: Callable[[], None] = lambda: None,
-) -> Iterator[tuple[int, dict[str, Tensor]]]:
-    """Pre-ReLU values of the layers over all pictures, in one pass: (index of the first picture, values by layer).
+) -> Iterator[tuple[Sequence[int], dict[str, Tensor]]]:
+    """Pre-ReLU values of the layers over these pictures (by default: all), in one pass: (indices, values by layer).
 
     Values are (n, channels, rows, columns), n at most `batch`. The last batch is padded by its last picture for the
     pass through the network and cut afterwards: results of the same picture differ in the last digits between
     batches of different sizes, so all have the same.
     """
-    for first, pictures in batches(images, network.preprocessing, batch):
+    for part, pictures in batches(images, network.preprocessing, batch, indices):
         tick()
         padded = pictures + pictures[-1:] * (batch - len(pictures))
         with torch.inference_mode():
             found = network.activations(to_input(padded, device), layers)
-        yield first, {layer: values[: len(pictures)] for layer, values in found.items()}
+        yield part, {layer: values[: len(pictures)] for layer, values in found.items()}
 
 
-class Top:
-    """For some channels of a layer, the best images so far, best first, each image at its best position.
+@dataclass(frozen=True)
+class Survey:
+    """What one pass over pictures `first` ... `last` - 1 of a set tells about all C channels of a layer.
 
-    `values`, `images` and `positions` are (channels, k), where k grows to `size`; a position is (row * columns +
-    column). `sound` and `varied` are (channels,): whether every value was a finite number, and whether there were two
-    different ones.
+    Exact, over every position of every picture: `values`, `images` and `positions` (C, up to 9), the highest values
+    with their pictures, best first, each picture once with its best position (ties: the earlier picture, and in it the
+    first position in reading order); `minimum`, `minimum_image`, `minimum_position` (C,), and `sound` (C,), whether
+    every value was a finite number. A position is row x `columns` + column.
+
+    By picture, for at most 16,384 pictures drawn with a seed, `kept` (K,): `peaks` (K, C), the highest value in each,
+    and `drawn` (K, C), the value at one position of it drawn with a seed, `places` (K,). It is the same relative place
+    in all layers.
+
+    From 64 positions of every picture drawn with a seed, and so estimates: `counts` (C, bins), a histogram over `EDGES`
+    whose bins are 1/32 of their values wide; `above` (C,), how many values were above zero; `sums` (2, 4, C), the sums
+    of the values and of their squares (see `_exact`).
+
+    All are tensors on the CPU. Nothing but `counts` grows with the layer's channels alone, and nothing with the number
+    of pictures beyond 16,384. Surveys of parts that were cut between batches make, once merged, that of the whole, to
+    the byte.
     """
 
-    def __init__(self, channels: Sequence[int], size: int, device: torch.device | str = "cpu") -> None:
-        self.channels = torch.tensor(channels, dtype=torch.long, device=device)
-        self.size = size
-        self.columns = 0
-        self.values = torch.empty(len(channels), 0, device=device)
-        self.images = torch.empty(len(channels), 0, dtype=torch.long, device=device)
-        self.positions = self.images
-        self.sound = torch.ones(len(channels), dtype=torch.bool, device=device)
-        self.varied = ~self.sound
-        self._level = torch.full((len(channels),), torch.nan, device=device)  # the first value seen
+    first: int
+    last: int
+    rows: int
+    columns: int
+    values: Tensor
+    images: Tensor
+    positions: Tensor
+    minimum: Tensor
+    minimum_image: Tensor
+    minimum_position: Tensor
+    sound: Tensor
+    kept: Tensor
+    places: Tensor
+    peaks: Tensor
+    drawn: Tensor
+    counts: Tensor
+    above: Tensor
+    sums: Tensor
 
-    def add(self, first: int, values: Tensor) -> None:
-        """Take in the layer's values (n, all its channels, rows, columns) over images first, first + 1, ...
+    @property
+    def maximum(self) -> Tensor:
+        """(C,): the highest value of each channel."""
+        return self.values[:, 0]
 
-        Ties go to the image that came first, and within an image to the first position in reading order.
+    @property
+    def samples(self) -> int:
+        """How many values of each channel the histogram, the mean and the deviation are made of."""
+        return POSITIONS * (self.last - self.first)
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """(C,): the mean over the drawn positions."""
+        return _sum(self.sums[0]) / self.samples
+
+    @property
+    def sd(self) -> NDArray[np.float64]:
+        """(C,): the standard deviation over the drawn positions."""
+        return np.sqrt(np.maximum(_sum(self.sums[1]) / self.samples - self.mean**2, 0))
+
+    def failure(self, channel: int) -> str:
+        """Why nothing can be said about this channel, as a sentence; "" when something can."""
+        if not self.sound[channel]:
+            return "This neuron's value is not a finite number for some image."
+        if self.minimum[channel] == self.maximum[channel]:
+            return "This neuron is dead: its value is the same everywhere in every image."
+        return ""
+
+    def cumulative(self, channel: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """The distribution over the drawn positions: values that never fall, and how many samples lie below each.
+
+        They are the bins' edges, none of them beyond the minimum and the maximum.
         """
-        if not self.columns:
-            self._level = values[0, self.channels, 0, 0]
-        self.columns = values.shape[3]
-        rows = values.permute(0, 2, 3, 1).amax(2)  # channels last, as they lie in memory: several times as fast
-        peaks = rows.amax(1)[:, self.channels].T
-        self.sound &= peaks.isfinite().all(1)
-        still = ~self.varied
-        if still.any():  # hardly ever after the first batch
-            lowest = values[:, self.channels[still]].amin((0, 2, 3))
-            self.varied[still] = (lowest != self._level[still]) | (peaks[still].amax(1) != self._level[still])
-        arrived = torch.arange(first, first + len(values), device=self.images.device).expand(len(peaks), -1)
-        merged = torch.cat([self.values, peaks], 1)
-        # A stable sort keeps the order of arrival among equals.
-        order = merged.argsort(dim=1, descending=True, stable=True)[:, : self.size]
-        self.values = merged.gather(1, order)
-        self.images = torch.cat([self.images, arrived], 1).gather(1, order)
-        self.positions = torch.cat([self.positions, torch.zeros_like(arrived)], 1).gather(1, order)
-        # Where its peak is matters only for an image that got in, and after the first batches few do: its first row
+        below = np.concatenate([[0], self.counts[channel].numpy().cumsum()])
+        return self._edges(channel), below
+
+    def _edges(self, channel: int) -> NDArray[np.float64]:
+        return np.clip(EDGES, float(self.minimum[channel]), float(self.maximum[channel]))
+
+    def quantiles(self, channel: int, shares: Sequence[float]) -> list[float]:
+        """The values below which these shares of the channel's values lie, estimated from the drawn positions.
+
+        Each is off by at most 1/32 of itself (or 1e-6, near zero) from the sample's own quantile, and lies between the
+        minimum and the maximum.
+        """
+        counts = self.counts[channel].numpy()
+        full = np.flatnonzero(counts)
+        until = counts[full].cumsum()
+        ranks = np.asarray(shares) * self.samples
+        at = np.minimum(np.searchsorted(until, ranks), len(full) - 1)
+        bins = full[at]
+        edges = self._edges(channel)
+        within = 1 - (until[at] - ranks) / counts[bins]
+        return (edges[bins] + (edges[bins + 1] - edges[bins]) * within).tolist()
+
+    @classmethod
+    def merge(cls, parts: Iterable["Survey"]) -> "Survey":
+        """One survey of the pictures of all parts, which follow each other.
+
+        One part is held at a time beside the whole. ValueError for no parts, for parts with a gap between them, and for
+        parts of different layers.
+        """
+        following = iter(parts)
+        merged = next(following, None)
+        if merged is None:
+            raise ValueError("There are no surveys to merge.")
+        for part in following:
+            merged = merged._with(part)
+        return merged
+
+    def _with(self, later: "Survey") -> "Survey":
+        if later.first != self.last:
+            raise ValueError(f"A survey ends before picture {self.last}, and the next begins at {later.first}.")
+        if (self.rows, self.columns, len(self.sound)) != (later.rows, later.columns, len(later.sound)):
+            raise ValueError("These are surveys of different layers.")
+        values, (images, positions) = _best(
+            torch.cat([self.values, later.values], 1),
+            torch.cat([self.images, later.images], 1),
+            torch.cat([self.positions, later.positions], 1),
+        )
+        lower = later.minimum < self.minimum
+        return Survey(
+            first=self.first,
+            last=later.last,
+            rows=self.rows,
+            columns=self.columns,
+            values=values,
+            images=images,
+            positions=positions,
+            minimum=torch.where(lower, later.minimum, self.minimum),
+            minimum_image=torch.where(lower, later.minimum_image, self.minimum_image),
+            minimum_position=torch.where(lower, later.minimum_position, self.minimum_position),
+            sound=self.sound & later.sound,
+            kept=torch.cat([self.kept, later.kept]),
+            places=torch.cat([self.places, later.places]),
+            peaks=torch.cat([self.peaks, later.peaks]),
+            drawn=torch.cat([self.drawn, later.drawn]),
+            counts=self.counts + later.counts,
+            above=self.above + later.above,
+            sums=self.sums + later.sums,
+        )
+
+    def to_bytes(self) -> bytes:
+        """A safetensors file, the same for equal surveys. Of the histogram only the bins that are not empty."""
+        tensors = {part.name: getattr(self, part.name) for part in fields(self)}
+        numbers = [tensors.pop(name) for name in _NUMBERS]
+        counts = tensors.pop("counts")
+        full = counts.flatten().nonzero()[:, 0]
+        tensors["bins"], tensors["counts"] = full.int(), counts.flatten()[full]
+        tensors["numbers"] = torch.tensor(numbers)
+        return safetensors.torch.save({name: tensor.contiguous() for name, tensor in tensors.items()})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Survey":
+        """What `to_bytes` gave. safetensors.SafetensorError for anything else."""
+        tensors: dict[str, Any] = safetensors.torch.load(data)
+        numbers = dict(zip(_NUMBERS, tensors.pop("numbers").tolist(), strict=True))
+        counts = torch.zeros(len(tensors["sound"]) * 2 * MAGNITUDES, dtype=torch.int64)
+        counts[tensors.pop("bins").long()] = tensors["counts"]
+        tensors["counts"] = counts.reshape(-1, 2 * MAGNITUDES)
+        return cls(**numbers, **tensors)
+
+
+_NUMBERS = ("first", "last", "rows", "columns")
+
+
+def survey(
+    network: Network,
+    layers: Sequence[str],
+    images: Pictures,
+    *,
+    first: int = 0,
+    last: int | None = None,
+    batch: int = 16,
+    device: torch.device | str = "cpu",
+    tick: Callable[[], None] = lambda: None,
+) -> dict[str, Survey]:
+    """A survey of each of these layers, from one pass over pictures `first` ... `last` - 1 (by default: all).
+
+    Which pictures and positions are drawn depends on the whole set's size and on each picture's index alone. `tick` is
+    called before every batch. ValueError where there is no picture; KeyError for an unknown layer; PictureError for a
+    picture that cannot be used.
+    """
+    chosen = range(len(images))[first:last]
+    if not chosen:
+        raise ValueError("There are no images to look at.")
+    kept = _drawn_pictures(len(images))
+    gathered: dict[str, _Gathering] = {}
+    for part, found in activations(network, layers, images, chosen, batch=batch, device=device, tick=tick):
+        places = torch.from_numpy(np.stack([_drawn_places(index) for index in part])).to(device)
+        keep = torch.from_numpy(np.isin(part, kept))
+        for layer, values in found.items():
+            if layer not in gathered:
+                gathered[layer] = _Gathering(values)
+            gathered[layer].add(part, values, places, keep)
+    return {layer: gathered[layer].survey(chosen) for layer in layers}
+
+
+def _drawn_pictures(count: int) -> NDArray[np.int64]:
+    """Indices of the pictures, of so many, of which single values are kept, in their order."""
+    if count <= KEPT:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(SEED).choice(count, KEPT, replace=False))
+
+
+def _drawn_places(index: int) -> NDArray[np.float64]:
+    """(POSITIONS, 2): places in picture `index`, row and column as shares of the height and the width."""
+    return np.random.default_rng((SEED, index)).random((POSITIONS, 2))
+
+
+class _Gathering:
+    """What is known of a layer so far, on the device that the network works on."""
+
+    def __init__(self, values: Tensor) -> None:
+        """`values` (n, channels, rows, columns) say the layer's extent, and where it is."""
+        _, channels, self.rows, self.columns = values.shape
+        device = values.device
+        self.values = torch.empty(channels, 0, device=device)
+        self.images = self.positions = torch.empty(channels, 0, dtype=torch.long, device=device)
+        self.minimum = torch.full((channels,), torch.inf, device=device)
+        self.minimum_image = self.minimum_position = torch.full((channels,), -1, device=device)
+        self.sound = torch.ones(channels, dtype=torch.bool, device=device)
+        self.counts = torch.zeros(channels * 2 * MAGNITUDES, dtype=torch.long, device=device)
+        self.first_bin = torch.arange(channels, device=device) * 2 * MAGNITUDES
+        self.above = torch.zeros(channels, dtype=torch.long, device=device)
+        self.sums = torch.zeros(2, len(UNITS), channels, dtype=torch.long, device=device)
+        self.kept: list[list[Tensor]] = []  # indices, positions, peaks and drawn values of each batch
+
+    def add(self, part: Sequence[int], values: Tensor, places: Tensor, keep: Tensor) -> None:
+        """Take in the values (n, channels, rows, columns) over pictures `part`, which come after all before them.
+
+        `places` (n, POSITIONS, 2) are those drawn in each, `keep` (n,) whether single values of it are kept.
+        """
+        cells = values.permute(0, 2, 3, 1)  # channels last, as they lie in memory: several times as fast
+        upper, lower = cells.amax(2), cells.amin(2)
+        indices = torch.tensor(part, device=values.device)
+        peaks, lowest = upper.amax(1), lower.amin(1)
+        self._take_highest(indices, cells, upper, peaks)
+        self._take_lowest(indices, cells, lower, lowest)
+        self.sound &= peaks.isfinite().all(0) & lowest.isfinite().all(0)
+
+        extent = torch.tensor([self.rows, self.columns], device=values.device)
+        row, column = (places * extent).long().unbind(2)
+        samples = cells[torch.arange(len(part), device=values.device)[:, None], row, column]
+        self._count(samples.flatten(0, 1))
+        position = (row * self.columns + column)[:, 0]
+        self.kept.append([each.cpu()[keep] for each in (indices, position, peaks, samples[:, 0])])
+
+    def _take_highest(self, indices: Tensor, cells: Tensor, upper: Tensor, peaks: Tensor) -> None:
+        arrived = indices.expand(cells.shape[3], -1)
+        self.values, (self.images, self.positions) = _best(
+            torch.cat([self.values, peaks.T], 1),
+            torch.cat([self.images, arrived], 1),
+            torch.cat([self.positions, torch.zeros_like(arrived)], 1),
+        )
+        # Where its peak is matters only for a picture that got in, and after the first batches few do: its first row
         # with the peak, and the first column of that row.
-        entry, rank = (self.images >= first).nonzero(as_tuple=True)
-        image, channel = self.images[entry, rank] - first, self.channels[entry]
-        row = rows[image, :, channel].argmax(1)
-        self.positions[entry, rank] = row * self.columns + values[image, channel, row].argmax(1)
+        channel, rank = (self.images >= indices[0]).nonzero(as_tuple=True)
+        image = self.images[channel, rank] - indices[0]
+        row = upper[image, :, channel].argmax(1)
+        self.positions[channel, rank] = row * self.columns + cells[image, row, :, channel].argmax(1)
+
+    def _take_lowest(self, indices: Tensor, cells: Tensor, lower: Tensor, lowest: Tensor) -> None:
+        (channel,) = (lowest.amin(0) < self.minimum).nonzero(as_tuple=True)
+        image = lowest[:, channel].argmin(0)
+        row = lower[image, :, channel].argmin(1)
+        self.minimum = self.minimum.index_copy(0, channel, lowest[image, channel])
+        self.minimum_image = self.minimum_image.index_copy(0, channel, indices[image])
+        position = row * self.columns + cells[image, row, :, channel].argmin(1)
+        self.minimum_position = self.minimum_position.index_copy(0, channel, position)
+
+    def _count(self, samples: Tensor) -> None:
+        """Take in values (m, channels) at drawn positions."""
+        magnitude = ((samples.view(torch.int32) & 0x7FFFFFFF) >> _SHIFT).clamp(_LOWEST, _LOWEST + MAGNITUDES - 1)
+        magnitude -= _LOWEST
+        negative = samples < 0
+        bins = torch.where(negative, ~magnitude, magnitude) + (self.first_bin + MAGNITUDES)
+        self.counts.scatter_add_(0, bins.flatten(), torch.ones_like(self.counts[:1]).expand(bins.numel()))
+        self.above += (samples > 0).sum(0)
+        # Sums of a batch are the same in every part that begins between batches, and whole numbers from then on.
+        exact = samples.double()
+        self.sums += torch.stack([_exact(exact.sum(0)), _exact((exact * exact).sum(0))])
+
+    def survey(self, chosen: range) -> Survey:
+        kept, places, peaks, drawn = (torch.cat(parts) for parts in zip(*self.kept, strict=True))
+        return Survey(
+            first=chosen.start,
+            last=chosen.stop,
+            rows=self.rows,
+            columns=self.columns,
+            values=self.values.cpu(),
+            images=self.images.cpu(),
+            positions=self.positions.cpu(),
+            minimum=self.minimum.cpu(),
+            minimum_image=self.minimum_image.cpu(),
+            minimum_position=self.minimum_position.cpu(),
+            sound=self.sound.cpu(),
+            kept=kept,
+            places=places,
+            peaks=peaks,
+            drawn=drawn,
+            counts=self.counts.cpu().reshape(-1, 2 * MAGNITUDES),
+            above=self.above.cpu(),
+            sums=self.sums.cpu(),
+        )
+
+
+def _best(values: Tensor, *along: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """The TOP highest of the values (C, n), best first, and what goes along with them. Ties: the one further left."""
+    order = values.argsort(dim=1, descending=True, stable=True)[:, :TOP]
+    return values.gather(1, order), [each.gather(1, order) for each in along]
+
+
+def _exact(sums: Tensor) -> Tensor:
+    """float64 sums (C,) as whole numbers (units, C) of each of UNITS: to 2 ** -100, and at most 2 ** 80."""
+    rest = sums.nan_to_num(0.0, 0.0, 0.0).clamp(-(2.0**80), 2.0**80)
+    parts = []
+    for unit in UNITS:
+        part = (rest / unit).floor()
+        rest = rest - part * unit
+        parts.append(part.long())
+    return torch.stack(parts)
+
+
+def _sum(parts: Tensor) -> NDArray[np.float64]:
+    """(C,): the sums that `_exact` took apart."""
+    return (parts.double() * torch.tensor(UNITS, dtype=torch.float64)[:, None]).sum(0).numpy()
+
+
+def example(
+    network: Network, target: tuple[str, int], images: Pictures, index: int, row: int, column: int, value: float
+) -> dict[str, Any]:
+    """A place in picture `index` and the target's (layer's name, channel) value there, in plain numbers.
+
+    {"image": the index, "name", "value", "row", "column", "box": [left, top, right, bottom], what the unit there sees
+    in pixels of the preprocessed picture (right and bottom exclusive), cut at the picture's border, "clipped": whether
+    it was}.
+    """
+    layer, channel = target
+    whole = network.layer(layer).fields[channel].box(row, column)
+    box = [min(max(edge, 0), network.preprocessing.size) for edge in whole]
+    place = {"image": index, "name": images.names[index], "value": value, "row": row, "column": column}
+    return place | {"box": box, "clipped": box != list(whole)}

@@ -1,4 +1,5 @@
 import io
+import itertools
 import struct
 import threading
 import zlib
@@ -11,8 +12,20 @@ from PIL import Image
 from torchvision import transforms
 
 from tests import tiny
-from workers.network import Preprocessing
-from workers.scan import PictureError, Pictures, Top, activations, batches, preprocess, read, to_input
+from workers.network import Network, Preprocessing
+from workers.scan import (
+    EDGES,
+    POSITIONS,
+    PictureError,
+    Pictures,
+    Survey,
+    activations,
+    batches,
+    preprocess,
+    read,
+    survey,
+    to_input,
+)
 
 
 def pictures(arrays: list[np.ndarray]) -> Pictures:
@@ -98,8 +111,11 @@ def test_a_bad_picture_stops_the_pass_and_leaves_no_thread():
 def test_batches_come_in_order_and_the_last_is_shorter():
     arrays = noise(11)
     found = list(batches(pictures(arrays), tiny.preprocessing(17), 4))
-    assert [(first, len(part)) for first, part in found] == [(0, 4), (4, 4), (8, 3)]
-    assert np.array_equal(np.stack([picture for _, part in found for picture in part]), np.stack(arrays))
+    assert [list(part) for part, _ in found] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10]]
+    assert np.array_equal(np.stack([picture for _, read_ in found for picture in read_]), np.stack(arrays))
+    some = list(batches(pictures(arrays), tiny.preprocessing(17), 2, [9, 1, 4]))
+    assert [list(part) for part, _ in some] == [[9, 1], [4]]
+    assert np.array_equal(some[1][1][0], arrays[4])
 
 
 def test_a_pass_can_be_stopped_at_any_batch():
@@ -111,23 +127,133 @@ def test_a_pass_can_be_stopped_at_any_batch():
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        list(activations(tiny.two_conv(), ["second"], pictures(noise(20)), batch=4, tick=tick))
+        survey(tiny.two_conv(), ["second"], pictures(noise(20)), batch=4, tick=tick)
     assert len(calls) == 2
 
 
-def test_top_keeps_the_best_with_ties_to_the_earlier_image_and_position():
-    top = Top([1, 0], size=2)
-    # images x channels x rows x columns
-    top.add(0, torch.tensor([[[[1.0, 5.0]], [[2.0, 0.0]]], [[[5.0, 5.0]], [[2.0, 2.0]]]]))
-    top.add(2, torch.tensor([[[[5.0, 0.0]], [[1.0, 3.0]]]]))
-    assert top.values.tolist() == [[3.0, 2.0], [5.0, 5.0]]
-    assert top.images.tolist() == [[2, 0], [0, 1]]
-    assert top.positions.tolist() == [[1, 0], [1, 0]]
+def values_of(network: Network, layer: str, images: Pictures, batch: int) -> np.ndarray:
+    """All values (n, channels, rows, columns), by the same padded batches."""
+    found = activations(network, [layer], images, batch=batch)
+    return torch.cat([values[layer] for _, values in found]).numpy()
 
 
-def test_top_tells_constant_and_broken_channels():
-    top = Top([0, 1, 2], size=1)
-    top.add(0, torch.tensor([[[[1.0]], [[1.0]], [[torch.nan]]]]))
-    top.add(1, torch.tensor([[[[1.0]], [[0.5]], [[2.0]]]]))
-    assert top.varied.tolist()[:2] == [False, True]
-    assert top.sound.tolist() == [True, True, False]
+@pytest.mark.parametrize("layer", ["first", "fire"])
+def test_extremes_and_best_pictures_are_those_of_all_values(layer):
+    network, images = tiny.branchy(), pictures(noise(23))
+    found = survey(network, [layer], images, batch=4)[layer]
+    values = values_of(network, layer, images, 4)
+    n, channels, rows, columns = values.shape
+    assert (found.first, found.last, found.rows, found.columns) == (0, n, rows, columns)
+    flat = values.reshape(n, channels, -1)
+    for channel in range(channels):
+        peaks, places = flat[:, channel].max(1), flat[:, channel].argmax(1)
+        best = sorted(range(n), key=lambda index: (-peaks[index], index))[:9]
+        assert found.images[channel].tolist() == best
+        assert found.values[channel].tolist() == peaks[best].tolist()
+        assert found.positions[channel].tolist() == places[best].tolist()
+        assert found.peaks[:, channel].tolist() == peaks.tolist()
+        lowest = int(flat[:, channel].argmin())
+        assert float(found.minimum[channel]) == flat[:, channel].min()
+        image, position = divmod(lowest, rows * columns)
+        assert (int(found.minimum_image[channel]), int(found.minimum_position[channel])) == (image, position)
+        assert float(found.maximum[channel]) == flat[:, channel].max()
+
+
+def test_ties_go_to_the_earlier_picture_and_position():
+    images = pictures([np.full((17, 17, 3), 90, dtype=np.uint8)] * 11)
+    found = survey(tiny.two_conv(), ["first"], images, batch=4)["first"]
+    # Grey everywhere: the columns at the border, whose padding is black, are the only ones that differ.
+    assert found.images[0].tolist() == list(range(9))
+    assert found.positions[0].tolist() == [17] * 9  # an edge over three rows, from the second row on
+    assert (int(found.minimum_image[0]), int(found.minimum_position[0])) == (0, 17 + 16)
+
+
+def test_drawn_values_are_at_the_same_relative_place_in_all_layers():
+    network, images = tiny.two_conv(), pictures(noise(30))
+    found = survey(network, ["first", "second"], images, batch=4)
+    for layer, each in found.items():
+        values = values_of(network, layer, images, 4).reshape(30, -1, each.rows * each.columns)
+        assert each.kept.tolist() == list(range(30))
+        expected = values[np.arange(30), :, each.places]
+        assert np.array_equal(each.drawn, expected)
+    first, second = found["first"], found["second"]  # 17 x 17 and 8 x 8
+    assert len(set(first.places.tolist())) > 15
+    apart = first.places // 17 / 17 - second.places // 8 / 8
+    assert -1 / 8 < float(apart.min()) <= float(apart.max()) < 1 / 8
+
+
+def test_sums_and_histogram_are_those_of_the_drawn_positions(monkeypatch):
+    """With every position drawn, they are those of all values."""
+    network, images = tiny.branchy(), pictures(noise(12))
+    every = np.stack(np.meshgrid((np.arange(8) + 0.5) / 8, (np.arange(8) + 0.5) / 8, indexing="ij"), -1).reshape(64, 2)
+    monkeypatch.setattr("workers.scan._drawn_places", lambda index: every)
+    found = survey(network, ["first", "fire"], images, batch=5)
+    for layer, each in found.items():
+        values = values_of(network, layer, images, 5).astype(np.float64).swapaxes(0, 1).reshape(len(each.sound), -1)
+        assert each.samples == values.shape[1] == 12 * POSITIONS
+        assert each.mean == pytest.approx(values.mean(1), rel=1e-12)
+        assert each.sd == pytest.approx(values.std(1), rel=1e-9)
+        assert each.above.tolist() == (values > 0).sum(1).tolist()
+        for channel, of_channel in enumerate(values):
+            inner = EDGES[1:-1]
+            below = [int((of_channel < edge).sum()) for edge in inner[inner >= 0]]
+            counts = each.counts[channel].cumsum(0).tolist()
+            assert counts[-len(below) - 1 : -1] == below
+            assert counts[-1] == each.samples
+            for share in (0.001, 0.01, 0.3, 0.5, 0.95, 0.999):
+                (found_quantile,) = each.quantiles(channel, [share])
+                exact = np.quantile(of_channel, share, method="inverted_cdf")
+                assert found_quantile == pytest.approx(exact, rel=1 / 32, abs=1e-6)
+
+
+@pytest.mark.parametrize("cuts", [(8,), (4, 8, 20), (20,)])
+def test_parts_equal_one_pass_to_the_byte(cuts):
+    network, images = tiny.branchy(), pictures(noise(23))
+    whole = survey(network, ["first", "fire"], images, batch=4)
+    limits = [0, *cuts, 23]
+    parts = [
+        survey(network, ["first", "fire"], images, first=first, last=last, batch=4)
+        for first, last in itertools.pairwise(limits)
+    ]
+    for layer, expected in whole.items():
+        stored = [part[layer].to_bytes() for part in parts]
+        assert Survey.merge(map(Survey.from_bytes, stored)).to_bytes() == expected.to_bytes()
+        # In whatever groups they are merged.
+        ahead = Survey.merge([part[layer] for part in parts[:-1]])
+        assert Survey.merge([ahead, parts[-1][layer]]).to_bytes() == expected.to_bytes()
+
+
+def test_parts_that_do_not_follow_each_other_are_refused():
+    network, images = tiny.branchy(), pictures(noise(8))
+    first, last = (survey(network, ["first", "fire"], images, first=a, last=a + 2, batch=2) for a in (0, 4))
+    with pytest.raises(ValueError, match="ends before picture 2"):
+        Survey.merge([first["fire"], last["fire"]])
+    with pytest.raises(ValueError, match="different layers"):
+        Survey.merge([first["fire"], survey(network, ["first"], images, first=2, last=4, batch=2)["first"]])
+    with pytest.raises(ValueError, match="no surveys"):
+        Survey.merge([])
+    with pytest.raises(ValueError, match="no images"):
+        survey(network, ["first"], pictures([]))
+
+
+def test_constant_and_broken_channels_are_told():
+    network = tiny.one_conv()
+    network.stages["conv"].bias[0] = torch.nan
+    network.stages["conv"].bias[1] = torch.inf
+    found = survey(network, ["conv"], pictures(noise(5, 9)), batch=2)["conv"]
+    assert "finite" in found.failure(0)
+    assert "finite" in found.failure(1)
+    assert found.failure(2) == ""
+    assert "dead" in found.failure(3)
+
+
+def test_what_is_kept_of_single_pictures_is_bounded(monkeypatch):
+    monkeypatch.setattr("workers.scan.KEPT", 10)
+    network, images = tiny.branchy(), pictures(noise(40))
+    whole = survey(network, ["fire"], images, batch=4)["fire"]
+    assert len(whole.kept) == len(whole.peaks) == len(whole.drawn) == len(whole.places) == 10
+    assert whole.kept.tolist() == sorted(set(whole.kept.tolist()))
+    assert whole.kept.max() > 10
+    parts = [survey(network, ["fire"], images, first=a, last=b, batch=4)["fire"] for a, b in ((0, 12), (12, 40))]
+    assert Survey.merge(parts).to_bytes() == whole.to_bytes()
+    assert whole.samples == 40 * POSITIONS

@@ -1,19 +1,18 @@
-"""The pictures of an image set that excite a neuron most, and where in them."""
+"""The pictures of an image set that excite a neuron most, and how those look that excite it less, down to the least."""
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 from workers.evidence import Failure, Finding, Target, nothing
 from workers.figures import Picture
 from workers.network import Network
-from workers.scan import Pictures, Top, activations, read
+from workers.scan import SEED, TOP, Pictures, Survey, activations, example, survey
 
-# Bytes of preprocessed pictures kept at hand while the examples are gathered: one picture is often among the best of
-# many neurons, and is opened again only once if it is still there.
-KEPT = 256 * 2**20
+BINS = 18  # of equal width, from the lowest value to the highest
+IN_BIN = 6  # examples of each
 
 
 def dataset_examples(
@@ -21,65 +20,114 @@ def dataset_examples(
     targets: Sequence[Target],
     *,
     images: Pictures,
-    top: int = 9,
+    top: int = TOP,
+    surveys: Mapping[str, Survey] | None = None,
     batch: int = 16,
     device: torch.device | str = "cpu",
     tick: Callable[[], None] = nothing,
 ) -> Iterator[Finding | Failure]:
-    """The `top` images with the highest pre-ReLU value anywhere in them, best first (ties: the earlier image).
+    """The `top` pictures (at most 9) with the highest pre-ReLU value anywhere in them, best first, and examples of
+    every height of the value: the "quilt" of "Curve Detectors" (Cammarata et al. 2020, doi 10.23915/distill.00024.003).
 
-    One pass over the images serves all targets of all layers; memory does not grow with the number of images. Each
-    image counts once, with its best position (ties: the first in reading order).
+    Each picture counts once, in `top` with its best position (ties: the earlier picture, the first position in reading
+    order), in the quilt with one position drawn with a seed. `surveys`, by layer, are of all these images; without
+    them, one is made. A second pass over only the best pictures of all targets draws the activation maps.
 
-    Data, for each: {"image": its name, "value", "row" and "column" of the unit, "box": [left, top, right, bottom],
-    what that unit sees in pixels of the preprocessed picture (right and bottom exclusive), cut at the picture's border,
-    "clipped": whether it was}. Photographs `top_1`, `top_2`, ...: the whole preprocessed pictures. A reader crops them
-    by the box: a picture that is among the best of a hundred neurons is then one file, and the crop keeps its
-    surroundings.
-    ValueError for an empty image set; PictureError (see `workers.scan`) for a picture that cannot be used.
+    Data: {"top": [example, ...], "lowest": example, where the neuron is lowest in the whole set, "bins": [{"from",
+    "to", "count", "examples"}, ...], 18 of equal width over the whole range, highest first, each with the number of
+    drawn values in it and up to 6 of them, drawn once more, highest first, "minimum", "maximum", "images": how many
+    there are, "map": {"rows", "columns"}}; an example is what `workers.scan.example` says. The quilt is of at most
+    16,384 pictures (see `workers.scan.Survey`).
+    Picture `maps`: the neuron's activation maps in `top`, side by side in their order, (rows, columns x as many), from
+    black (zero, or less) to white (the maximum). Pictures that the examples are in: `images`.
+
+    ValueError for an empty image set, or `top` above 9; PictureError for a picture that cannot be used.
     """
-    if not len(images):
-        raise ValueError("There are no images to look for examples in.")
-    channels: dict[str, list[int]] = {}
-    for layer, channel in targets:
-        channels.setdefault(layer, []).append(channel)
-    best = {layer: Top(of_layer, top, device) for layer, of_layer in channels.items()}
-    for first, values in activations(network, list(channels), images, batch=batch, device=device, tick=tick):
-        for layer in channels:
-            best[layer].add(first, values[layer])
-
-    size = network.preprocessing.size
-
-    @lru_cache(maxsize=max(1, KEPT // (3 * size**2)))
-    def picture(index: int) -> Picture:
+    if not 1 <= top <= TOP:
+        raise ValueError(f"A survey keeps the {TOP} best pictures: top is from 1 to {TOP}, not {top}.")
+    if surveys is None:
+        layers = list(dict.fromkeys(layer for layer, _ in targets))
+        surveys = survey(network, layers, images, batch=batch, device=device, tick=tick)
+    failures = {target: surveys[target[0]].failure(target[1]) for target in targets}
+    alive = [target for target in targets if not failures[target]]
+    maps = _maps(network, alive, surveys, images, top, batch=batch, device=device, tick=tick)
+    for target in targets:
+        layer, channel = target
         tick()
-        return read(images, index, network.preprocessing)
+        if failures[target]:
+            yield Failure(layer, channel, failures[target])
+            continue
+        data = _data(network, target, surveys[layer], images, top)
+        of_bins = [each for each_bin in data["bins"] for each in each_bin["examples"]]
+        named = frozenset(each["image"] for each in [*data["top"], data["lowest"], *of_bins])
+        yield Finding(layer, channel, data, {"maps": maps[target]}, images=named)
 
-    for layer, of_layer in channels.items():
-        found, fields = best[layer], network.layer(layer).fields
-        for entry, channel in enumerate(of_layer):
-            if not found.sound[entry]:
-                yield Failure(layer, channel, "This neuron's value is not a finite number for some image.")
-                continue
-            if not found.varied[entry]:
-                yield Failure(layer, channel, "This neuron is dead: its value is the same everywhere in every image.")
-                continue
-            data: list[dict[str, Any]] = []
-            photographs: dict[str, Picture] = {}
-            ranked = zip(*(part[entry].tolist() for part in (found.values, found.images, found.positions)), strict=True)
-            for rank, (value, image, position) in enumerate(ranked, start=1):
-                row, column = divmod(position, found.columns)
-                whole = fields[channel].box(row, column)
-                box = [min(max(edge, 0), size) for edge in whole]
-                data.append(
-                    {
-                        "image": images.names[image],
-                        "value": value,
-                        "row": row,
-                        "column": column,
-                        "box": box,
-                        "clipped": box != list(whole),
-                    }
-                )
-                photographs[f"top_{rank}"] = picture(image)
-            yield Finding(layer, channel, data, photographs=photographs)
+
+def _data(network: Network, target: Target, found: Survey, images: Pictures, top: int) -> dict[str, Any]:
+    _, channel = target
+
+    def show(image: int, position: int, value: float) -> dict[str, Any]:
+        row, column = divmod(position, found.columns)
+        return example(network, target, images, image, row, column, value)
+
+    best = zip(*(part[channel, :top].tolist() for part in (found.images, found.positions, found.values)), strict=True)
+    minimum, maximum = float(found.minimum[channel]), float(found.maximum[channel])
+    lowest = show(int(found.minimum_image[channel]), int(found.minimum_position[channel]), minimum)
+    drawn = found.drawn[:, channel].double().numpy()
+    edges = np.linspace(minimum, maximum, BINS + 1)
+    bins = np.clip(np.searchsorted(edges, drawn, side="right") - 1, 0, BINS - 1)
+    # Which of a bin's pictures are shown must not be the first ones: a set is often sorted by what it shows.
+    shuffled = np.random.default_rng(SEED).permutation(len(drawn))
+    quilt = []
+    for each in reversed(range(BINS)):
+        members = shuffled[bins[shuffled] == each]
+        shown = sorted(members[:IN_BIN], key=lambda entry: (-drawn[entry], entry))
+        examples = [show(int(found.kept[entry]), int(found.places[entry]), float(drawn[entry])) for entry in shown]
+        limits = {"from": float(edges[each]), "to": float(edges[each + 1])}
+        quilt.append({**limits, "count": len(members), "examples": examples})
+    return {
+        "top": [show(*place) for place in best],
+        "lowest": lowest,
+        "bins": quilt,
+        "minimum": minimum,
+        "maximum": maximum,
+        "images": len(images),
+        "map": {"rows": found.rows, "columns": found.columns},
+    }
+
+
+def _maps(
+    network: Network,
+    targets: Sequence[Target],
+    surveys: Mapping[str, Survey],
+    images: Pictures,
+    top: int,
+    *,
+    batch: int,
+    device: torch.device | str,
+    tick: Callable[[], None],
+) -> dict[Target, Picture]:
+    """Each target's activation maps in its best pictures, as one strip: from one pass over these pictures for all."""
+    strips: dict[Target, Picture] = {}
+    wanted: dict[int, dict[str, list[tuple[int, int]]]] = {}  # by picture and layer: channel, rank
+    for layer, channel in targets:
+        found = surveys[layer]
+        best = found.images[channel, :top].tolist()
+        strips[layer, channel] = np.zeros((found.rows, len(best) * found.columns, 3), dtype=np.uint8)
+        for rank, image in enumerate(best):
+            wanted.setdefault(image, {}).setdefault(layer, []).append((channel, rank))
+    layers = list(dict.fromkeys(layer for layer, _ in targets))
+    passed = activations(network, layers, images, sorted(wanted), batch=batch, device=device, tick=tick)
+    for part, values in passed:
+        for entry, image in enumerate(part):
+            for layer, places in wanted[image].items():
+                found = surveys[layer]
+                channels = torch.tensor([channel for channel, _ in places])
+                # A channel that is never above zero stays black.
+                scale = 255 / found.maximum[channels].clamp_min(torch.finfo(torch.float32).tiny)
+                above = values[layer][entry, channels.to(device)].cpu().clamp_min(0)
+                grey = (above * scale[:, None, None]).round().clamp_max(255).byte().numpy()
+                for (channel, rank), plane in zip(places, grey, strict=True):
+                    left = rank * found.columns
+                    strips[layer, channel][:, left : left + found.columns] = plane[:, :, None]
+    return strips
