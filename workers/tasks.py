@@ -157,15 +157,31 @@ def _put_photograph(shape: tuple[int, ...], pixels: bytes) -> tuple[str, int]:
 
 
 def _load(network: Network) -> zoo.Network:
-    return _load_once(network.architecture, network.weights_file, network.weights_suffix, network.weights_digest)
+    own = {"preprocessing": network.preprocessing, "class_names": network.class_names}
+    return _load_once(
+        network.architecture,
+        network.weights_file,
+        network.weights_suffix,
+        network.weights_digest,
+        json.dumps(network.definition | own) if network.definition else "",
+    )
 
 
 @functools.lru_cache(maxsize=2)
-def _load_once(architecture: str, file: str, suffix: str, digest: str) -> zoo.Network:
-    path = storage.path(file) if file else None
-    if path is not None and not path.exists():
-        raise CannotCompute(f"The weights file {file[:12]}… is not in this worker's storage. Check ARTIFACTS.")
-    return zoo.load(architecture, path, suffix=suffix, expected=digest).to(DEVICE)
+def _load_once(architecture: str, file: str, suffix: str, digest: str, own: str) -> zoo.Network:
+    weights = _stored(file, "weights file") if file else None
+    definition = None
+    if own:
+        data = json.loads(own)
+        definition = zoo.Definition.read(data, _stored(data["file"], "Python file"))
+    return zoo.load(architecture, weights, suffix=suffix, expected=digest, definition=definition).to(DEVICE)
+
+
+def _stored(sha256: str, what: str) -> Path:
+    path = storage.path(sha256)
+    if not path.exists():
+        raise CannotCompute(f"The {what} {sha256[:12]}… is not in this worker's storage. Check ARTIFACTS.")
+    return path
 
 
 def _pictures(image_set: ImageSet) -> Pictures:

@@ -22,12 +22,14 @@ def register(
     licence: str = "",
     weights_file: str = "",
     weights_suffix: str = "",
+    definition: dict[str, Any] | None = None,
 ) -> Network:
     """Write a network with its layers and neurons.
 
     Args:
         description: what ``workers.zoo.describe`` found: architecture, layers, preprocessing, weights digest...
         weights_file: SHA-256 of the weights in ``storage``; empty for a generated or catalogued network.
+        definition: of an operator's own module, as ``Network.definition``; the file is in ``storage`` too.
 
     Raises:
         Refused: when the user keeps no catalogue.
@@ -44,6 +46,7 @@ def register(
         weights_digest=description["weights_digest"] or "",
         weights_file=weights_file,
         weights_suffix=weights_suffix,
+        definition=definition or {},
         preprocessing=description["preprocessing"],
         class_names=description["class_names"],
         parameters=description.get("parameters") or 0,
