@@ -16,11 +16,14 @@ from PIL import Image
 from taxonomy import recipes
 from tests import tiny
 from workers import scan, zoo
-from workers.evidence import Failure, Finding, Target
+from workers.evidence import Failure, Finding, Members, Target
+from workers.evidence.activation_histogram import activation_histogram
 from workers.evidence.attribution import attribution
 from workers.evidence.dataset_examples import dataset_examples
+from workers.evidence.family_weights import family_weights
 from workers.evidence.feature_visualization import feature_visualization
 from workers.evidence.kernels import kernels
+from workers.evidence.neighbours import neighbours
 from workers.evidence.tuning_curves import tuning_curves
 from workers.evidence.weight_factors import weight_factors
 from workers.evidence.weights import weights
@@ -36,7 +39,12 @@ class Kind:
     function: Callable[..., Iterator[Finding | Failure]]
     parameters: dict[str, Any] = field(default_factory=dict)
     network: Callable[[], Network] = tiny.branchy
-    targets: tuple[Target, ...] = (("first", 0), ("fire", 2), ("first", 1), ("fire", 0))  # two layers, three fields
+    targets: tuple[Target | Members, ...] = (
+        ("first", 0),
+        ("fire", 2),
+        ("first", 1),
+        ("fire", 0),
+    )  # two layers, three fields
 
 
 # A new kind is added here, and nowhere else in this file.
@@ -48,6 +56,7 @@ KINDS = {
     "feature_visualization, diversity": Kind(feature_visualization, {"diversity": 3, "steps": 6, "batch": 7}),
     "feature_visualization, bfloat16": Kind(feature_visualization, {"dtype": "bfloat16", "steps": 6, "batch": 3}),
     "dataset_examples": Kind(dataset_examples, {"batch": 4}),
+    "activation_histogram": Kind(activation_histogram, {"batch": 4}),
     "tuning_curves, curve": Kind(tuning_curves, {"step": 7.5}),
     "tuning_curves, line": Kind(tuning_curves, {"stimulus": "line", "step": 7.5}),
     "tuning_curves, grating": Kind(tuning_curves, {"stimulus": "grating", "step": 30}),
@@ -58,11 +67,17 @@ KINDS = {
     ),
     "weights, in": Kind(weights, {"layer": "first"}, targets=(("fire", 0), ("fire", 2))),
     "weights, out": Kind(weights, {"direction": "out", "layer": "fire"}, targets=(("first", 0), ("first", 1))),
+    "neighbours, activation": Kind(neighbours, {"batch": 4}),
+    "neighbours, weights": Kind(neighbours, {"by": "weights"}),
+    "neighbours, rotation": Kind(neighbours, {"by": "rotation"}),
     "attribution": Kind(
         attribution, {"image": 3, "row": 2, "column": 1, "layer": "first"}, targets=(("fire", 0), ("fire", 2))
     ),
     "weight_factors": Kind(
         weight_factors, {"layer": "first", "steps": 6, "batch": 3}, targets=(("fire", 0), ("fire", 1), ("fire", 2))
+    ),
+    "family_weights": Kind(
+        family_weights, {"source_layer": "first", "source": (0, 1)}, targets=(("fire", (0, 2)), ("fire", (1,)))
     ),
 }
 
@@ -89,7 +104,9 @@ class Maker:
     kind: Kind
     images: scan.Pictures
 
-    def __call__(self, network: Network | None = None, targets: tuple[Target, ...] = (), **more: Any) -> Outcomes:
+    def __call__(
+        self, network: Network | None = None, targets: tuple[Target | Members, ...] = (), **more: Any
+    ) -> Outcomes:
         parameters = self.kind.parameters | more
         if "images" in inspect.signature(self.kind.function).parameters:
             parameters["images"] = self.images
@@ -217,4 +234,4 @@ def test_a_tick_that_raises_passes_through_and_leaves_nothing_behind(make: Maker
 
 def test_unknown_layers_are_refused(make: Maker):
     with pytest.raises((KeyError, ValueError)):
-        make(targets=(("nowhere", 0),))
+        make(targets=(("nowhere", (0,) if isinstance(make.kind.targets[0][1], tuple) else 0),))
