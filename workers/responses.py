@@ -14,6 +14,7 @@ from workers.network import Network
 from workers.receptive_field import canvas
 
 BATCH_PIXELS = 2**19  # well under a second of work on one core for the networks known here
+ROUNDING = 1e-6  # a value above zero by no more than this is none: rounding leaves it where everything cancels
 
 
 class Draw(Protocol):
@@ -22,7 +23,7 @@ class Draw(Protocol):
     Grey (values, size, size) or RGB (values, 3, size, size), in [0, 1].
     """
 
-    def __call__(self, values: Any, size: int, *, middle: tuple[float, float]) -> NDArray[np.float32]: ...
+    def __call__(self, values: Any, size: int, /, *, middle: tuple[float, float]) -> NDArray[np.float32]: ...
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from workers import stimuli
 from workers.evidence import Failure, Finding, Target, nothing
 from workers.figures import to_uint8
 from workers.network import Network
-from workers.responses import Draw, respond, views
+from workers.responses import ROUNDING, Draw, respond, views
 
 Array = NDArray[np.floating]
 
@@ -39,8 +39,7 @@ PAIRS = {
     "yellow on blue": (YELLOW, BLUE),
     "blue on yellow": (BLUE, YELLOW),
 }
-# A curve that varies by less than this share of its maximum has no peak, nor has one of what rounding leaves.
-FLAT, ROUNDING = 1e-4, 1e-6
+FLAT = 1e-4  # a curve that varies by less than this share of its maximum has no peak
 
 
 @dataclass(frozen=True)
