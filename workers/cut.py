@@ -35,7 +35,7 @@ POOLS = {
         ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override"),
     ),
 }
-# Layers are looked for up to the first cut point that is something else, such as a global average.
+# Layers are looked for up to the first cut point after one that is something else, such as a global average.
 SPATIAL = (
     *(nn.Conv2d, nn.ReLU, nn.ReLU6, nn.MaxPool2d, nn.AvgPool2d),
     *(nn.BatchNorm2d, nn.LocalResponseNorm, nn.ConstantPad2d),
@@ -133,7 +133,7 @@ class _Graph:
         for node in self._cuts():
             if _is_sum(node) or _is_join(node) or self._calls(node, nn.Conv2d):
                 points.append(node)
-            elif not self._calls(node, SPATIAL):
+            elif points and not self._calls(node, SPATIAL):
                 break
         found: dict[str, fx.Node] = {}
         for node in points:

@@ -35,10 +35,12 @@ class Definition:
     layers: Mapping[str, str]
     preprocessing: Preprocessing
     class_names: tuple[str, ...] = ()
+    sha256: str = ""  # that the file must have to be run, once it is registered
 
     @classmethod
     def read(cls, data: Mapping[str, Any], file: Path) -> "Definition":
-        """From {"factory", "layers": ["submodule" or "name=submodule"], "preprocessing", "class_names"}.
+        """From {"factory", "layers": ["submodule" or "name=submodule"], "preprocessing", "class_names", "sha256"}, the
+        last two optional.
 
         DefinitionError for what cannot be meant.
         """
@@ -58,14 +60,19 @@ class Definition:
         if given["size"] < 1 or given["resize"] < given["size"] or min(spread) <= 0:
             raise DefinitionError("Pictures need a size above 0, a resize no smaller than it, and --std above 0.")
         prepared = Preprocessing(int(given["resize"]), int(given["size"]), (red, green, blue), (r, g, b))
-        return cls(file, data["factory"], dict(layers), prepared, tuple(data.get("class_names", ())))
+        return cls(
+            file, data["factory"], dict(layers), prepared, tuple(data.get("class_names", ())), data.get("sha256", "")
+        )
 
     def module(self) -> nn.Module:
         """What the factory makes, in evaluation mode; the same each time, even where it draws random numbers."""
         if not self.file.is_file():
             raise DefinitionError(f"There is no file {self.file}.")
         source = self.file.read_bytes()
-        name = f"own_module_{hashlib.sha256(source).hexdigest()[:16]}"
+        sha256 = hashlib.sha256(source).hexdigest()
+        if self.sha256 and self.sha256 != sha256:
+            raise DefinitionError("The Python file is not the one that was registered, and was not run. Bring it back.")
+        name = f"own_module_{sha256[:16]}"
         spec = importlib.util.spec_from_loader(name, loader=None)
         assert spec is not None
         file = importlib.util.module_from_spec(spec)
@@ -152,5 +159,5 @@ def _foreign(refusal: str) -> Iterator[None]:
         yield
     except (CutError, DefinitionError) as error:
         raise DefinitionError(str(error)) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise DefinitionError(f"{refusal} ({type(error).__name__}: {str(error).strip().split(chr(10))[0]}).") from error

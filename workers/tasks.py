@@ -173,7 +173,7 @@ def _load_once(architecture: str, file: str, suffix: str, digest: str, own: str)
     definition = None
     if own:
         data = json.loads(own)
-        definition = zoo.Definition.read(data, _stored(data["file"], "Python file"))
+        definition = zoo.Definition.read(data | {"sha256": data["file"]}, _stored(data["file"], "Python file"))
     return zoo.load(architecture, weights, suffix=suffix, expected=digest, definition=definition).to(DEVICE)
 
 
