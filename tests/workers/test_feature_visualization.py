@@ -8,7 +8,8 @@ from tests.shared import DATA, needs_data
 from workers import zoo
 from workers.evidence import Failure, Finding
 from workers.evidence.feature_visualization import feature_visualization
-from workers.optimize import is_grey
+from workers.objectives import alikeness
+from workers.optimize import framed, is_grey
 
 
 def visualize(network, targets, **parameters) -> list[Finding]:
@@ -46,8 +47,95 @@ def test_negative_is_what_inhibits():
     (finding,) = visualize(tiny.one_conv(), [("conv", 0)], objective="negative", steps=512)
     assert finding.data["value"] < -1
     assert finding.pictures["image"][:, 0].min() > 160
-    with pytest.raises(ValueError, match="objective"):
-        visualize(tiny.one_conv(), [("conv", 0)], objective="beauty")
+    assert finding.data["plain"] == pytest.approx(0.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("wrong", [{"objective": "beauty"}, {"dtype": "float16"}, {"diversity": 0}, {"steps": 0}])
+def test_what_there_is_not_is_refused(wrong):
+    with pytest.raises(ValueError, match=r"\.$"):
+        visualize(tiny.one_conv(), [("conv", 0)], **wrong)
+
+
+def test_a_channel_is_shown_over_several_units():
+    network = tiny.branchy()
+    for channel in (0, 1):
+        (finding,) = visualize(network, [("first", channel)], objective="channel", steps=64)
+        # `first` has stride 2 and sees 3 pixels: 5 x 5 of its units, and nothing else, cover 11 x 11.
+        assert finding.data["canvas"] == 11
+        picture = torch.from_numpy(finding.pictures["image"]).movedim(2, 0)[None] / 255
+        units = network.activations(picture, ["first"])["first"][0, channel]
+        assert units.shape == (5, 5)
+        assert float(units.mean()) == pytest.approx(finding.data["value"], abs=1e-5)
+        assert finding.data["value"] > 0.2
+
+
+def test_only_units_that_see_nothing_but_the_picture_count_for_a_channel():
+    (finding,) = visualize(tiny.two_conv(), [("second", 1)], objective="channel", steps=16)
+    field = tiny.two_conv().layer("second").fields[1]
+    assert finding.data["canvas"] == field.size + 4 * field.stride
+    # In the middle of a large grey picture the same units give the same values.
+    row = 3
+    left, top, _, _ = field.box(row, row)
+    x = torch.full((1, 3, 33, 33), 0.5)
+    side = finding.data["canvas"]
+    x[0, :, top : top + side, left : left + side] = torch.from_numpy(finding.pictures["image"]).movedim(2, 0) / 255
+    units = tiny.two_conv().activations(x, ["second"])["second"][0, 1, row : row + 5, row : row + 5]
+    assert float(units.mean()) == pytest.approx(finding.data["value"], abs=1e-5)
+
+
+@needs_data
+def test_several_pictures_of_a_neuron_are_unlike_each_other_and_all_excite_it(monkeypatch):
+    network = zoo.load("squeezenet1_0", DATA / "squeezenet1_0" / "squeezenet1_0.safetensors")
+    names = ["image", "image_2", "image_3"]
+
+    def made() -> tuple[float, float]:
+        """How alike the pictures are, and their mean value."""
+        findings = visualize(network, [("fire3", 64), ("fire3", 96)], diversity=3, steps=48, batch=6)
+        values, alike = [], []
+        for finding in findings:
+            assert finding.pictures.keys() == {*names, "step_0", "step_4"}
+            assert finding.data["diversity"] == 3
+            assert finding.data["values"] == sorted(finding.data["values"], reverse=True)
+            assert finding.data["value"] == finding.data["values"][0]
+            values += finding.data["values"]
+            seen = torch.stack([torch.from_numpy(finding.pictures[name]).movedim(2, 0) / 255 for name in names])
+            field = network.layer("fire3").fields[finding.channel]
+            alike += alikeness(network.between(framed(field, seen), None, "fire3"), 3).tolist()
+        return float(np.mean(alike)), float(np.mean(values))
+
+    alike, value = made()
+    monkeypatch.setattr("workers.evidence.feature_visualization.DIVERSITY", 0.0)
+    alike_left_alone, value_left_alone = made()
+    assert alike < alike_left_alone - 0.05
+    assert value > 0.5 * value_left_alone
+
+
+def test_alikeness_is_the_cosine_of_textures():
+    values = torch.zeros(4, 3, 2, 2)
+    values[0, 0, 0, 0], values[1, 0, 1, 1] = 1.0, 5.0  # the same channel elsewhere: the same texture
+    values[2, 0], values[3, 1] = 1.0, 2.0  # another channel: nothing in common
+    values[3, 2] = -9.0  # what is off is no texture
+    assert alikeness(values, 2).tolist() == pytest.approx([1.0, 1.0, 0.0, 0.0])
+    assert alikeness(values, 4).tolist() == pytest.approx([2 / 3, 2 / 3, 2 / 3, 0.0])
+    assert alikeness(torch.zeros(2, 3, 1, 1), 2).tolist() == [0.0, 0.0]
+
+
+def test_the_steps_on_the_way_are_kept():
+    (finding,) = visualize(tiny.one_conv(), [("conv", 0)], steps=40)
+    assert finding.pictures.keys() == {"image", "step_0", "step_4"}
+    spread = [int(np.ptp(finding.pictures[name])) for name in ("step_0", "step_4", "image")]
+    assert spread[0] < spread[1] < spread[2]
+
+
+def test_in_bfloat16_the_value_is_still_that_of_float32():
+    network = tiny.branchy()
+    (half,) = visualize(network, [("first", 1)], dtype="bfloat16", steps=64)
+    (full,) = visualize(network, [("first", 1)], steps=64)
+    assert half.data["dtype"] == "bfloat16"
+    picture = torch.from_numpy(half.pictures["image"]).movedim(2, 0)[None] / 255
+    value = network.activations(picture, ["first"])["first"][0, 1, 0, 0]
+    assert float(value) == pytest.approx(half.data["value"], abs=1e-6)
+    assert half.data["value"] == pytest.approx(full.data["value"], rel=0.1)
 
 
 def test_a_network_that_cannot_tell_colours_apart_is_shown_grey():

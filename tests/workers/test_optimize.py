@@ -1,7 +1,12 @@
+import copy
+
 import pytest
 import torch
+from torch import nn
 
+from tests import tiny
 from workers import optimize, parameterization, transforms
+from workers.network import Network
 
 STILL = torch.full((1, transforms.DRAWS), 0.5)  # the middle of every range
 
@@ -107,3 +112,96 @@ def test_tick_is_called_in_every_step_and_can_stop_it():
     with pytest.raises(KeyboardInterrupt):
         optimize.maximise(left_half, generators(0), 8, steps=10, tick=tick)
     assert len(calls) == 3
+
+
+def test_snapshots_show_the_way():
+    whole = optimize.maximise(left_half, generators(0, 1), 8, steps=6, snapshots=(0, 4, 6, 48))
+    assert list(whole) == [0, 4, 6]
+    waves = parameterization.initial_waves(generators(0, 1), 8, grey=False)
+    assert torch.equal(whole[0], parameterization.to_pictures(waves, parameterization.wave_scale(8)))
+    heights = [float(left_half(pictures).min()) for pictures in whole.values()]
+    assert heights[0] < heights[1] < heights[2]
+
+
+def test_a_climb_measures_the_goal_at_the_pictures_as_shown():
+    climbed = optimize.climb(left_half, [3, 4], 8, steps=20, snapshots=(4,))
+    assert torch.equal(climbed.pictures, optimize.quantised(climbed.pictures))
+    assert torch.equal(climbed.reached, left_half(climbed.pictures))
+    assert torch.equal(climbed.plain, torch.zeros(2))
+    assert climbed.snapshots.keys() == {4}
+    assert torch.equal(climbed.snapshots[4], optimize.quantised(climbed.snapshots[4]))
+
+
+def test_what_is_climbed_may_differ_from_what_is_measured():
+    climbed = optimize.climb(left_half, [3], 8, steps=50, draft=lambda pictures: -left_half(pictures))
+    assert climbed.reached[0] < -0.2  # the draft was climbed, the goal was measured
+
+
+def test_a_climb_that_ends_below_grey_is_tried_again_louder():
+    def far(pictures: torch.Tensor) -> torch.Tensor:  # falls in the neighbourhood of grey, and rises beyond it
+        contrast = (pictures - 0.5).abs().mean((1, 2, 3))
+        return contrast * (contrast - 0.05)
+
+    quiet = optimize.maximise(far, generators(5), 8, steps=100)[100]
+    assert far(quiet) <= 0
+    assert optimize.climb(far, [5], 8, steps=100).reached > 0.05
+
+
+def test_nothing_found_is_told_by_what_is_reached():
+    (never,) = optimize.climb(lambda pictures: 0 * pictures.sum((1, 2, 3)), [0], 4, steps=3).reached
+    assert never == 0
+    broken = optimize.climb(lambda pictures: torch.nan * pictures.sum((1, 2, 3)), [0], 4, steps=3)
+    assert broken.reached.isnan().all()
+    assert broken.pictures.shape == (1, 3, 4, 4)
+
+
+def test_the_centred_unit_sees_the_picture():
+    network = tiny.branchy()
+    field = network.layer("fire").fields[2]
+    pictures = torch.rand(2, 3, field.size, field.size, generator=generators(0)[0])
+    large = torch.full((2, 3, 33, 33), 0.5)
+    left, top, right, bottom = field.box(4, 4)
+    large[:, :, top:bottom, left:right] = pictures
+    expected = network.activations(large, ["fire"])["fire"][:, :, 4, 4]
+    assert torch.allclose(optimize.centred(network, "fire", field, pictures), expected, atol=1e-5)
+
+
+class Normed(nn.Module):
+    """Two convolutions, each followed by a batch norm, side by side; and one norm that follows none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList([nn.Conv2d(3, 2, 3, bias=False), nn.Conv2d(3, 3, 3)])
+        self.norms = nn.ModuleList([nn.BatchNorm2d(2), nn.BatchNorm2d(3), nn.BatchNorm2d(3)])
+        generator = torch.Generator().manual_seed(0)
+        for tensor in [*self.parameters(), *self.buffers()]:
+            if tensor.is_floating_point():
+                tensor.data = torch.rand(tensor.shape, generator=generator)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.norms[2](x)
+        return torch.cat([norm(conv(x)) for norm, conv in zip(self.norms[:2], self.convs, strict=True)], dim=1)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 0.05)])
+def test_quick_values_are_those_of_the_network(dtype, tolerance):
+    network = Network("normed", {"both": Normed()}, tiny.preprocessing(9))
+    before = copy.deepcopy(network.state_dict())
+    pictures = torch.rand(2, 3, 9, 9, generator=generators(1)[0], requires_grad=True)
+    values = optimize.quick(network, "both", dtype)(pictures)
+    exact = network.between(pictures, None, "both")
+    assert values.dtype == torch.float32
+    assert torch.allclose(values, exact, rtol=tolerance, atol=tolerance)
+    (mine,) = torch.autograd.grad(values.sum(), pictures)
+    (theirs,) = torch.autograd.grad(exact.sum(), pictures)
+    assert torch.allclose(mine, theirs, rtol=tolerance, atol=tolerance)
+    after = network.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_quick_values_of_an_early_layer_do_not_need_the_rest():
+    network = tiny.two_conv()
+    network.stages["second"] = nn.Linear(1, 1)  # would fail
+    pictures = torch.rand(1, 3, 17, 17, generator=generators(1)[0])
+    values = optimize.quick(network, "first")(pictures)
+    assert torch.allclose(values, network.between(pictures, None, "first"), atol=1e-5)

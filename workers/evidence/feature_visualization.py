@@ -24,7 +24,10 @@ BATCH_PIXELS = 2**16
 SNAPSHOTS = (0, 4, 48)  # steps before which the picture is kept too
 
 # How much of its value a picture may give up so as not to resemble its neuron's others at all.
-DIVERSITY = 1.0
+DIVERSITY = 0.5
+# Units on each side of the objective's that belong to a picture's texture. If all did, pictures would differ in what
+# they show around the neuron's own subject.
+AROUND = 1
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -125,7 +128,8 @@ class Aim:
             reached = self.objective(self._units(found), own)
             if self.diversity == 1:
                 return reached
-            return reached - DIVERSITY * reached.abs().detach() * alikeness(found, self.diversity)
+            near = self._units(found, AROUND)
+            return reached - DIVERSITY * reached.abs().detach() * alikeness(near, self.diversity)
 
         return climb(
             exact,
@@ -139,10 +143,11 @@ class Aim:
             tick=tick,
         )
 
-    def _units(self, values: Tensor) -> Tensor:
-        """Those that see the picture and nothing else."""
+    def _units(self, values: Tensor, around: int = 0) -> Tensor:
+        """Those that see the picture and nothing else, and so many more on each side."""
         first = canvas(self.field)[1]
-        return values[:, :, first : first + self.objective.units, first : first + self.objective.units]
+        own = slice(max(first - around, 0), first + self.objective.units + around)
+        return values[:, :, own, own]
 
     def _subject(self, channel: int, copy: int) -> str:
         return f"{self.layer}:{channel}" + (f" {copy + 1}" if copy else "")

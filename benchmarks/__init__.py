@@ -1,0 +1,1 @@
+"""What is measured beside peers, and how good the results are: see README.md."""
