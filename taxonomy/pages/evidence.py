@@ -29,7 +29,7 @@ from taxonomy.models import (
     Photograph,
     Sprite,
 )
-from taxonomy.pages import neighbours, panels
+from taxonomy.pages import near, panels
 from taxonomy.pages.exhibits import Exhibit, Shelf, applicable, variant_of
 from taxonomy.pages.networks import WHOLE, layer_of, layers_of
 from taxonomy.pages.people import asking
@@ -41,7 +41,7 @@ def shown_alone(public_id: str) -> tuple[Exhibit, EvidenceVersion, list[Layer]]:
     version = get_object_or_404(
         EvidenceVersion.objects.select_related(
             "evidence__neuron__layer__network",
-            *("evidence__network", "evidence__image_set", "evidence__current", "evidence__vector"),
+            *("evidence__network", "evidence__image_set", "evidence__current"),
             *("evidence__family__layer", "evidence__other__layer"),
         ).prefetch_related("artifacts"),
         public_id=public_id,
@@ -63,7 +63,8 @@ def shown_alone(public_id: str) -> tuple[Exhibit, EvidenceVersion, list[Layer]]:
         other=row.other,
         version=version,
     )
-    neighbours.find([exhibit])
+    if row.kind == "neighbours":
+        near.find([exhibit])
     panels.fill([exhibit])
     return exhibit, version, layers
 

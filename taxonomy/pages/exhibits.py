@@ -300,16 +300,20 @@ def applicable(layer: Layer, layers: Sequence[Layer]) -> list[recipes.Kind]:
     ]
 
 
-def exhibits(neuron: Neuron, layers: Sequence[Layer]) -> list[Exhibit]:
-    """Every exhibit that applies to the neuron, made or not, and what came with an import. Two queries."""
+def exhibits(neuron: Neuron, layers: Sequence[Layer], kinds: Iterable[str] = ()) -> list[Exhibit]:
+    """Every exhibit that applies to the neuron, made or not, and what came with an import; or of these kinds alone.
+
+    Two queries.
+    """
+    wanted = set(kinds) or set(recipes.KINDS)
     shelf = Shelf.of(neuron.layer.network, layers)
     names = [layer.name for layer in layers]
     found: dict[tuple[str, str], Exhibit] = {}
     for kind in applicable(neuron.layer, layers) if neuron.layer.network.runs else []:
-        for values in kind.variants_for(neuron.layer.order, names):
+        for values in kind.variants_for(neuron.layer.order, names) if kind.name in wanted else []:
             variant = variant_of(kind.name, values)
             found[kind.name, variant] = Exhibit(kind, variant, values, shelf, neuron)
-    for row in rows_of(Evidence.objects.filter(neuron=neuron)):
+    for row in rows_of(Evidence.objects.filter(neuron=neuron, kind__in=wanted)):
         row.neuron = neuron
         variant = variant_of(row.kind, row.parameters)
         blank = Exhibit(recipes.KINDS[row.kind], variant, row.parameters, shelf, neuron)
@@ -319,7 +323,7 @@ def exhibits(neuron: Neuron, layers: Sequence[Layer]) -> list[Exhibit]:
 
 def rows_of(evidence: QuerySet[Evidence]) -> list[Evidence]:
     """The rows with their current versions and files, in two queries."""
-    rows = evidence.filter(kind__in=recipes.KINDS).select_related("current", "image_set", "shard__job", "vector")
+    rows = evidence.filter(kind__in=recipes.KINDS).select_related("current", "image_set", "shard__job")
     return list(rows.prefetch_related("current__artifacts").order_by("pk"))
 
 

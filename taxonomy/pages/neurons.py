@@ -11,6 +11,7 @@ from django.views.decorators.http import require_safe
 from taxonomy.actions import labels
 from taxonomy.actions.reviews import can_accept
 from taxonomy.models import Event, Family, ImageSet, Label, Layer, Membership, Neuron, Standing, User
+from taxonomy.pages import near, panels
 from taxonomy.pages.events import told
 from taxonomy.pages.exhibits import applicable, exhibits
 from taxonomy.pages.labels import LabelForm, initial_of
@@ -78,11 +79,29 @@ def page(
         "agreed": agreed_family(neuron, every, families) if shown else None,
         "may_request": can_request_evidence(user, neuron.layer.network),
         "kinds": applicable(neuron.layer, layers),
-        "image_sets": ImageSet.objects.all(),
+        "image_sets": list(ImageSet.objects.all()),
         "events": told(Event.objects.visible_to(user).filter(neuron=neuron), 12),
         "references": References(neuron.layer.network),
     }
     return render(request, "neurons/neuron.html", context, status=status)
+
+
+@require_safe
+def neighbours(request: HttpRequest, name: str, layer_name: str, index: int) -> HttpResponse:
+    """The neurons most like it: a page, of which the neuron's own page fetches the middle when it comes into sight."""
+    neuron, layers = neuron_of(name, layer_name, index)
+    found = [one for one in exhibits(neuron, layers, kinds=["neighbours"]) if not one.absent]
+    near.find(found)
+    panels.fill(found)
+    context = {
+        "network": neuron.layer.network,
+        "layer": neuron.layer,
+        "neuron": neuron,
+        "exhibits": found,
+        "may_request": can_request_evidence(request.user, neuron.layer.network),
+    }
+    template = "neurons/_neighbours.html" if request.headers.get("HX-Request") else "neurons/neighbours.html"
+    return render(request, template, context)
 
 
 def families_of(neuron: Neuron) -> tuple[list[Family], dict[int, list[int]], list[Membership]]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from taxonomy.models import Layer, Neuron
-from taxonomy.pages import neighbours, panels
+from taxonomy.pages import panels
 from taxonomy.pages.exhibits import ABOUT, Exhibit
 
 # What may stand for a neuron, the first that there is.
@@ -57,7 +57,7 @@ class Stand:
     def shown(self) -> list[Exhibit]:
         """What the reader of the page sees."""
         single = [self.negative, self.channel, self.examples, self.histogram, self.facets]
-        many = [self.portraits, self.tuning, self.weights, self.factors, self.decomposed, self.neighbours]
+        many = [self.portraits, self.tuning, self.weights, self.factors, self.decomposed]
         return [*(one for one in single if one), *(one for part in many for one in part), *self.attributions]
 
     def _draw(self) -> None:
@@ -72,7 +72,6 @@ class Stand:
         made = [one for one in self.tuning if one.version is not None]
         shelf.full = panels.full_of(made) if len(made) > 1 else 0.0
         self.full, self.unit = shelf.full, "sd" if shelf.sd else ""
-        neighbours.find(self.neighbours)
         panels.fill(self.shown)
 
     full, unit = 0.0, ""

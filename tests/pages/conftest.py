@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from taxonomy.actions import evidence
+from taxonomy.actions.sprites import build_sprite
 from taxonomy.models import FamilyLink, Role, User
 from tests.factory import (
     make_agreed,
@@ -43,7 +43,7 @@ def world(db) -> SimpleNamespace:
     failed = make_evidence(neuron_at("3b:4"), status="failed", reason="It may be dead.")
     job = make_job(network, readers[0], total=2, failed=1, status="failed")
     make_shard(job, [failed], status="failed")
-    evidence.build_sprite(layer)
+    build_sprite(layer)
     return SimpleNamespace(
         network=network,
         layer=layer,

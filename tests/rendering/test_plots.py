@@ -19,7 +19,7 @@ def test_a_kernel_of_zeros_is_empty_ground():
 
 
 def test_a_face_is_a_window_on_the_sprite(db):
-    from taxonomy.actions.evidence import build_sprite
+    from taxonomy.actions.sprites import build_sprite
 
     layer = make_layer(channels=20)
     make_evidence(layer.neurons.get(index=17), pictures=["image"])

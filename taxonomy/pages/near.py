@@ -1,6 +1,6 @@
 """The neurons most like one, by what the vectors of its evidence say."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from taxonomy.models import Neuron, Vector
@@ -16,17 +16,13 @@ class Alike:
     similarity: float  # the cosine: 1 is the same, 0 is unrelated
 
 
-def find(exhibits: Iterable[Exhibit]) -> None:
-    """Tell the exhibits of kind ``neighbours`` who is near, here and in other networks. Two queries."""
-    vectors: dict[str, Vector] = {}
-    for exhibit in exhibits:
-        if exhibit.kind.name == "neighbours" and exhibit.version is not None:
-            vector = getattr(exhibit.version.evidence, "vector", None)
-            if vector is not None:
-                vectors[exhibit.variant] = vector
+def find(exhibits: Sequence[Exhibit]) -> None:
+    """Tell exhibits of one neuron, of kind ``neighbours``, who is near, here and in other networks. Three queries."""
+    versions = {one.version.evidence_id for one in exhibits if one.version is not None}
+    vectors = {vector.likeness: vector for vector in Vector.objects.filter(evidence__in=versions)}
     if not vectors:
         return
-    shelf = next(exhibit.shelf for exhibit in exhibits)
+    shelf = exhibits[0].shelf
     searches = []
     for vector in vectors.values():
         near = Vector.objects.near(vector).values_list("likeness", "neuron", "distance")  # type: ignore[misc]
