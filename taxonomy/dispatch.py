@@ -15,20 +15,20 @@ SILENCE_SECONDS = 5.0
 _silent_until = 0.0
 
 
-def enqueue(name: str, *ids: int) -> None:
-    """Ring for a task once the transaction has committed.
+def enqueue(name: str, *ids: int, queue: str | None = None) -> None:
+    """Ring for a task once the transaction has committed, on the queue of its kind if none is given.
 
     Postgres already holds the work, so a bell that cannot be rung (Redis down) is only logged: the reaper rings again.
     """
-    transaction.on_commit(lambda: _send(name, ids))
+    transaction.on_commit(lambda: _send(name, ids, queue))
 
 
-def _send(name: str, ids: tuple[int, ...]) -> None:
+def _send(name: str, ids: tuple[int, ...], queue: str | None = None) -> None:
     global _silent_until
     if time.monotonic() < _silent_until:
         return
     try:
-        app.send_task(name, args=ids, ignore_result=True)
+        app.send_task(name, args=ids, queue=queue, ignore_result=True)
     except (OperationalError, OSError) as error:
         _silent_until = time.monotonic() + SILENCE_SECONDS
         logger.warning("%s%s was not rung, Redis does not answer (%s); the reaper will ring again.", name, ids, error)

@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 
@@ -28,6 +29,7 @@ class Kind:
         choices: what it may change to one of a few values.
         layer: where the parameter ``layer`` begins when a request does not name it: the layer before the neuron's
             ("before"), or that on the side of ``direction`` ("direction"); "" for a kind without one.
+        joins: whether the family is joined with another, of an earlier layer.
         required: parameters that have no default, and must be given.
     """
 
@@ -47,22 +49,47 @@ class Kind:
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     layer: str = ""
     required: tuple[str, ...] = ()
+    joins: bool = False
     first_layer_only: bool = False
 
-    def variants_for(self, order: int, layers: Sequence[str]) -> list[dict[str, Any]]:
-        """The parameter sets that apply to the layer of this ``order`` among ``layers``; none if the kind does not."""
+    def variants_for(
+        self, order: int, layers: Sequence[str], changes: Mapping[str, Any] = MappingProxyType({})
+    ) -> list[dict[str, Any]]:
+        """The parameter sets that apply to the layer of this ``order`` among ``layers``; none if the kind does not.
+
+        A change to a value by which variants differ picks those that have it (``{"by": "weights"}``); any other is
+        made in all of them. A ``layer`` leaves those on whose side it lies.
+        """
         if self.first_layer_only and order > 0:
             return []
-        found = []
-        for variant in self.variants:
+        chosen = [
+            variant
+            for variant in self.variants
+            if all(variant.get(name) == value for name, value in changes.items() if value in self.picks.get(name, ()))
+        ]
+        found: list[dict[str, Any]] = []
+        for variant in chosen:
             values = dict(variant)
             if self.layer:
-                other = order + (1 if values.get("direction") == "out" else -1)
-                if not 0 <= other < len(layers):
+                side = 1 if values.get("direction") == "out" else -1
+                other = layers.index(changes["layer"]) if "layer" in changes else order + side
+                if not 0 <= other < len(layers) or (other - order) * side <= 0:
                     continue
                 values["layer"] = layers[other]
-            found.append(values)
+            values |= changes
+            if values not in found:
+                found.append(values)
         return found
+
+    @property
+    def picks(self) -> dict[str, tuple[str, ...]]:
+        """The parameters by whose value, a word, the variants differ: ``{"direction": ("in", "out")}``."""
+        words: dict[str, list[str]] = {}
+        for variant in self.variants:
+            for name, value in variant.items():
+                if isinstance(value, str) and value not in words.setdefault(name, []):
+                    words[name].append(value)
+        return {name: tuple(values) for name, values in words.items() if len(values) > 1}
 
     def takes_images(self, values: Mapping[str, Any]) -> bool:
         """Whether the variant with these values needs an image set."""
@@ -76,15 +103,16 @@ class Kind:
         Raises:
             RecipeError: when not, with what may be.
         """
+        choices = {**self.picks, **self.choices}
         for name, value in changes.items():
             if name == "layer" and self.layer:
                 continue
-            if name in self.choices:
-                if value not in self.choices[name]:
-                    raise RecipeError(f"'{name}' of {self.name} is one of {', '.join(self.choices[name])}.")
+            if name in choices:
+                if value not in choices[name]:
+                    raise RecipeError(f"'{name}' of {self.name} is one of {', '.join(choices[name])}.")
                 continue
             if name not in self.limits:
-                free = ", ".join([*self.limits, *self.choices, *(["layer"] if self.layer else [])]) or "none"
+                free = ", ".join([*self.limits, *choices, *(["layer"] if self.layer else [])]) or "none"
                 raise RecipeError(f"{self.name} has no parameter '{name}' to choose freely (there are: {free}).")
             least, most = self.limits[name]
             if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
@@ -212,7 +240,7 @@ KINDS: dict[str, Kind] = {
             needs_images=True,
             by_default=False,
         ),
-        Kind("family_weights", "Family weights", version=1, subject="family", by_default=False),
+        Kind("family_weights", "Family weights", version=1, subject="family", joins=True, by_default=False),
         Kind(
             "joint_tuning",
             "Joint tuning",
@@ -256,10 +284,24 @@ class RecipeError(ValueError):
     """A request that no recipe answers; the message says what there is."""
 
 
-def check_kinds(kinds: Iterable[str]) -> list[str]:
-    """The kinds, in their standing order; those that are made by default when none is named."""
+EVERY = "all"  # in the place of a kind's name: every kind that is made without being told more
+
+
+def check_kinds(kinds: Iterable[str], subject: str = "neuron") -> list[str]:
+    """The kinds for this subject, in their standing order; those that are made by default when none is named.
+
+    Raises:
+        RecipeError: for a kind that there is not, or that is made of something else.
+    """
     wanted = set(kinds)
-    unknown = sorted(wanted - set(COMPUTED))
+    unknown = sorted(wanted - {*COMPUTED, EVERY})
     if unknown:
         raise RecipeError(f"There is no kind of evidence '{unknown[0]}' to compute. Kinds: {', '.join(COMPUTED)}.")
-    return [kind for kind in COMPUTED if kind in wanted] or list(BY_DEFAULT)
+    own = [kind for kind in COMPUTED if KINDS[kind].subject == subject]
+    others = [kind for kind in COMPUTED if kind in wanted and kind not in own]
+    if others:
+        what = {"neuron": "neurons", "family": "families"}
+        raise RecipeError(f"{others[0]} is made of {what[KINDS[others[0]].subject]}, not of {what[subject]}.")
+    if EVERY in wanted or (subject == "family" and not wanted):
+        wanted |= {kind for kind in own if not KINDS[kind].required}
+    return [kind for kind in own if kind in wanted] or list(BY_DEFAULT)

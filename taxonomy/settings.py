@@ -110,7 +110,7 @@ if "host" in OPTIONS:  # the folder of a Unix socket
     DATABASES["default"]["HOST"] = OPTIONS.pop("host")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# Redis is only a bell: it carries "look at shard 17", never a result.
+# Redis is only a bell: it carries "there is work", never which, and never a result.
 REDIS_URL = os.environ.get("REDIS_URL") or embedded.redis_url(HOME)
 CELERY_BROKER_URL = REDIS_URL
 CELERY_TASK_IGNORE_RESULT = True
@@ -121,6 +121,8 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 6 * 3600, "socket_connect_timeout": 3, "socket_timeout": 30}
 CELERY_TASK_DEFAULT_QUEUE = "site"
 CELERY_TASK_ROUTES = {"evidence.*": {"queue": "evidence"}}
+# Whether workers with a GPU take what is heavy. Without, any worker takes everything.
+GPU_WORKERS = flag("GPU_WORKERS", False)
 # With the broker down a request must not hang: one quick retry, then the reaper rings later.
 CELERY_TASK_PUBLISH_RETRY = True
 CELERY_TASK_PUBLISH_RETRY_POLICY = {

@@ -18,6 +18,7 @@ MEDIA_TYPES = {
     ".png": "image/png",
     ".jpg": "image/jpeg",
     ".json": "application/json",
+    ".npy": "application/octet-stream",
     ".safetensors": "application/octet-stream",
 }
 

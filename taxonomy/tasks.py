@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from taxonomy.actions import evidence, jobs
+from taxonomy.actions import jobs, sprites
 from taxonomy.models import Layer
 
 
@@ -13,4 +13,4 @@ def reap() -> None:
 
 @shared_task(name="site.sprite")
 def sprite(layer_id: int) -> None:
-    evidence.build_sprite(Layer.objects.get(pk=layer_id))
+    sprites.build_sprite(Layer.objects.get(pk=layer_id))

@@ -8,7 +8,7 @@ import pytest
 from django.core.management import call_command
 from playwright.sync_api import Page, expect
 
-from taxonomy.actions import evidence
+from taxonomy.actions import sprites
 from taxonomy.models import Event, Neuron
 from tests.factory import make_family, make_image_set, make_network, make_user, neuron_at
 from tests.pages.conftest import every_kind
@@ -25,7 +25,7 @@ def neuron(transactional_db) -> Neuron:
     make_family(layer, "Curves", remark="They bend.")
     make_family(layer, "Lines")
     every_kind(neuron_at("mixed3b:5", network), make_image_set())
-    evidence.build_sprite(layer)
+    sprites.build_sprite(layer)
     return neuron_at("mixed3b:5", network)
 
 

@@ -1,31 +1,40 @@
-"""Asking for evidence, and recording what the workers found."""
+"""Asking for evidence, recording what the workers found, and running a recipe again."""
 
-import json
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, Max, QuerySet
+from django.db.models import F, Max, Q
+from django.utils import timezone
 
 from taxonomy import dispatch, events, recipes, storage
+from taxonomy.actions import shards, surveys
+from taxonomy.actions.shards import LeaseLost, hold, locked, locked_network
 from taxonomy.models import (
     Artifact,
+    Comparison,
     Evidence,
     EvidenceVersion,
+    Family,
+    Image,
     ImageSet,
     Job,
     Layer,
+    Membership,
     Network,
     Neuron,
     Outcome,
+    Photograph,
     Shard,
-    Sprite,
     User,
+    Vector,
 )
 from taxonomy.permissions import can_request_evidence, require
-from taxonomy.rendering.sprites import Box, compose
+
+# So many pieces are what a person waits for: they overtake sweeps.
+URGENT_PIECES = 64
 
 
 @dataclass(frozen=True)
@@ -47,8 +56,19 @@ class Made:
     size: int
 
 
-class LeaseLost(Exception):
-    """The shard was cancelled or given to another worker: whatever is still computed is not wanted."""
+@dataclass
+class _Together:
+    """What one worker should take together: evidence of one kind, layer and recipe, not saved yet."""
+
+    kind: recipes.Kind
+    layer: Layer
+    parameters: dict[str, Any]  # those that all of it shares
+    image_set: ImageSet | None
+    rows: list[Evidence] = field(default_factory=list)
+
+    @property
+    def surveyed(self) -> bool:
+        return self.kind.surveyed and self.image_set is not None
 
 
 @transaction.atomic
@@ -58,166 +78,276 @@ def request(
     *,
     layers: Sequence[Layer] | None = None,
     neurons: Iterable[int] | None = None,
+    families: Sequence[Family] = (),
+    other: Family | None = None,
     kinds: Iterable[str] = (),
     image_set: ImageSet | None = None,
     parameters: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Requested:
-    """Ask for evidence of neurons, as one job. What is there or under way is not asked for twice.
+    """Ask for evidence of neurons, or of families, as one job. What is there or under way is not asked for twice.
 
     Args:
         layers: all when None or empty.
         neurons: indices within each layer; all when None.
-        kinds: all that apply when empty; ``dataset_examples`` is then left out if there is no image set.
+        families: instead of neurons, with the members that they have now.
+        other: the earlier family, for a kind that joins two; when None, each that is linked, or one layer earlier.
+        kinds: those made by default when empty, all with ``recipes.EVERY``; what needs images is left out if there is
+            no image set and it was not named.
         parameters: for a kind, what differs from its recipe, e.g. ``{"feature_visualization": {"steps": 128}}``.
 
     Raises:
         Refused: when the user may not, or the network has no weights.
-        RecipeError: for an unknown kind or parameter, an index that no layer has, or images that are missing.
+        RecipeError: for an unknown kind or parameter, an index that no layer has, images that are missing, or a family
+            without members.
     """
     require(can_request_evidence(user, network))
     # One request at a time for a network: two that make the same rows would wait for each other for ever.
-    Network.objects.select_for_update(no_key=True).get(pk=network.pk)
-    kinds = list(kinds)
+    locked_network(network.pk)
     every_layer = list(network.layers.all())
-    chosen = sorted(set(layers), key=lambda layer: layer.order) if layers else every_layer
-    indices = None if neurons is None else sorted(set(neurons))
-    if indices is not None:
-        most = max(layer.channels for layer in chosen)
-        wrong = [index for index in indices if not 0 <= index < most]
-        if wrong or not indices:
-            names = ", ".join(f"{layer.name} has {layer.channels}" for layer in chosen)
-            which = f"No neuron {wrong[0]} there" if wrong else "Name at least one neuron"
-            raise recipes.RecipeError(f"{which}: {names}, counted from 0.")
-    members = _members(chosen, indices)
-    groups: list[tuple[recipes.Kind, dict[str, Any], list[Neuron]]] = []
-    for name in recipes.check_kinds(kinds):
-        kind = recipes.KINDS[name]
-        if kind.needs_images and image_set is None:
-            if name in kinds:
-                names = (
-                    ", ".join(ImageSet.objects.values_list("name", flat=True)) or "none yet (add_image_set adds one)"
-                )
-                raise recipes.RecipeError(f"{name} needs an image set. Name one: {names}.")
-            continue
-        changes = dict((parameters or {}).get(name, {}))
-        kind.check(changes)
-        groups += _groups(kind, members, len(every_layer), changes)
+    for layer in every_layer:
+        layer.network = network
+    named = set(kinds)
+    wanted = [
+        (recipes.KINDS[name], dict((parameters or {}).get(name, {})))
+        for name in recipes.check_kinds(named, "family" if families else "neuron")
+    ]
+    for kind, changes in wanted:
+        _check(kind, changes, every_layer, image_set)
+    own = {layer.pk: layer for layer in every_layer}
+    subjects: Mapping[Layer, Sequence[Neuron | Family]]
+    if families:
+        subjects = _families(own, families)
+        where = ", ".join(str(family) for family in families)
+    else:
+        chosen = sorted((own[layer.pk] for layer in set(layers)), key=lambda at: at.order) if layers else every_layer
+        subjects = _neurons(chosen, neurons)
+        where = ", ".join(str(layer) for layer in chosen) if layers else network.name
+    names = [layer.name for layer in every_layer]
+    groups: list[_Together] = []
+    for kind, changes in wanted:
+        variants = [(layer, values) for layer in subjects for values in kind.variants_for(layer.order, names, changes)]
+        usable = [each for each in variants if image_set is not None or not kind.takes_images(each[1])]
+        if kind.name in named and variants and not usable:
+            there = ", ".join(ImageSet.objects.values_list("name", flat=True)) or "none yet (add_image_set adds one)"
+            raise recipes.RecipeError(f"{kind.name} needs an image set. Name one: {there}.")
+        if "layer" in changes and not variants:
+            raise recipes.RecipeError(_wrong_side(kind, changes, list(subjects), every_layer))
+        for layer, values in usable:
+            used = image_set if kind.takes_images(values) else None
+            if kind.subject == "family":
+                groups += _of_families(kind, layer, values, subjects[layer], other, used)
+            elif subjects[layer]:
+                rows = [_row(kind, neuron, values, used) for neuron in subjects[layer]]
+                groups.append(_Together(kind, layer, values, used, rows))
     if not groups:
         raise recipes.RecipeError("Nothing to make: none of these kinds applies to these layers.")
 
-    keys = [_make_rows(network, kind, values, together, image_set) for kind, values, together in groups]
-    there = {row.key: row for row in locked(Evidence.objects.filter(key__in=[key for own in keys for key in own]))}
-    wanted: list[tuple[recipes.Kind, dict[str, Any], list[Evidence]]] = []
-    evidence_ids: list[int] = []
-    done_before = 0
-    for (kind, values, _), own in zip(groups, keys, strict=True):
-        rows = [there[key] for key in own]
-        evidence_ids += [row.pk for row in rows]
-        done_before += sum(row.status == Outcome.DONE for row in rows)
+    Evidence.objects.bulk_create(
+        (row for group in groups for row in group.rows), ignore_conflicts=True, batch_size=2000
+    )
+    keys = [row.key for group in groups for row in group.rows]
+    found = {row.key: row for row in locked(Evidence.objects.filter(key__in=keys))}
+    missing: list[tuple[_Together, list[Evidence]]] = []
+    for group in groups:
         idle = (Outcome.FAILED, Outcome.CANCELLED)
-        missing = [row for row in rows if row.status in idle or (row.shard_id is None and row.status != Outcome.DONE)]
-        size = kind.batch or len(missing) or 1
-        wanted += [(kind, values, missing[start : start + size]) for start in range(0, len(missing), size)]
-    if not wanted:
+        asked = [found[row.key] for row in group.rows]
+        left = [row for row in asked if row.status in idle or (row.shard_id is None and row.status != Outcome.DONE)]
+        size = group.kind.batch
+        missing += [(group, left[start : start + size]) for start in range(0, len(left), size)]
+    evidence_ids = [found[key].pk for key in keys]
+    done_before = sum(found[key].status == Outcome.DONE for key in keys)
+    if not missing:
         return Requested(None, evidence_ids, done_before)
 
-    titles = ", ".join(dict.fromkeys(kind.title.lower() for kind, *_ in wanted))
-    where = network.name if not layers else ", ".join(str(layer) for layer in chosen)
-    job = Job.objects.create(
-        title=f"{titles} of {where}"[:200],
-        network=network,
-        requested_by=user,
-        total=sum(len(rows) for *_, rows in wanted),
-    )
-    for order, (kind, values, rows) in enumerate(wanted):
+    titles = list(dict.fromkeys(group.kind.title.lower() for group, _ in missing))
+    what = ", ".join(titles) if len(titles) <= 5 else f"{len(titles)} kinds of evidence"
+    total = sum(len(rows) for _, rows in missing)
+    job = Job.objects.create(title=f"{what} of {where}"[:200], network=network, requested_by=user, total=total)
+    for order, (group, rows) in enumerate(missing):
         shard = Shard.objects.create(
             job=job,
             order=order,
-            kind=kind.name,
-            parameters=values,
-            image_set=image_set if kind.needs_images else None,
+            stage=int(group.surveyed),
+            waiting=group.surveyed,
+            heavy=group.kind.heavy,
+            kind=group.kind.name,
+            parameters=group.parameters,
+            image_set=group.image_set,
         )
         Evidence.objects.filter(pk__in=[row.pk for row in rows]).update(shard=shard, status=Outcome.QUEUED, reason="")
-        dispatch.enqueue("evidence.compute", shard.pk)
+        if not shard.waiting:
+            shards.ring(heavy=shard.heavy)
+    job.urgent = total + surveys.prepare(job) <= URGENT_PIECES
+    job.save(update_fields=["urgent"])
     events.record(user, "job.requested", network=network, job=job, data={"total": job.total})
     return Requested(job, evidence_ids, done_before)
 
 
-def _members(layers: list[Layer], indices: list[int] | None) -> dict[Layer, list[Neuron]]:
-    """The layers' neurons in order, or those of them that have these indices."""
-    by_pk = {layer.pk: layer for layer in layers}
-    members: dict[Layer, list[Neuron]] = {layer: [] for layer in layers}
-    found = Neuron.objects.filter(layer__in=layers).order_by("index")
-    for neuron in found if indices is None else found.filter(index__in=indices):
-        neuron.layer = by_pk[neuron.layer_id]
-        members[neuron.layer].append(neuron)
-    return members
+def _check(kind: recipes.Kind, changes: Mapping[str, Any], layers: Sequence[Layer], image_set: ImageSet | None) -> None:
+    """Whether the recipe allows these changes, here.
 
-
-def _groups(
-    kind: recipes.Kind, members: Mapping[Layer, list[Neuron]], depth: int, changes: dict[str, Any]
-) -> list[tuple[recipes.Kind, dict[str, Any], list[Neuron]]]:
-    """For each parameter set of the kind, the neurons that one worker should take together."""
-    found: dict[str, tuple[dict[str, Any], list[list[Neuron]]]] = {}
-    for layer, neurons in members.items():
-        for variant in kind.variants_for(layer.order, depth):
-            values = variant | changes
-            found.setdefault(repr(sorted(values.items())), (values, []))[1].append(neurons)
-    if kind.batch is None:  # one pass over the images serves every layer
-        return [(kind, values, [neuron for part in parts for neuron in part]) for values, parts in found.values()]
-    return [(kind, values, part) for values, parts in found.values() for part in parts]
-
-
-def locked(evidence: QuerySet[Evidence]) -> list[Evidence]:
-    """These rows, locked in the order in which everything locks them: a job, its shards, then evidence by id.
-
-    An UPDATE of many rows locks them in whatever order it meets them, and two such may each hold what the other wants.
+    Raises:
+        RecipeError: when not, with what there is.
     """
-    return list(evidence.order_by("pk").select_for_update(of=["self"], no_key=True))
+    kind.check(changes)
+    names = [layer.name for layer in layers]
+    if "layer" in changes and changes["layer"] not in names:
+        raise recipes.RecipeError(
+            f"{layers[0].network.name} has no layer '{str(changes['layer'])[:60]}'. Its layers are {', '.join(names)}."
+        )
+    if image_set is not None and changes.get("image", 0) >= image_set.count:
+        raise recipes.RecipeError(f"{image_set.name} has {image_set.count:,} images, counted from 0.")
 
 
-def _make_rows(
-    network: Network,
+def _wrong_side(
+    kind: recipes.Kind, changes: Mapping[str, Any], chosen: Sequence[Layer], layers: Sequence[Layer]
+) -> str:
+    """Why the layer that was named is none for any of the chosen ones, in a sentence."""
+    ways = {"in": "before", "out": "after"}.get(changes.get("direction", "in" if kind.layer == "before" else ""), "")
+    fit = [
+        layer.name
+        for layer in layers
+        if (ways != "after" and layer.order < chosen[-1].order) or (ways != "before" and layer.order > chosen[0].order)
+    ]
+    return (
+        f"{changes['layer']} does not lie {ways or 'before or after'} {', '.join(layer.name for layer in chosen)}. "
+        f"Layers that do: {', '.join(fit) or 'none'}."
+    )
+
+
+def _neurons(layers: Sequence[Layer], indices: Iterable[int] | None) -> dict[Layer, list[Neuron]]:
+    """The layers' neurons in order, or those of them that have these indices."""
+    wanted = None if indices is None else sorted(set(indices))
+    if wanted is not None:
+        most = max(layer.channels for layer in layers)
+        wrong = [index for index in wanted if not 0 <= index < most]
+        if wrong or not wanted:
+            names = ", ".join(f"{layer.name} has {layer.channels}" for layer in layers)
+            which = f"No neuron {wrong[0]} there" if wrong else "Name at least one neuron"
+            raise recipes.RecipeError(f"{which}: {names}, counted from 0.")
+    by_pk = {layer.pk: layer for layer in layers}
+    found: dict[Layer, list[Neuron]] = {layer: [] for layer in layers}
+    there = Neuron.objects.filter(layer__in=layers).order_by("index")
+    for neuron in there if wanted is None else there.filter(index__in=wanted):
+        neuron.layer = by_pk[neuron.layer_id]
+        found[neuron.layer].append(neuron)
+    return found
+
+
+def _families(layers: Mapping[int, Layer], families: Iterable[Family]) -> dict[Layer, list[Family]]:
+    """The families of each layer, in the layers' order."""
+    found: dict[Layer, list[Family]] = {layer: [] for layer in layers.values()}
+    for family in dict.fromkeys(families):
+        if family.layer_id not in layers:
+            raise recipes.RecipeError(f"{family} is a family of another network.")
+        found[layers[family.layer_id]].append(family)
+    return {layer: own for layer, own in found.items() if own}
+
+
+def _of_families(
     kind: recipes.Kind,
-    parameters: dict[str, Any],
-    neurons: list[Neuron],
+    layer: Layer,
+    values: Mapping[str, Any],
+    families: Sequence[Neuron | Family],
+    other: Family | None,
     image_set: ImageSet | None,
-) -> list[str]:
-    """Make the evidence rows of these neurons by this recipe where they are missing; returns the keys of all."""
-    used = image_set if kind.needs_images else None
-    rows = [_row(network, kind, parameters, neuron, used) for neuron in neurons]
-    Evidence.objects.bulk_create(rows, ignore_conflicts=True, batch_size=2000)
-    return [row.key for row in rows]
+) -> list[_Together]:
+    """What this recipe makes of each family, or of it with each family at the other end.
+
+    The members are those of now, and part of the recipe: when they change, asking again makes new evidence.
+    """
+    groups = []
+    for family in families:
+        assert isinstance(family, Family)
+        ends: list[Family | None] = list(_earlier(family, layer, other)) if kind.joins else [None]
+        members = _members([family, *filter(None, ends)])
+        if not members[family]:
+            raise recipes.RecipeError(f"{family} has no members yet: there is nothing to make of it.")
+        if other is not None and kind.joins and not members[other]:
+            raise recipes.RecipeError(f"{other} has no members yet: there is nothing to make of it.")
+        for end in ends:
+            shared = dict(values)
+            if end is not None:
+                if not members[end]:
+                    continue
+                shared |= {"source_layer": end.layer.name, "source": members[end]}
+            row = _row(kind, family, shared | {"members": members[family]}, image_set, other=end)
+            groups.append(_Together(kind, layer, shared, image_set, [row]))
+    return groups
+
+
+def _earlier(family: Family, layer: Layer, other: Family | None) -> Iterable[Family]:
+    """The families whose weights to this one are asked for: ``other``, or all that are linked or one layer earlier."""
+    if other is not None:
+        if other.layer.network_id != layer.network_id or other.layer.order >= layer.order:
+            raise recipes.RecipeError(
+                f"{other} does not lie in a layer before {family}: weights lead from there to here."
+            )
+        return [other]
+    near = Q(links__target=family) | Q(linked_from__source=family) | Q(layer__order=layer.order - 1)
+    earlier = Family.objects.filter(near, layer__network=layer.network_id, layer__order__lt=layer.order)
+    return earlier.filter(retired_at=None).select_related("layer__network").distinct()
+
+
+def _members(families: Iterable[Family]) -> dict[Family, list[int]]:
+    """The indices of the neurons that are members now."""
+    found: dict[Family, list[int]] = {family: [] for family in families}
+    by_pk = {family.pk: family for family in found}
+    current = Membership.objects.current().filter(family__in=found).order_by("neuron__index")
+    for pk, index in current.values_list("family", "neuron__index"):
+        found[by_pk[pk]].append(index)
+    return found
 
 
 def _row(
-    network: Network, kind: recipes.Kind, parameters: dict[str, Any], neuron: Neuron, image_set: ImageSet | None = None
+    kind: recipes.Kind,
+    subject: Neuron | Family,
+    parameters: Mapping[str, Any],
+    image_set: ImageSet | None = None,
+    *,
+    other: Family | None = None,
 ) -> Evidence:
-    """What this recipe makes of the neuron, not saved yet."""
+    """What this recipe makes of the subject, not saved yet."""
+    network = subject.layer.network
+    own: dict[str, Any] = {"neuron": subject}
+    text = str(subject)
+    if isinstance(subject, Family):  # names change; who the members are is in the parameters
+        own = {"family": subject, "other": other}
+        text = f"{network}/{subject.layer.name} family {subject.public_id}"
+        text += f" from {other.public_id}" if other else ""
     return Evidence(
         key=recipes.key(
             kind.name,
             version=kind.version,
             weights_digest=network.weights_digest,
             image_set_digest=image_set.digest if image_set else "",
-            subject=str(neuron),
+            subject=text,
             parameters=parameters,
         ),
         kind=kind.name,
         recipe_version=kind.version,
         network=network,
-        layer=neuron.layer,
-        neuron=neuron,
+        layer=subject.layer,
         image_set=image_set,
-        parameters=parameters,
+        parameters=dict(parameters),
+        **own,
     )
 
 
 @transaction.atomic
 def complete(
-    evidence_id: int, token: uuid.UUID, made: Sequence[Made], *, environment: Mapping[str, Any], wall_seconds: float
+    evidence_id: int,
+    token: uuid.UUID,
+    made: Sequence[Made],
+    *,
+    environment: Mapping[str, Any],
+    wall_seconds: float,
+    vector: Sequence[float] | None = None,
 ) -> None:
     """Record a finding as the evidence's next version. Doing it twice under one lease records it once.
+
+    Args:
+        vector: of evidence that says what is like it, the neuron as a point.
 
     Raises:
         LeaseLost: when ``token`` no longer holds the shard.
@@ -228,6 +358,14 @@ def complete(
     version = _add_version(evidence, made, environment, wall_seconds)
     evidence.current, evidence.status, evidence.reason = version, Outcome.DONE, ""
     evidence.save(update_fields=["current", "status", "reason"])
+    if vector is not None:
+        values = {
+            "neuron_id": evidence.neuron_id,
+            "likeness": evidence.parameters["by"],
+            "image_set_id": evidence.image_set_id,
+            "values": [*vector, *[0.0] * (Vector.DIMENSIONS - len(vector))],  # zeros change no cosine
+        }
+        Vector.objects.update_or_create(evidence=evidence, defaults=values)
     Job.objects.filter(pk=job.pk).update(done=F("done") + 1)
 
 
@@ -244,21 +382,6 @@ def fail(evidence_id: int, token: uuid.UUID, reason: str) -> None:
     evidence.status, evidence.reason = Outcome.FAILED, reason[:2000]
     evidence.save(update_fields=["status", "reason"])
     Job.objects.filter(pk=job.pk).update(failed=F("failed") + 1)
-
-
-def hold(shard_id: int, token: uuid.UUID) -> tuple[Job, Shard]:
-    """A job and the shard of it that ``token`` holds, locked in the order in which everything here locks.
-
-    Raises:
-        LeaseLost: when it no longer does.
-    """
-    job_id = Shard.objects.values_list("job_id", flat=True).get(pk=shard_id)
-    job = Job.objects.select_for_update(no_key=True).get(pk=job_id)
-    held = Shard.objects.select_for_update(no_key=True).filter(pk=shard_id, lease_token=token)
-    shard = held.filter(status=Outcome.RUNNING).first()
-    if shard is None:
-        raise LeaseLost(f"The lease on shard {shard_id} is gone.")
-    return job, shard
 
 
 def _held(evidence_id: int, token: uuid.UUID) -> tuple[Job, Evidence]:
@@ -284,6 +407,83 @@ def _add_version(
     return version
 
 
+def photographs_lacking(image_set: ImageSet, indices: Iterable[int], *, resize: int, size: int) -> list[Image]:
+    """Those of the set's images that are not kept yet as a network with this preprocessing sees them."""
+    kept = Photograph.objects.filter(resize=resize, size=size).values("image")
+    return list(image_set.images.filter(index__in=indices).exclude(pk__in=kept))
+
+
+def keep_photographs(files: Mapping[Image, str], *, resize: int, size: int) -> None:
+    """Keep files (SHA-256) as what a network sees of images. Whoever was first, all made the same."""
+    rows = [Photograph(image=image, resize=resize, size=size, sha256=sha256) for image, sha256 in files.items()]
+    Photograph.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+@transaction.atomic
+def reproduce(user: User, version: EvidenceVersion) -> Comparison:
+    """Run a version's recipe again, to see whether it gives the same. It never becomes a version of its own.
+
+    Raises:
+        Refused: when the user may not.
+        RecipeError: when the recipe has changed since, or nothing was computed.
+    """
+    evidence = version.evidence
+    kind, network = recipes.KINDS[evidence.kind], evidence.network
+    require(can_request_evidence(user, network))
+    if not kind.computed:
+        raise recipes.RecipeError("This came with an import: there is no recipe to run again.")
+    if evidence.recipe_version != kind.version:
+        raise recipes.RecipeError(
+            f"The recipe of {kind.name} has changed since: this was made by version {evidence.recipe_version}, and "
+            f"there is version {kind.version} now. Ask for the evidence anew to compare the two."
+        )
+    job = Job.objects.create(
+        title=f"{kind.title.lower()} of {evidence.subject} again"[:200],
+        network=network,
+        requested_by=user,
+        urgent=True,
+        total=1,
+    )
+    shard = Shard.objects.create(
+        job=job,
+        order=0,
+        heavy=kind.heavy,
+        kind=kind.name,
+        parameters={name: value for name, value in evidence.parameters.items() if name != "members"},
+        image_set=evidence.image_set,
+    )
+    shards.ring(heavy=shard.heavy)
+    events.record(user, "evidence.reproduced", evidence=evidence, network=network, job=job)
+    return Comparison.objects.create(version=version, requested_by=user, shard=shard)
+
+
+@transaction.atomic
+def compare(
+    comparison_id: int,
+    token: uuid.UUID,
+    *,
+    identical: bool,
+    pixels: Mapping[str, float | None],
+    metrics: Mapping[str, float | None],
+    made: Sequence[Made],
+    environment: Mapping[str, Any],
+) -> None:
+    """Record in what the second run differs; ``made`` are its pictures.
+
+    Raises:
+        LeaseLost: when ``token`` no longer holds the shard.
+    """
+    shard_id = Comparison.objects.values_list("shard", flat=True).get(pk=comparison_id)
+    job, _ = hold(shard_id, token)
+    comparison = Comparison.objects.select_for_update(of=["self"], no_key=True).get(pk=comparison_id)
+    comparison.status, comparison.reason, comparison.finished_at = Outcome.DONE, "", timezone.now()
+    comparison.identical, comparison.pixels, comparison.metrics = identical, dict(pixels), dict(metrics)
+    comparison.files = {file.name: {"sha256": file.sha256, "suffix": file.suffix, "size": file.size} for file in made}
+    comparison.environment = dict(environment)
+    comparison.save()
+    Job.objects.filter(pk=job.pk).update(done=1)
+
+
 @transaction.atomic
 def record_imported_pictures(
     user: User, network: Network, pictures: Mapping[Neuron, tuple[bytes, str]], *, source: str
@@ -296,7 +496,7 @@ def record_imported_pictures(
     kind = recipes.KINDS["imported_picture"]
     wanted: dict[str, tuple[Evidence, str, int]] = {}
     for neuron, (data, suffix) in pictures.items():
-        evidence = _row(network, kind, {"source": source, "sha256": storage.put(data)}, neuron)
+        evidence = _row(kind, neuron, {"source": source, "sha256": storage.put(data)})
         wanted[evidence.key] = evidence, suffix, len(data)
     there = set(Evidence.objects.filter(key__in=wanted).values_list("key", flat=True))
     new = {key: found for key, found in wanted.items() if key not in there}
@@ -315,53 +515,3 @@ def record_imported_pictures(
     for layer_id in {neuron.layer_id for neuron in pictures}:
         dispatch.enqueue("site.sprite", layer_id)
     return len(new)
-
-
-# Which picture stands for a neuron: the first of these that it has (kind, artifact's name).
-FACES = (
-    ("kernels", "kernel"),
-    ("feature_visualization", "image"),
-    ("imported_picture", "image"),
-    ("dataset_examples", "top_1"),
-)
-
-
-def build_sprite(layer: Layer) -> Sprite | None:
-    """Compose the layer's faces into one picture, if they changed since the last time."""
-    faces: dict[int, tuple[str, Box | None]] = {}
-    for kind, name in FACES:
-        current = Artifact.objects.filter(
-            version__evidence__layer=layer, version__evidence__kind=kind, version=F("version__evidence__current")
-        ).order_by("version__evidence__neuron__index", "version_id")
-        places = current.filter(name=name).values_list("version__evidence__neuron__index", "sha256", "version_id")
-        missing = [place for place in places if place[0] not in faces]
-        boxes = _boxes(current, [version for *_, version in missing]) if kind == "dataset_examples" else {}
-        for index, sha256, version in missing:
-            faces.setdefault(index, (sha256, boxes.get(version)))
-    if not faces:
-        return None
-    digest = recipes.digest(sorted(faces.items()))
-    known = Sprite.objects.filter(layer=layer).first()
-    if known is not None and known.digest == digest:
-        return known
-    sprite = compose(layer.channels, faces)
-    values = {
-        "sha256": storage.put(sprite.data),
-        "cell": sprite.cell,
-        "columns": sprite.columns,
-        "shown": sorted(sprite.shown),
-        "digest": digest,
-    }
-    return Sprite.objects.update_or_create(layer=layer, defaults=values)[0]
-
-
-def _boxes(artifacts: QuerySet[Artifact], versions: Sequence[int]) -> dict[int, Box]:
-    """For versions of dataset examples, what the neuron sees of its best picture."""
-    numbers = artifacts.filter(name="data", version__in=versions).values_list("version_id", "sha256")
-    boxes: dict[int, Box] = {}
-    for version, sha256 in numbers:
-        try:
-            boxes[version] = tuple(json.loads(storage.read(sha256))[0]["box"])
-        except (OSError, ValueError):  # gone from the store, or spoilt there: the whole picture is shown
-            continue
-    return boxes

@@ -2,6 +2,7 @@
 
 import datetime
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -10,11 +11,20 @@ from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
 from taxonomy import dispatch, events
-from taxonomy.actions.evidence import LeaseLost, hold, locked
-from taxonomy.models import Evidence, Job, Outcome, Shard, User
+from taxonomy.actions import surveys
+from taxonomy.actions.shards import (
+    GPU_QUEUE,
+    LIVE,
+    LeaseLost,
+    hold,
+    locked,
+    locked_job,
+    locked_network,
+    queues,
+    ring,
+)
+from taxonomy.models import Comparison, Evidence, Job, Outcome, Shard, User
 from taxonomy.permissions import can_cancel_job, can_retry_job, require
-
-LIVE = (Outcome.QUEUED, Outcome.RUNNING)
 
 
 @dataclass(frozen=True)
@@ -24,29 +34,47 @@ class Claim:
     shard: Shard
     token: uuid.UUID
     targets: list[Evidence]
+    comparison: Comparison | None = None  # what the shard is for, where it is no new evidence
 
 
 def _lease_end() -> datetime.datetime:
     return timezone.now() + datetime.timedelta(seconds=settings.LEASE_SECONDS)
 
 
+def claim(worker: str, *, heavy: bool = True) -> Claim | None:
+    """Take up the most urgent shard that nobody works on; None when there is none.
+
+    Args:
+        heavy: whether this worker takes what is for a GPU.
+    """
+    for _ in range(20):  # others may be quicker, again and again
+        found = Shard.objects.claimable(heavy=heavy).values_list("job", flat=True).first()
+        if found is None:
+            break
+        claimed = _claim(found, worker, heavy=heavy)
+        if isinstance(claimed, Claim):
+            return claimed
+        if claimed is not None:
+            _fail_waiting(claimed)
+    if not heavy and Shard.objects.claimable(heavy=True).exists() and dispatch.waiting(GPU_QUEUE) == 0:
+        ring(heavy=True)  # the bell that this worker heard was meant for the others
+    return None
+
+
 @transaction.atomic
-def claim(shard_id: int, worker: str) -> Claim | None:
-    """Take the shard, or None: it is done, cancelled, or another worker holds it."""
-    found = Shard.objects.filter(pk=shard_id).values_list("job_id", flat=True).first()
-    if found is None:
-        return None
-    job = Job.objects.select_for_update(no_key=True).get(pk=found)
-    shards = Shard.objects.select_for_update(of=["self"], no_key=True)
-    shard = shards.select_related("job__network", "image_set").get(pk=shard_id)
-    now = timezone.now()
-    if shard.status not in LIVE or (shard.lease_expires_at is not None and shard.lease_expires_at > now):
+def _claim(job_id: int, worker: str, *, heavy: bool) -> Claim | Shard | None:
+    """Take up a shard of this job, under the job's lock; the shard itself where it lost too many workers already."""
+    job = locked_job(job_id)
+    free = job.shards.claimable(heavy=heavy).select_related("job__network", "image_set")
+    shard = free.select_for_update(of=["self"], no_key=True, skip_locked=True).first()
+    if shard is None:
         return None
     if shard.attempts >= Shard.MAX_ATTEMPTS:
         _give_up(
             job, shard, f"The worker was lost {shard.attempts} times while making this. Retry the job to try again."
         )
-        return None
+        return shard
+    now = timezone.now()
     shard.status, shard.worker, shard.attempts = Outcome.RUNNING, worker[:200], shard.attempts + 1
     shard.lease_token, shard.lease_expires_at = uuid.uuid4(), _lease_end()
     shard.started_at = shard.started_at or now
@@ -55,10 +83,14 @@ def claim(shard_id: int, worker: str) -> Claim | None:
         job.started_at = now
     job.status = Outcome.RUNNING
     job.save(update_fields=["started_at", "status"])
-    waiting = shard.evidence.filter(status__in=LIVE)
-    _set(waiting, status=Outcome.RUNNING)
-    targets = waiting.select_related("layer", "neuron__layer__network").order_by("layer__order", "neuron__index")
-    return Claim(shard, shard.lease_token, list(targets))
+    _set(shard.evidence.filter(status__in=LIVE), status=Outcome.RUNNING)
+    targets = shard.evidence.filter(status=Outcome.RUNNING)
+    comparison = Comparison.objects.select_related("version__evidence").filter(shard=shard).first()
+    if comparison is not None:
+        Comparison.objects.filter(pk=comparison.pk).update(status=Outcome.RUNNING)
+        targets = Evidence.objects.filter(pk=comparison.version.evidence_id)
+    targets = targets.select_related("layer", "neuron__layer__network").order_by("layer__order", "neuron__index", "pk")
+    return Claim(shard, shard.lease_token, list(targets), comparison)
 
 
 def _set(evidence: QuerySet[Evidence], **values: str) -> None:
@@ -88,20 +120,42 @@ def finish(shard_id: int, token: uuid.UUID) -> None:
     _close(job, shard)
 
 
-@transaction.atomic
 def give_up(shard_id: int, token: uuid.UUID, reason: str) -> None:
     """What is not done in the shard failed, for one reason (weights that cannot be read, a full disk).
+
+    What waits for a pass over images that failed fails with it, and for the same reason.
 
     Raises:
         LeaseLost: when ``token`` no longer holds it.
     """
-    _give_up(*hold(shard_id, token), reason)
+    with transaction.atomic():
+        job, shard = hold(shard_id, token)
+        _give_up(job, shard, reason)
+    _fail_waiting(shard)
 
 
 def _give_up(job: Job, shard: Shard, reason: str) -> None:
     _set(shard.evidence.filter(status__in=LIVE), status=Outcome.FAILED, reason=reason[:2000])
+    _settle([shard], Outcome.FAILED, reason[:2000])
     shard.status, shard.reason = Outcome.FAILED, reason[:2000]
     _close(job, shard)
+
+
+def _fail_waiting(shard: Shard) -> None:
+    """The evidence of any job that waited for this pass over images, which failed, fails with its reason."""
+    if shard.kind != surveys.KIND:
+        return
+    for job_id in sorted(set(surveys.waiting_for(shard).values_list("job", flat=True))):
+        with transaction.atomic():
+            job = locked_job(job_id)
+            for waiting in surveys.waiting_for(shard).filter(job=job).select_for_update(of=["self"], no_key=True):
+                _give_up(job, waiting, shard.reason)
+
+
+def _settle(shards: Iterable[Shard], status: str, reason: str = "") -> None:
+    """The comparisons that these shards were for are over, without one."""
+    unsettled = Comparison.objects.filter(shard__in=shards, status__in=LIVE)
+    unsettled.update(status=status, reason=reason, finished_at=timezone.now())
 
 
 def _close(job: Job, shard: Shard) -> None:
@@ -120,31 +174,33 @@ def _close(job: Job, shard: Shard) -> None:
 
 
 def _count(job: Job) -> None:
-    counts = Evidence.objects.filter(shard__job=job).aggregate(
-        done=Count("pk", filter=Q(status=Outcome.DONE)), failed=Count("pk", filter=Q(status=Outcome.FAILED))
-    )
-    job.done, job.failed = counts["done"], counts["failed"]
+    done, failed = Count("pk", filter=Q(status=Outcome.DONE)), Count("pk", filter=Q(status=Outcome.FAILED))
+    made = Evidence.objects.filter(shard__job=job).aggregate(done=done, failed=failed)
+    compared = Comparison.objects.filter(shard__job=job).aggregate(done=done, failed=failed)
+    job.done, job.failed = made["done"] + compared["done"], made["failed"] + compared["failed"]
     job.save(update_fields=["done", "failed"])
 
 
-@transaction.atomic
 def cancel(user: User, job: Job) -> Job:
-    """Stop what is not done; what is done stays.
+    """Stop what is not done; what is done stays. A pass over images that other jobs wait for becomes one of theirs.
 
     Raises:
         Refused: when the user may not, or the job is over.
     """
-    job = Job.objects.select_for_update(of=["self"], no_key=True).select_related("network").get(pk=job.pk)
-    require(can_cancel_job(user, job))
-    shards = list(job.shards.select_for_update(no_key=True).filter(status__in=LIVE))
-    now = timezone.now()
-    job.shards.filter(pk__in=[shard.pk for shard in shards]).update(
-        status=Outcome.CANCELLED, lease_token=None, lease_expires_at=None, finished_at=now
-    )
-    _set(Evidence.objects.filter(shard__in=shards, status__in=LIVE), status=Outcome.CANCELLED)
-    job.status, job.finished_at = Outcome.CANCELLED, now
-    job.save(update_fields=["status", "finished_at"])
-    events.record(user, "job.cancelled", network=job.network, job=job, data={"done": job.done})
+    with transaction.atomic():
+        job = locked_job(job.pk)
+        require(can_cancel_job(user, job))
+        shards = list(job.shards.select_for_update(no_key=True).filter(status__in=LIVE).order_by("pk"))
+        now = timezone.now()
+        job.shards.filter(pk__in=[shard.pk for shard in shards]).update(
+            status=Outcome.CANCELLED, lease_token=None, lease_expires_at=None, finished_at=now
+        )
+        _set(Evidence.objects.filter(shard__in=shards, status__in=LIVE), status=Outcome.CANCELLED)
+        _settle(shards, Outcome.CANCELLED)
+        job.status, job.finished_at = Outcome.CANCELLED, now
+        job.save(update_fields=["status", "finished_at"])
+        events.record(user, "job.cancelled", network=job.network, job=job, data={"done": job.done})
+    surveys.tend()
     return job
 
 
@@ -155,15 +211,19 @@ def retry(user: User, job: Job) -> Job:
     Raises:
         Refused: when the user may not, or nothing failed.
     """
-    job = Job.objects.select_for_update(of=["self"], no_key=True).select_related("network").get(pk=job.pk)
+    locked_network(job.network_id)
+    job = locked_job(job.pk)
     require(can_retry_job(user, job))
     shards = list(job.shards.select_for_update(no_key=True).filter(pk__in=job.unfinished().values("shard")))
     _set(job.unfinished().filter(shard__in=shards), status=Outcome.QUEUED, reason="")
     for shard in shards:
         shard.status, shard.reason, shard.attempts = Outcome.QUEUED, "", 0
         shard.rung_at, shard.finished_at = timezone.now(), None
+        shard.waiting = shard.stage > 0
         shard.save()
-        dispatch.enqueue("evidence.compute", shard.pk)
+        if not shard.waiting:
+            ring(heavy=shard.heavy)
+    surveys.prepare(job)
     _count(job)
     job.status, job.finished_at = Outcome.QUEUED, None
     job.save(update_fields=["status", "finished_at"])
@@ -171,18 +231,24 @@ def retry(user: User, job: Job) -> Job:
     return job
 
 
-@transaction.atomic
 def reap() -> int:
     """Ring again for shards that nobody works on although somebody should; returns how many.
 
-    A shard that waits is rung for only when no bell is left in the queue (Redis was emptied, or could not be reached
-    when the shard was made): a long queue is no reason to ring twice.
+    A shard that waits to be started is rung for only when no bell is left in its queue (Redis was emptied, or could
+    not be reached when the shard was made): a long queue is no reason to ring twice.
     """
+    surveys.tend()
+    return _ring_again()
+
+
+@transaction.atomic
+def _ring_again() -> int:
     lost = Shard.objects.orphaned()
-    if dispatch.waiting("evidence") == 0:
-        lost = lost | Shard.objects.unheard()
+    for queue, heavy in queues().items():
+        if dispatch.waiting(queue) == 0:
+            lost = lost | Shard.objects.unheard().filter(heavy__in=heavy)
     shards = list(lost.select_for_update(skip_locked=True, no_key=True))
     for shard in shards:
-        dispatch.enqueue("evidence.compute", shard.pk)
+        ring(heavy=shard.heavy)
     Shard.objects.filter(pk__in=[shard.pk for shard in shards]).update(rung_at=timezone.now())
     return len(shards)

@@ -71,13 +71,25 @@ class Job(models.Model):
 
 
 class ShardQuerySet(models.QuerySet["Shard"]):
+    def claimable(self, *, heavy: bool) -> "ShardQuerySet":
+        """What a worker may take up now, the most urgent first. ``heavy``: also what is for a GPU, and that first."""
+        now = timezone.now()
+        free = models.Q(status=Outcome.QUEUED, waiting=False) | models.Q(
+            status=Outcome.RUNNING, lease_expires_at__lt=now
+        )
+        found = self.filter(free)
+        if settings.GPU_WORKERS:
+            found = found if heavy else found.filter(heavy=False)
+            return found.order_by("-job__urgent", "-heavy", "job_id", "stage", "order")
+        return found.order_by("-job__urgent", "job_id", "stage", "order")
+
     def orphaned(self) -> "ShardQuerySet":
         """Shards whose worker has gone silent."""
         return self._not_just_rung().filter(status=Outcome.RUNNING, lease_expires_at__lt=timezone.now())
 
     def unheard(self) -> "ShardQuerySet":
-        """Shards that nobody has started."""
-        return self._not_just_rung().filter(status=Outcome.QUEUED)
+        """Shards that nobody has started, and that wait for nothing."""
+        return self._not_just_rung().filter(status=Outcome.QUEUED, waiting=False)
 
     def _not_just_rung(self) -> "ShardQuerySet":
         return self.filter(rung_at__lt=timezone.now() - datetime.timedelta(seconds=settings.RING_AGAIN_SECONDS))
@@ -86,8 +98,9 @@ class ShardQuerySet(models.QuerySet["Shard"]):
 class Shard(models.Model):
     """A part of a job that one worker does under a lease: several neurons' evidence of one kind and recipe.
 
-    Shards of a later ``stage`` begin when those of the stage before are done: a pass over the images (kind ``survey``)
-    comes before the evidence that is made of it. ``heavy`` ones are for a GPU, where there is one.
+    A shard of kind ``survey`` is a pass over some of the images (``SurveyPart``). Those of the later ``stage`` are made
+    of such passes, and are ``waiting`` until every part of them is there, whichever job makes it. ``heavy`` ones are
+    for a GPU, where there is one.
     """
 
     MAX_ATTEMPTS = 5
@@ -95,6 +108,7 @@ class Shard(models.Model):
     job = models.ForeignKey(Job, models.PROTECT, related_name="shards")
     order = models.PositiveIntegerField()
     stage = models.PositiveSmallIntegerField(default=0)
+    waiting = models.BooleanField(default=False, help_text="for passes over the images")
     heavy = models.BooleanField(default=False)
     kind = models.CharField(max_length=40)
     parameters = models.JSONField(default=dict, blank=True)

@@ -8,8 +8,8 @@ import pytest
 from django.utils import timezone
 
 from taxonomy import dispatch, recipes, storage
-from taxonomy.actions import evidence, jobs
-from taxonomy.models import Evidence, EvidenceVersion, Job, Layer, Network, Outcome, Role, Shard, User
+from taxonomy.actions import evidence, jobs, sprites
+from taxonomy.models import Evidence, EvidenceVersion, Job, Layer, Network, Outcome, Photograph, Role, Shard, User
 from taxonomy.permissions import Refused
 from tests.factory import make_evidence, make_image_set, make_network, make_user, picture
 
@@ -27,7 +27,8 @@ def user() -> User:
 
 
 def ask(user: User, network: Network, **more) -> evidence.Requested:
-    return evidence.request(user, network, **{"kinds": ["tuning_curves"], **more})
+    """Two pieces for each neuron, by weights and by rotation: those by activation need images."""
+    return evidence.request(user, network, **{"kinds": ["neighbours"], **more})
 
 
 def made() -> list[evidence.Made]:
@@ -55,7 +56,7 @@ def test_a_request_makes_one_row_for_each_neuron_and_variant(user, network) -> N
     assert len(requested.evidence) == 12 * 2
     assert requested.job is not None
     assert requested.job.total == 24
-    assert requested.job.shards.count() == 4  # two layers, two stimuli
+    assert requested.job.shards.count() == 4  # two layers, two variants
 
 
 def test_asking_twice_asks_once(user, network) -> None:
@@ -72,12 +73,7 @@ def test_the_network_s_own_answer_decides_which_kinds_apply(user, network) -> No
     assert ("mixed3b", "kernels", None) not in kinds
     assert ("conv1", "weights", "in") not in kinds
     assert ("mixed3b", "weights", "out") not in kinds
-
-
-def test_one_pass_over_the_images_serves_all_layers(user, network) -> None:
-    requested = ask(user, network, kinds=["dataset_examples"], image_set=make_image_set())
-    assert requested.job is not None
-    assert requested.job.shards.count() == 1
+    assert not Evidence.objects.filter(kind__in=["dataset_examples", "facets"]).exists(), "there are no images"
 
 
 @pytest.mark.parametrize(
@@ -104,19 +100,19 @@ def test_a_catalogue_without_weights_has_nothing_to_compute(user) -> None:
 
 def test_a_claimed_shard_is_nobody_else_s(user, network) -> None:
     ask(user, network)
-    shard = Shard.objects.first()
-    assert jobs.claim(shard.pk, "one") is not None
-    assert jobs.claim(shard.pk, "two") is None
+    claimed = [jobs.claim(f"worker {number}") for number in range(4)]
+    assert {claim.shard.pk for claim in claimed} == set(Shard.objects.values_list("pk", flat=True))
+    assert jobs.claim("worker 5") is None
 
 
 def test_a_lost_worker_s_shard_goes_on_where_it_was(user, network) -> None:
     ask(user, network)
     shard = Shard.objects.first()
-    lost = jobs.claim(shard.pk, "lost")
+    lost = jobs.claim("lost")
     complete(lost.targets[0], lost.token)
     expire(shard)
     assert jobs.reap() == 1
-    heir = jobs.claim(shard.pk, "heir")
+    heir = jobs.claim("heir")
     assert lost.targets[0] not in heir.targets
     assert len(heir.targets) == len(lost.targets) - 1
     with pytest.raises(evidence.LeaseLost):
@@ -129,7 +125,7 @@ def test_a_lost_worker_s_shard_goes_on_where_it_was(user, network) -> None:
 
 def test_completing_twice_records_once(user, network) -> None:
     ask(user, network)
-    claim = jobs.claim(Shard.objects.first().pk, "one")
+    claim = jobs.claim("one")
     complete(claim.targets[0], claim.token)
     complete(claim.targets[0], claim.token)
     assert claim.targets[0].versions.count() == 1
@@ -140,7 +136,7 @@ def test_a_job_is_done_when_its_last_shard_is(user, network) -> None:
     job = ask(user, network).job
     for shard in Shard.objects.all():
         assert Job.objects.get().status in jobs.LIVE
-        do(jobs.claim(shard.pk, "one"))
+        do(jobs.claim("one"))
     job.refresh_from_db()
     assert (job.status, job.done, job.failed) == (Outcome.DONE, 24, 0)
     assert job.events.filter(verb="job.finished").count() == 1
@@ -149,19 +145,19 @@ def test_a_job_is_done_when_its_last_shard_is(user, network) -> None:
 def test_a_failure_has_its_reason_and_can_be_retried(user, network) -> None:
     job = ask(user, network).job
     first, *others = Shard.objects.all()
-    claim = jobs.claim(first.pk, "one")
+    claim = jobs.claim("one")
     evidence.fail(claim.targets[0].pk, claim.token, "This neuron is dead.")
     for row in claim.targets[1:]:
         complete(row, claim.token)
     jobs.finish(first.pk, claim.token)
     for shard in others:
-        do(jobs.claim(shard.pk, "one"))
+        do(jobs.claim("one"))
     job.refresh_from_db()
     assert (job.status, job.failed) == (Outcome.FAILED, 1)
     failed = Evidence.objects.get(status=Outcome.FAILED)
     assert (failed.reason, failed.current) == ("This neuron is dead.", None)
     jobs.retry(user, job)
-    again = jobs.claim(first.pk, "two")
+    again = jobs.claim("two")
     assert [row.pk for row in again.targets] == [failed.pk]
     do(again)
     job.refresh_from_db()
@@ -172,9 +168,11 @@ def test_a_shard_that_kills_its_workers_is_given_up(user, network) -> None:
     ask(user, network)
     shard = Shard.objects.first()
     for _ in range(Shard.MAX_ATTEMPTS):
-        assert jobs.claim(shard.pk, "doomed") is not None
+        assert jobs.claim("doomed") is not None
         expire(shard)
-    assert jobs.claim(shard.pk, "spared") is None
+    spared = jobs.claim("spared")
+    assert spared is not None
+    assert spared.shard != shard
     shard.refresh_from_db()
     assert shard.status == Outcome.FAILED
     assert "lost 5 times" in shard.evidence.first().reason
@@ -182,7 +180,7 @@ def test_a_shard_that_kills_its_workers_is_given_up(user, network) -> None:
 
 def test_cancelling_keeps_what_is_done(user, network) -> None:
     job = ask(user, network).job
-    claim = jobs.claim(Shard.objects.first().pk, "one")
+    claim = jobs.claim("one")
     complete(claim.targets[0], claim.token)
     jobs.cancel(user, job)
     with pytest.raises(evidence.LeaseLost):
@@ -193,7 +191,7 @@ def test_cancelling_keeps_what_is_done(user, network) -> None:
     assert Evidence.objects.filter(status=Outcome.CANCELLED).count() == 23
     with pytest.raises(Refused, match="already cancelled"):
         jobs.cancel(user, job)
-    assert jobs.claim(Shard.objects.last().pk, "one") is None
+    assert jobs.claim("one") is None
 
 
 def test_cancelled_evidence_can_be_asked_for_again(user, network) -> None:
@@ -202,7 +200,7 @@ def test_cancelled_evidence_can_be_asked_for_again(user, network) -> None:
     assert again.job is not None
     assert again.job.total == 24
     for shard in again.job.shards.all():
-        do(jobs.claim(shard.pk, "one"))
+        do(jobs.claim("one"))
     again.job.refresh_from_db()
     assert again.job.status == Outcome.DONE
 
@@ -249,31 +247,35 @@ def test_the_key_changes_with_everything_that_decides_the_picture() -> None:
 
 def test_a_layer_s_sprite_shows_the_faces_that_there_are(user, network) -> None:
     layer = Layer.objects.get(name="mixed3b")
-    assert evidence.build_sprite(layer) is None
+    assert sprites.build_sprite(layer) is None
     make_evidence(layer.neurons.get(index=3), pictures=["image"])
-    sprite = evidence.build_sprite(layer)
+    sprite = sprites.build_sprite(layer)
     assert sprite.shown == [3]
     before = sprite.made_at
-    assert evidence.build_sprite(layer).made_at == before, "nothing changed, so nothing is made again"
+    assert sprites.build_sprite(layer).made_at == before, "nothing changed, so nothing is made again"
 
 
 @pytest.mark.parametrize("harm", [Path.unlink, lambda file: file.write_bytes(file.read_bytes()[:40])])
-def test_a_sprite_is_made_of_what_is_left_in_the_store(network, harm) -> None:
-    layer, images = Layer.objects.get(name="mixed3b"), make_image_set()
-    box = [{"image": "0.png", "value": 1.0, "row": 0, "column": 0, "box": [0, 0, 4, 4], "clipped": False}]
-    for index, size in enumerate((8, 9, 10)):
-        neuron = layer.neurons.get(index=index)
-        make_evidence(
-            neuron, "dataset_examples", data=[*box, index], pictures={"top_1": picture(size)}, image_set=images
-        )
-    first, second, _ = Evidence.objects.order_by("pk")
+def test_a_sprite_is_made_of_what_is_left_in_the_store(user, harm) -> None:
+    network = make_network(preprocessing={"resize": 9, "size": 8})
+    layer, images = Layer.objects.get(name="mixed3b"), make_image_set(count=4)
+    for image in images.images.all():
+        data = picture(8 + image.index)
+        Photograph.objects.create(image=image, resize=9, size=8, sha256=storage.put(data))
+    for index in range(4):
+        data = {"top": [{"image": index, "box": [0, 0, 4, 4]}]}
+        make_evidence(layer.neurons.get(index=index), "dataset_examples", data=data, image_set=images)
+    first, second, third, _ = Evidence.objects.order_by("pk")
+    assert sprites.build_sprite(layer).shown == [0, 1, 2, 3]
     harm(storage.path(first.current.artifacts.get(name="data").sha256))
-    harm(storage.path(second.current.artifacts.get(name="top_1").sha256))
-    assert evidence.build_sprite(layer).shown == [0, 2]
+    harm(storage.path(Photograph.objects.get(image__index=1).sha256))
+    Photograph.objects.get(image__index=2).delete()
+    assert sprites.build_sprite(layer).shown == [3], (second, third, network)
 
 
 def test_a_renewed_lease_runs_longer(user, network) -> None:
-    claim = jobs.claim(ask(user, network).job.shards.first().pk, "one")
+    ask(user, network)
+    claim = jobs.claim("one")
     before = Shard.objects.get(pk=claim.shard.pk).lease_expires_at
     jobs.renew(claim.shard.pk, claim.token)
     assert Shard.objects.get(pk=claim.shard.pk).lease_expires_at > before
@@ -282,7 +284,7 @@ def test_a_renewed_lease_runs_longer(user, network) -> None:
 def test_giving_up_keeps_what_is_done_and_says_why_of_the_rest(user, network) -> None:
     job = ask(user, network, layers=[network.layers.get(name="conv1")]).job
     for shard in job.shards.all():
-        claim = jobs.claim(shard.pk, "one")
+        claim = jobs.claim("one")
         complete(claim.targets[0], claim.token)
         jobs.give_up(shard.pk, claim.token, "The disk is full.")
         rest = Evidence.objects.filter(shard=shard).exclude(pk=claim.targets[0].pk)

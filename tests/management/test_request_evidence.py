@@ -9,7 +9,7 @@ from django.core.management.base import CommandError
 from taxonomy import dispatch
 from taxonomy.actions import evidence, jobs
 from taxonomy.management.commands import request_evidence
-from taxonomy.models import Evidence, Job, Network, Shard, User
+from taxonomy.models import Evidence, Job, Network, User
 from tests.factory import make_evidence, make_image_set, make_network, neuron_at
 
 pytestmark = pytest.mark.django_db
@@ -32,14 +32,13 @@ def work(monkeypatch, step) -> None:
 
 
 def do_a_shard(failing: str = "") -> None:
-    shard = Shard.objects.filter(status="queued").first()
-    claim = jobs.claim(shard.pk, "test")
+    claim = jobs.claim("test")
     for found in claim.targets:
         if failing:
             evidence.fail(found.pk, claim.token, failing)
         else:
             evidence.complete(found.pk, claim.token, [], environment={}, wall_seconds=0.1)
-    jobs.finish(shard.pk, claim.token)
+    jobs.finish(claim.shard.pk, claim.token)
 
 
 def test_a_request(network: Network) -> None:
