@@ -1,3 +1,4 @@
+import copy
 import importlib.util
 import json
 import os
@@ -9,13 +10,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
 import torchvision
 
 from tests.shared import DATA, needs_data
-from workers import scan, zoo
+from workers import linearize, scan, zoo
 
 SQUEEZENET = DATA / "squeezenet1_0" / "squeezenet1_0.safetensors"
 IMAGES = DATA / "imagenet-samples"
@@ -257,6 +259,56 @@ def test_layers_and_logits_are_those_of_the_published_module(name: str):
         assert (found[layer] < 0).any(), f"{layer} is not read before its ReLU"
     for key, value in before.items():
         torch.testing.assert_close(module.state_dict()[key], value, rtol=0, atol=0)
+
+
+def without_relus(stage: torch.nn.Module) -> torch.nn.Module:
+    """A linear copy: maxima are means, and what is not linear does nothing."""
+    stage = copy.deepcopy(stage)
+    for part in list(stage.modules()):
+        for name, child in list(part.named_children()):
+            if isinstance(child, torch.nn.ReLU | torch.nn.LocalResponseNorm):
+                setattr(part, name, torch.nn.Identity())
+            elif isinstance(child, torch.nn.MaxPool2d):
+                mean = torch.nn.AvgPool2d(child.kernel_size, child.stride, child.padding, ceil_mode=child.ceil_mode)
+                setattr(part, name, mean)
+    return stage
+
+
+def cropped(values: torch.Tensor) -> torch.Tensor:
+    """The smallest rectangle of (channels, rows, columns) that holds all that is not zero."""
+    rows, columns = values.abs().amax((0, 2)).nonzero().flatten(), values.abs().amax((0, 1)).nonzero().flatten()
+    return values[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+MIDDLES = [
+    ("alexnet", "conv3", "conv4"),
+    pytest.param("vgg19", "conv3_3", "conv4_2", marks=pytest.mark.slow),
+    ("squeezenet1_0", "fire4", "fire5"),
+    ("squeezenet1_1", "fire5", "fire7"),
+    ("googlenet", "inception3b", "inception4a"),
+    ("inception_v3", "Mixed_5d", "Mixed_6a"),  # average pools before it, a pool of its own
+    ("inception_v3", "Mixed_6a", "Mixed_6b"),  # 1x7 and 7x1
+    ("inception_v3", "Mixed_7a", "Mixed_7b"),  # ends with 1x3 and 3x1
+    ("resnet50", "layer1_2", "layer2_1"),  # a shortcut by convolution, then one without
+    ("inceptionv1", "mixed4b", "mixed4c"),
+]
+
+
+@pytest.mark.parametrize(("name", "start", "end"), MIDDLES)
+def test_weights_between_layers_are_gradients_of_the_network_made_linear(name: str, start: str, end: str):
+    network = zoo.ARCHITECTURES[name].network(name, made(name))
+    first, last = network.layer(start), network.layer(end)
+    stages = [without_relus(network.stages[layer.name]) for layer in network.layers[first.order + 1 : last.order + 1]]
+    values = torch.zeros(1, first.channels, 40, 40, requires_grad=True)
+    units = torch.nn.Sequential(*stages)(values)
+    starts = np.cumsum([0, *(count for _, count, _ in last.runs[:-1])]).tolist()  # a channel of each branch
+    for kernel in linearize.kernels(network, start, end, starts):
+        unit = units[0, kernel.channel, units.shape[2] // 2, units.shape[3] // 2]
+        (gradient,) = torch.autograd.grad(unit, values, retain_graph=True)
+        if kernel.linearised:
+            torch.testing.assert_close(cropped(kernel.values), cropped(gradient[0]), rtol=1e-4, atol=1e-6)
+        else:  # of one convolution, behind a pool, which only spreads its weights
+            torch.testing.assert_close(kernel.values.sum((1, 2)), gradient[0].sum((1, 2)), rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", [name for name in zoo.ARCHITECTURES if name != "inceptionv1"])
