@@ -26,7 +26,7 @@ def lucent() -> Any:
         for name in ("IPython", "IPython.display"):
             stand_in.append(name)
             sys.modules[name] = types.ModuleType(name)
-        setattr(sys.modules["IPython"], "display", sys.modules["IPython.display"])
+        vars(sys.modules["IPython"])["display"] = sys.modules["IPython.display"]
     try:
         import lucent.optvis.objectives
         import lucent.optvis.param
@@ -53,7 +53,7 @@ def plain_model(network: Network, layer: str) -> nn.Module:
 
 
 def cropped(size: int) -> list[Callable[[Tensor], Tensor]]:
-    """torch-lucent's standard transforms, then the middle `size` pixels: what it pads is not squeezed into the input."""
+    """torch-lucent's standard transforms, then the middle `size` pixels: its padding is not squeezed into the input."""
 
     def crop(pictures: Tensor) -> Tensor:
         top, left = ((extent - size) // 2 for extent in pictures.shape[-2:])

@@ -107,8 +107,9 @@ def ours(
     rows = []
     targets = [(layer, channel) for channel in channels]
     for outcome in feature_visualization(network, targets, steps=steps, dtype=dtype):
-        channel = int(outcome.channel)  # type: ignore[arg-type]
-        if not isinstance(outcome, Finding):
+        channel = outcome.channel
+        assert isinstance(channel, int)
+        if not (isinstance(outcome, Finding) and isinstance(outcome.data, dict)):
             rows.append(Row(channel, float("nan"), False, len(seen.mean), 1.0))
             continue
         picture = torch.from_numpy(outcome.pictures["image"]).movedim(2, 0)[None] / 255

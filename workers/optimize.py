@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, fx, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch import Tensor, nn
 
 from workers import parameterization, transforms
 from workers.network import Network
@@ -179,48 +178,57 @@ def framed(field: Field, pictures: Tensor) -> Tensor:
 
     The grey brings the picture to where the field of the unit in that row and column begins; it does not see it.
     """
-    margin = canvas(field)[0] - field.size
-    return F.pad(pictures, (margin, 0, margin, 0), value=transforms.FILL).contiguous(memory_format=torch.channels_last)
+    return _with_margin(pictures, canvas(field)[0] - field.size)
+
+
+def _with_margin(pictures: Tensor, margin: int) -> Tensor:
+    whole = F.pad(pictures, (margin, 0, margin, 0), value=transforms.FILL)
+    return whole.contiguous(memory_format=torch.channels_last)
+
+
+@dataclass(frozen=True)
+class Sight:
+    """Where a square of units sees a picture and, as far as can be, nothing else."""
+
+    size: int  # side of the picture, in pixels
+    margin: int  # pixels of grey at its left and top, which bring it to where the first unit's field begins
+    row: int  # and column, of the first unit
+
+    def frame(self, pictures: Tensor) -> Tensor:
+        """Pictures (N, 3, size, size) as the network gets them, channels last."""
+        return _with_margin(pictures, self.margin)
+
+
+def sight(network: Network, field: Field, units: int = 1) -> Sight:
+    """Of `units` x `units` units with this field.
+
+    Pictures are as large as what these units see, and no padding reaches a unit: for one, that is `framed`. Where it
+    is more than the network's own input, pictures are as large as the input, and the units are those in its middle.
+    """
+    whole, row = canvas(field)
+    size = field.size + (units - 1) * field.stride
+    if size <= network.preprocessing.size:
+        return Sight(size, whole - field.size, row)
+    left = (network.preprocessing.size - size) / 2  # where the first unit's field should begin: outside the picture
+    return Sight(network.preprocessing.size, 0, max(round((left - field.start) / field.stride), 0))
 
 
 def quick(network: Network, layer: str, dtype: torch.dtype = torch.float32) -> Callable[[Tensor], Tensor]:
     """A function that gives the pre-ReLU values of `layer` in less time, for gradients to the picture.
 
     From RGB in [0, 1] (N, 3, H, W) to float32 (N, channels, rows, columns), as `network.between(pictures, None, layer)`
-    up to rounding. It runs copies of the stages with batch norm folded into the convolutions, channels last, and in
-    `dtype`. bfloat16 halves the time or better where a processor computes in it (CUDA, and CPUs with AMX or
-    AVX512_BF16) and is slow where it must be emulated; pictures then differ from those of float32 as by another seed.
+    up to rounding. It runs copies of the stages, channels last and in `dtype`. bfloat16 halves the time or better where
+    a processor computes in it (CUDA, and CPUs with AMX or AVX512_BF16) and is slow where it must be emulated; pictures
+    then differ from those of float32 as by another seed.
     """
     stages = [network.stages[each.name] for each in network.layers[: network.layer(layer).order + 1]]
-    chain = nn.Sequential(*(_folded(stage) for stage in stages)).to(dtype).to(memory_format=torch.channels_last)
+    chain = copy.deepcopy(nn.Sequential(*stages)).to(dtype).to(memory_format=torch.channels_last)
 
     def values(pictures: Tensor) -> Tensor:
         inputs = network.normalise(pictures).to(dtype=dtype, memory_format=torch.channels_last)
         return chain(inputs).float()
 
     return values
-
-
-def _folded(stage: nn.Module) -> nn.Module:
-    """A copy in which every batch norm that follows a convolution, and nothing else does, is a part of it."""
-    traced = fx.symbolic_trace(nn.Sequential(copy.deepcopy(stage)))  # wrapped: a lone convolution would be taken apart
-    modules = dict(traced.named_modules())
-    for node in list(traced.graph.nodes):
-        before = node.args[0] if node.args else None
-        if (
-            node.op == "call_module"
-            and isinstance(norm := modules[node.target], nn.BatchNorm2d)
-            and isinstance(before, fx.Node)
-            and before.op == "call_module"
-            and isinstance(conv := modules[before.target], nn.Conv2d)
-            and len(before.users) == 1
-        ):
-            parent, _, name = str(before.target).rpartition(".")
-            setattr(modules[parent], name, fuse_conv_bn_eval(conv, norm))
-            node.replace_all_uses_with(before)
-            traced.graph.erase_node(node)
-    traced.recompile()
-    return traced.requires_grad_(False).eval()
 
 
 def own_seed(seed: int, subject: str) -> int:

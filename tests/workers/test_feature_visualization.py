@@ -8,8 +8,9 @@ from tests.shared import DATA, needs_data
 from workers import zoo
 from workers.evidence import Failure, Finding
 from workers.evidence.feature_visualization import feature_visualization
+from workers.network import Network
 from workers.objectives import alikeness
-from workers.optimize import framed, is_grey
+from workers.optimize import is_grey, sight
 
 
 def visualize(network, targets, **parameters) -> list[Finding]:
@@ -100,7 +101,7 @@ def test_several_pictures_of_a_neuron_are_unlike_each_other_and_all_excite_it(mo
             values += finding.data["values"]
             seen = torch.stack([torch.from_numpy(finding.pictures[name]).movedim(2, 0) / 255 for name in names])
             field = network.layer("fire3").fields[finding.channel]
-            alike += alikeness(network.between(framed(field, seen), None, "fire3"), 3).tolist()
+            alike += alikeness(network.between(sight(network, field).frame(seen), None, "fire3"), 3).tolist()
         return float(np.mean(alike)), float(np.mean(values))
 
     alike, value = made()
@@ -108,6 +109,19 @@ def test_several_pictures_of_a_neuron_are_unlike_each_other_and_all_excite_it(mo
     alike_left_alone, value_left_alone = made()
     assert alike < alike_left_alone - 0.05
     assert value > 0.5 * value_left_alone
+
+
+def test_pictures_are_never_larger_than_the_networks_own_input():
+    whole = tiny.two_conv()
+    field = whole.layer("second").fields[0]
+    small = Network("small", dict(whole.stages), tiny.preprocessing(field.size - 1))
+    (finding,) = visualize(small, [("second", 0)], steps=64)
+    assert finding.data["canvas"] == field.size - 1
+    picture = torch.from_numpy(finding.pictures["image"]).movedim(2, 0)[None] / 255
+    values = small.activations(picture, ["second"])["second"][0, 0]
+    middle = (len(values) - 1) // 2
+    assert float(values[middle, middle]) == pytest.approx(finding.data["value"], abs=1e-5)
+    assert finding.data["value"] > 0.5
 
 
 def test_alikeness_is_the_cosine_of_textures():

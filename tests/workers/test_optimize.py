@@ -6,7 +6,6 @@ from torch import nn
 
 from tests import tiny
 from workers import optimize, parameterization, transforms
-from workers.network import Network
 
 STILL = torch.full((1, transforms.DRAWS), 0.5)  # the middle of every range
 
@@ -166,30 +165,13 @@ def test_the_centred_unit_sees_the_picture():
     assert torch.allclose(optimize.centred(network, "fire", field, pictures), expected, atol=1e-5)
 
 
-class Normed(nn.Module):
-    """Two convolutions, each followed by a batch norm, side by side; and one norm that follows none."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.convs = nn.ModuleList([nn.Conv2d(3, 2, 3, bias=False), nn.Conv2d(3, 3, 3)])
-        self.norms = nn.ModuleList([nn.BatchNorm2d(2), nn.BatchNorm2d(3), nn.BatchNorm2d(3)])
-        generator = torch.Generator().manual_seed(0)
-        for tensor in [*self.parameters(), *self.buffers()]:
-            if tensor.is_floating_point():
-                tensor.data = torch.rand(tensor.shape, generator=generator)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.norms[2](x)
-        return torch.cat([norm(conv(x)) for norm, conv in zip(self.norms[:2], self.convs, strict=True)], dim=1)
-
-
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 0.05)])
 def test_quick_values_are_those_of_the_network(dtype, tolerance):
-    network = Network("normed", {"both": Normed()}, tiny.preprocessing(9))
+    network = tiny.branchy()
     before = copy.deepcopy(network.state_dict())
-    pictures = torch.rand(2, 3, 9, 9, generator=generators(1)[0], requires_grad=True)
-    values = optimize.quick(network, "both", dtype)(pictures)
-    exact = network.between(pictures, None, "both")
+    pictures = torch.rand(2, 3, 17, 17, generator=generators(1)[0], requires_grad=True)
+    values = optimize.quick(network, "fire", dtype)(pictures)
+    exact = network.between(pictures, None, "fire")
     assert values.dtype == torch.float32
     assert torch.allclose(values, exact, rtol=tolerance, atol=tolerance)
     (mine,) = torch.autograd.grad(values.sum(), pictures)

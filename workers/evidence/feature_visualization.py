@@ -15,8 +15,8 @@ from workers.evidence import Failure, Finding, Target, nothing
 from workers.figures import Picture, to_uint8
 from workers.network import Network
 from workers.objectives import OBJECTIVES, Objective, alikeness
-from workers.optimize import Climbed, climb, framed, is_grey, own_seed, quick
-from workers.receptive_field import Field, canvas
+from workers.optimize import Climbed, Sight, climb, is_grey, own_seed, quick, sight
+from workers.receptive_field import Field
 
 # Pixels of all pictures that are worked on at once: enough to keep a processor busy, not more than its caches like.
 BATCH_PIXELS = 2**16
@@ -50,8 +50,9 @@ def feature_visualization(
     The method is that of "Feature Visualization" (Olah, Mordvintsev, Schubert 2017): see `workers.parameterization`,
     `workers.transforms` and `workers.optimize` for the recipe and its constants. The objective is "neuron" (the value
     of one unit), "negative" (its opposite), or "channel" (the mean of 5 x 5 neighbouring units). The picture is as
-    large as what these units see, so for "channel" 4 strides of the layer larger than the receptive field; the network
-    runs only as far as the target's layer. Pictures have luminance only where the network cannot tell colours apart.
+    large as what these units see, so for "channel" 4 strides of the layer larger than the receptive field, but never
+    larger than the network's own input. The network runs only as far as the target's layer. Pictures have luminance
+    only where the network cannot tell colours apart.
 
     Several pictures of a neuron are kept apart by the article's diversity term: each loses as much of its value as its
     texture (Gram matrix of the layer's rectified values) is like that of the others, in cosine. They come strongest
@@ -80,7 +81,7 @@ def feature_visualization(
         values = quick(network, layer, DTYPES[dtype])
         for field, channels in fields.items():
             aim = Aim(network, layer, field, OBJECTIVES[objective], diversity, values)
-            together = max((batch or min(max(BATCH_PIXELS // aim.size**2, 8), 64)) // diversity, 1)
+            together = max((batch or min(max(BATCH_PIXELS // aim.sight.size**2, 8), 64)) // diversity, 1)
             for first in range(0, len(channels), together):
                 part = channels[first : first + together]
                 padded = part + part[-1:] * (together - len(part))
@@ -103,9 +104,8 @@ class Aim:
     values: Callable[[Tensor], Tensor]  # the layer's, quickly
 
     @property
-    def size(self) -> int:
-        """Side of a picture: what the objective's square of units sees."""
-        return self.field.size + (self.objective.units - 1) * self.field.stride
+    def sight(self) -> Sight:
+        return sight(self.network, self.field, self.objective.units)
 
     def climb(
         self,
@@ -118,23 +118,28 @@ class Aim:
     ) -> Climbed:
         """`diversity` pictures in a row for each channel."""
         own = torch.tensor(channels, device=device).repeat_interleave(self.diversity)
+        view = self.sight
+
+        def units(values: Tensor, around: int = 0) -> Tensor:
+            """Those of the objective, and so many more on each side."""
+            extent = slice(max(view.row - around, 0), view.row + self.objective.units + around)
+            return values[:, :, extent, extent]
 
         def exact(pictures: Tensor) -> Tensor:
-            found = self.network.between(framed(self.field, pictures), None, self.layer)
-            return self.objective(self._units(found), own)
+            return self.objective(units(self.network.between(view.frame(pictures), None, self.layer)), own)
 
         def draft(pictures: Tensor) -> Tensor:
-            found = self.values(framed(self.field, pictures))
-            reached = self.objective(self._units(found), own)
+            found = self.values(view.frame(pictures))
+            reached = self.objective(units(found), own)
             if self.diversity == 1:
                 return reached
-            near = self._units(found, AROUND)
+            near = units(found, AROUND)
             return reached - DIVERSITY * reached.abs().detach() * alikeness(near, self.diversity)
 
         return climb(
             exact,
             [own_seed(seed, self._subject(channel, copy)) for channel in channels for copy in range(self.diversity)],
-            self.size,
+            view.size,
             steps=steps,
             draft=draft,
             grey=is_grey(self.network),
@@ -142,12 +147,6 @@ class Aim:
             device=device,
             tick=tick,
         )
-
-    def _units(self, values: Tensor, around: int = 0) -> Tensor:
-        """Those that see the picture and nothing else, and so many more on each side."""
-        first = canvas(self.field)[1]
-        own = slice(max(first - around, 0), first + self.objective.units + around)
-        return values[:, :, own, own]
 
     def _subject(self, channel: int, copy: int) -> str:
         return f"{self.layer}:{channel}" + (f" {copy + 1}" if copy else "")
@@ -162,7 +161,13 @@ def _outcome(aim: Aim, channel: int, climbed: Climbed, own: slice, asked: dict[s
         reason = "No picture was found that moves this neuron beyond what plain grey does: it may be dead."
         return Failure(aim.layer, channel, reason)
     values = [aim.objective.sign * float(reached[index]) for index in order]
-    data = {"value": values[0], "values": values, "plain": aim.objective.sign * plain, "canvas": aim.size, **asked}
+    data = {
+        "value": values[0],
+        "values": values,
+        "plain": aim.objective.sign * plain,
+        "canvas": aim.sight.size,
+        **asked,
+    }
     pictures: dict[str, Picture] = {}
     for number, index in enumerate(order, start=1):
         pictures["image" if number == 1 else f"image_{number}"] = to_uint8(climbed.pictures[own][index])
