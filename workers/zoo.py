@@ -170,8 +170,7 @@ class InceptionV1(nn.Module):
 
 ARCHITECTURES: dict[str, Architecture] = {
     "alexnet": _torchvision("alexnet", _numbered("conv", 1, (0, 3, 6, 8, 10))),
-    # 548 MB of weights, nine tenths of them in the head: loading takes as much memory, and half as much again for a
-    # moment where the file is no .safetensors.
+    # 548 MB of weights, nine tenths of them in the head. Loading takes that much memory, and no second copy.
     "vgg19": _torchvision(
         "vgg19",
         _numbered("conv1_", 1, (0, 2))

@@ -53,6 +53,27 @@ def test_an_own_network_is_described_and_computes_what_its_module_does(tmp_path:
     torch.testing.assert_close(network.logits(x), module(x), rtol=1e-4, atol=1e-4)
 
 
+def test_the_example_in_the_documents_works(tmp_path: Path):
+    """As docs/add-network.md has it: the file, its layers, how many neurons."""
+    text = (Path(__file__).resolve().parents[2] / "docs" / "add-network.md").read_text()
+    example = text.split("```python\n", 2)[1].split("```")[0]
+    own = definition(tmp_path, example, class_names=["a", "b", "c"])
+    safetensors.torch.save_file(own.module().state_dict(), tmp_path / "edges.safetensors")
+    layers = zoo.describe("edges.py", tmp_path / "edges.safetensors", own)["layers"]
+    found = {layer["name"]: layer["channels"] for layer in layers}
+    assert found == {"stem": 8, "blocks_0": 8, "blocks_1": 8}
+    assert f"Registered edges: {len(found)} layers, {sum(found.values())} neurons" in text
+    named = definition(tmp_path, example, layers=["stem", "late=blocks.1"])
+    layers = zoo.describe("edges.py", tmp_path / "edges.safetensors", named)["layers"]
+    assert [layer["name"] for layer in layers] == ["stem", "late"]
+
+
+def test_the_table_in_the_documents_names_every_architecture():
+    text = (Path(__file__).resolve().parents[2] / "docs" / "add-network.md").read_text()
+    table = text.split("## What is known")[1].split("## A module")[0]
+    assert {name for name in zoo.NAMES if f"`{name}`" not in table} == set()
+
+
 def test_layers_of_ones_choice(tmp_path: Path, weights: Path):
     own = definition(tmp_path, layers=["stage.1", "block=stage.0", "conv1"])
     described = zoo.describe("mine.py", weights, own)
