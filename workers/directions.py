@@ -4,11 +4,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from workers.network import Network
 from workers.optimize import centred, climb, framed, is_grey, own_seed, quick
 from workers.receptive_field import Field, canvas
+
+# How much a unit that is off counts while climbing. What the next layer reads of it is nothing, and a picture that had
+# to silence further what is silent would show little of what excites; but with no slope at all, units that are off at
+# grey could not be found.
+SLOPE = 0.1
 
 # Pixels of all pictures that are worked on at once, as for single neurons.
 BATCH_PIXELS = 2**16
@@ -18,8 +24,8 @@ BATCH_PIXELS = 2**16
 class Seen:
     """The picture of one direction: (3, size, size), RGB in [0, 1] in 8 bits a colour, and the value it reaches.
 
-    The value is the layer's, in the direction of unit length, at the unit in the middle of the picture; at plain grey
-    it is `plain`.
+    The value is what the next layer reads in this direction, of unit length, of the unit in the middle of the picture:
+    the layer's rectified values times the weights. At plain grey it is `plain`.
     """
 
     picture: Tensor
@@ -40,6 +46,11 @@ def field(network: Network, layer: str) -> Field:
     return Field(end - start, next(iter(fields)).stride, start)
 
 
+def at_once(network: Network, layer: str) -> int:
+    """How many pictures are made at a time, when nothing else is said."""
+    return min(max(BATCH_PIXELS // field(network, layer).size ** 2, 8), 64)
+
+
 def visualize(
     network: Network,
     layer: str,
@@ -54,25 +65,25 @@ def visualize(
 ) -> Iterator[Seen]:
     """A picture for each of `directions` (N, channels of the layer), as large as `field(network, layer)`.
 
-    It maximises the sum of the pre-ReLU values of one unit of every channel, each times its weight: the direction's
+    It maximises the sum of the rectified values of one unit of every channel, each times its weight: the direction's
     length makes no difference. `subjects` names each of them, and decides its seed. `batch` pictures are made at a
     time, the last batch padded: its company makes no difference.
     """
     place = field(network, layer)
     row = canvas(place)[1]
-    together = batch or min(max(BATCH_PIXELS // place.size**2, 8), 64)
+    together = batch or at_once(network, layer)
     values = quick(network, layer)
-    unit = torch.nn.functional.normalize(directions, dim=1)
+    unit = F.normalize(directions, dim=1)
     for first in range(0, len(unit), together):
         part = list(range(first, min(first + together, len(unit))))
         padded = part + part[-1:] * (together - len(part))
         own = unit[padded].to(device)
 
         def exact(pictures: Tensor, own: Tensor = own) -> Tensor:
-            return (centred(network, layer, place, pictures) * own).sum(1)
+            return (F.relu(centred(network, layer, place, pictures)) * own).sum(1)
 
         def draft(pictures: Tensor, own: Tensor = own) -> Tensor:
-            return (values(framed(place, pictures))[:, :, row, row] * own).sum(1)
+            return (F.leaky_relu(values(framed(place, pictures))[:, :, row, row], SLOPE) * own).sum(1)
 
         climbed = climb(
             exact,

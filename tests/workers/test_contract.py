@@ -20,8 +20,10 @@ from workers.evidence import Failure, Finding, Members, Target
 from workers.evidence.activation_histogram import activation_histogram
 from workers.evidence.attribution import attribution
 from workers.evidence.dataset_examples import dataset_examples
+from workers.evidence.decomposed_visualization import decomposed_visualization
 from workers.evidence.family_weights import family_weights
 from workers.evidence.feature_visualization import feature_visualization
+from workers.evidence.joint_tuning import joint_tuning
 from workers.evidence.kernels import kernels
 from workers.evidence.neighbours import neighbours
 from workers.evidence.tuning_curves import tuning_curves
@@ -76,6 +78,10 @@ KINDS = {
     "weight_factors": Kind(
         weight_factors, {"layer": "first", "steps": 6, "batch": 3}, targets=(("fire", 0), ("fire", 1), ("fire", 2))
     ),
+    "decomposed_visualization": Kind(
+        decomposed_visualization, {"layer": "first", "steps": 6, "batch": 4}, targets=(("fire", 0), ("fire", 1))
+    ),
+    "joint_tuning": Kind(joint_tuning, {"batch": 4, "top": 2, "step": 90}, targets=(("fire", (0, 2)), ("first", (1,)))),
     "family_weights": Kind(
         family_weights, {"source_layer": "first", "source": (0, 1)}, targets=(("fire", (0, 2)), ("fire", (1,)))
     ),
