@@ -96,7 +96,7 @@ def version(request: HttpRequest, public_id: str) -> HttpResponse:
         "versions": row.versions.order_by("-number"),
         "newer": newer_than(shown),
         "comparisons": shown.comparisons.select_related("requested_by")[:10],
-        "may_reproduce": can_request_evidence(request.user, row.network),
+        "may_request": can_request_evidence(request.user, row.network),
         "quilt": panels.quilt(exhibit) if row.kind == "dataset_examples" and exhibit.panel else [],
         "embed": request.build_absolute_uri(reverse("evidence_embed", args=[public_id])),
         "permalink": True,
