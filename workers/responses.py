@@ -145,7 +145,7 @@ def preferred(
     by_lines = int((strongest["line"] > strongest["curve"]).sum())
     stimulus = "curve" if by_curves > by_lines else "line"
     peaks = of_each[stimulus].argmax(axis=0) * step
-    responds = strongest[stimulus] > 0
+    responds = strongest[stimulus] > ROUNDING
     return Preference(
         stimulus,
         ORIENTED[stimulus][1],
