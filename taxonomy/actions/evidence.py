@@ -111,6 +111,9 @@ def request(
         (recipes.KINDS[name], dict((parameters or {}).get(name, {})))
         for name in recipes.check_kinds(named, "family" if families else "neuron")
     ]
+    stray = sorted(set(parameters or {}) - {kind.name for kind, _ in wanted})
+    if stray:
+        raise recipes.RecipeError(f"There are parameters for '{stray[0][:60]}', and that is not asked for.")
     for kind, changes in wanted:
         _check(kind, changes, every_layer, image_set)
     own = {layer.pk: layer for layer in every_layer}
@@ -232,6 +235,29 @@ def _neurons(layers: Sequence[Layer], indices: Iterable[int] | None) -> dict[Lay
         neuron.layer = by_pk[neuron.layer_id]
         found[neuron.layer].append(neuron)
     return found
+
+
+def family_called(network: Network, reference: int | str, layers: Sequence[Layer] = ()) -> Family:
+    """A family of the network by its id, or by its name in these layers (in any, if none are given).
+
+    Raises:
+        RecipeError: when there is none, or there are several, with where they are.
+    """
+    there = Family.objects.filter(layer__network=network, retired_at=None).select_related("layer__network")
+    if isinstance(reference, int):
+        found = list(there.filter(pk=reference))
+    else:
+        named = there.filter(name__iexact=reference)
+        found = list(named.filter(layer__in=layers) if layers else named)
+    if len(found) == 1:
+        return found[0]
+    where = ", ".join(layer.name for layer in layers) or network.name
+    if found:
+        places = ", ".join(f"{family.layer.name} (id {family.pk})" for family in found)
+        raise recipes.RecipeError(f"There are families '{reference}' in several layers: {places}. Say which.")
+    names = there.filter(layer__in=layers) if layers else there
+    known = ", ".join(list(names.values_list("name", flat=True)[:50])) or "none yet"
+    raise recipes.RecipeError(f"{where} has no family '{reference}'. Its families are: {known}.")
 
 
 def _families(layers: Mapping[int, Layer], families: Iterable[Family]) -> dict[Layer, list[Family]]:

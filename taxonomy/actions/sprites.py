@@ -30,7 +30,7 @@ def build_sprite(layer: Layer) -> Sprite | None:
             version__evidence__layer=layer,
             version__evidence__kind=kind,
             version__evidence__neuron__isnull=False,
-        ).exclude(version__evidence__parameters__objective="negative")
+        ).exclude(version__evidence__parameters__contains={"objective": "negative"})
         places = current.order_by("version__evidence__neuron__index", "version_id").values_list(
             "version__evidence__neuron__index", "sha256", "version__evidence__image_set"
         )

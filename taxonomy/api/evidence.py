@@ -8,16 +8,18 @@ from django.db.models import QuerySet
 from django.urls import reverse
 from django_filters import rest_framework as filters
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema_field
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import mixins, serializers
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from taxonomy import recipes, storage
+from taxonomy.actions import evidence as actions
 from taxonomy.api.pagination import HeavyPages
-from taxonomy.api.resources import NeuronFilter, Resource, choice_filter
-from taxonomy.models import Artifact, Evidence, EvidenceVersion, Outcome
+from taxonomy.api.resources import NeuronFilter, NoBody, Resource, choice_filter
+from taxonomy.models import Artifact, Comparison, Evidence, EvidenceVersion, Outcome
+from taxonomy.permissions import can_request_evidence
 
 
 class RecipeSerializer(serializers.ModelSerializer):
@@ -57,8 +59,32 @@ class VersionSerializer(serializers.ModelSerializer):
         fields = ["id", "number", "environment", "wall_seconds", "made_at"]
 
 
+class ComparisonSerializer(serializers.ModelSerializer):
+    """A recipe run again. ``metrics`` and ``pixels`` say in what it differs; null where no number can say it."""
+
+    id = serializers.UUIDField(source="public_id")
+    version = serializers.UUIDField(source="version.public_id")
+    requested_by = serializers.CharField(source="requested_by.username")
+    pixels = serializers.DictField(help_text="for each picture, the largest difference of a colour in steps of 255")
+    metrics = serializers.DictField(help_text="for each number that differs, its largest difference")
+    environment = serializers.DictField()
+    files = serializers.SerializerMethodField(help_text="the pictures of the second run")
+
+    class Meta:
+        model = Comparison
+        fields = [
+            *("id", "version", "requested_by", "status", "reason", "identical", "pixels", "metrics", "files"),
+            *("environment", "created_at", "finished_at"),
+        ]
+
+    @extend_schema_field({"type": "object", "additionalProperties": {"type": "string", "format": "uri"}})
+    def get_files(self, comparison: Comparison) -> dict[str, str]:
+        build = self.context["request"].build_absolute_uri
+        return {name: build(reverse("comparison_file", args=[comparison.public_id, name])) for name in comparison.files}
+
+
 class EvidenceSerializer(serializers.ModelSerializer):
-    subject = serializers.CharField(help_text="network/layer:index")
+    subject = serializers.CharField(help_text="network/layer:index, or families by their names")
     recipe = RecipeSerializer(source="*")
     data = serializers.SerializerMethodField(help_text="the numbers; their form depends on the kind; null unless done")
     artifacts = ArtifactSerializer(source="current.artifacts", many=True, default=())
@@ -99,7 +125,10 @@ class EvidenceViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource
 
     def get_queryset(self) -> QuerySet[Evidence]:
         return (
-            Evidence.objects.select_related("network", "image_set", "current", "neuron__layer__network")
+            Evidence.objects.select_related(
+                *("network", "image_set", "current", "neuron__layer__network"),
+                *("family__layer__network", "other__layer__network"),
+            )
             .prefetch_related("current__artifacts")
             .order_by("network_id", "layer__order", "neuron__index", "id")
         )
@@ -108,4 +137,29 @@ class EvidenceViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource
         found = self.get_queryset().filter(pk=pk).first()
         if found is None:
             raise NotFound(f"There is no evidence {pk} here.")
+        return Response(self.get_serializer(found).data)
+
+
+class ComparisonViewSet(Resource):
+    """A version's recipe, run again to see whether it gives the same."""
+
+    serializer_class = ComparisonSerializer
+    gate = staticmethod(can_request_evidence)
+
+    @extend_schema(request=None, responses={201: ComparisonSerializer})
+    def create(self, request: Request, public_id: Any) -> Response:
+        """Run it again. The answer is to be asked for until its status is done."""
+        self.checked(request, NoBody)
+        versions = EvidenceVersion.objects.select_related(
+            "evidence__network", "evidence__neuron__layer__network", "evidence__family__layer__network"
+        )
+        version = versions.filter(public_id=public_id).first()
+        if version is None:
+            raise NotFound("There is no such version of evidence here.")
+        return Response(self.get_serializer(actions.reproduce(request.user, version)).data, status=201)
+
+    def retrieve(self, request: Request, public_id: Any) -> Response:
+        found = Comparison.objects.select_related("version", "requested_by").filter(public_id=public_id).first()
+        if found is None:
+            raise NotFound("There is no such comparison here.")
         return Response(self.get_serializer(found).data)

@@ -14,6 +14,7 @@ from taxonomy import recipes
 from taxonomy.actions import evidence, jobs
 from taxonomy.api.resources import (
     Body,
+    FamilyReference,
     NetworkName,
     NoBody,
     Resource,
@@ -37,7 +38,8 @@ class JobSerializer(serializers.ModelSerializer):
     class Meta:
         model = Job
         fields = [
-            *("id", "title", "network", "requested_by", "status", "total", "done", "failed", "rate", "seconds_left"),
+            *("id", "title", "network", "requested_by", "status", "urgent"),
+            *("total", "done", "failed", "rate", "seconds_left"),
             *("created_at", "started_at", "finished_at"),
         ]
 
@@ -51,8 +53,19 @@ class JobBody(Body):
         max_length=10_000,
         help_text="indices within each layer; all when not given",
     )
-    kinds = serializers.ListField(child=choice(recipes.COMPUTED), default=list, max_length=20)
+    families = serializers.ListField(
+        child=FamilyReference(), default=list, max_length=200, help_text="instead of neurons: ids, or names"
+    )
+    other = FamilyReference(
+        required=False, help_text="for weights between two families, the earlier one; all that are near when not given"
+    )
+    kinds = serializers.ListField(child=choice((*recipes.COMPUTED, recipes.EVERY)), default=list, max_length=20)
     images = serializers.CharField(required=False, max_length=60, help_text="an image set's name")
+    parameters = serializers.DictField(
+        child=serializers.DictField(),
+        default=dict,
+        help_text='for a kind, what differs from its recipe: {"feature_visualization": {"steps": 128}}',
+    )
     steps = serializers.IntegerField(required=False, help_text="of feature visualization")
 
 
@@ -93,15 +106,21 @@ class JobViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource):
         """Ask for evidence. What is there, or under way, is not made twice."""
         values = self.checked(request, JobBody)
         network = network_called(values["network"])
-        steps = values.get("steps")
+        layers = [layer_called(network, name) for name in values["layers"]]
+        parameters = values["parameters"]
+        if "steps" in values:
+            parameters.setdefault("feature_visualization", {})["steps"] = values["steps"]
+        other = values.get("other")
         requested = evidence.request(
             request.user,
             network,
-            layers=[layer_called(network, name) for name in values["layers"]],
+            layers=layers,
             neurons=values.get("neurons"),
+            families=[evidence.family_called(network, each, layers) for each in values["families"]],
+            other=None if other is None else evidence.family_called(network, other),
             kinds=values["kinds"],
             image_set=image_set_called(values["images"]) if "images" in values else None,
-            parameters=None if steps is None else {"feature_visualization": {"steps": steps}},
+            parameters=parameters,
         )
         answer = {
             "job": requested.job and self.get_serializer(requested.job).data,

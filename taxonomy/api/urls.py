@@ -7,7 +7,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from taxonomy.api.errors import nothing_here
-from taxonomy.api.evidence import EvidenceViewSet
+from taxonomy.api.evidence import ComparisonViewSet, EvidenceViewSet
 from taxonomy.api.families import FamilyViewSet
 from taxonomy.api.images import ImageSetViewSet
 from taxonomy.api.jobs import JobViewSet
@@ -53,6 +53,8 @@ urlpatterns = [
     path("families/<int:pk>/", FamilyViewSet.as_view(ONE)),
     path("evidence/", EvidenceViewSet.as_view(READ), name="api_evidence"),
     path("evidence/<int:pk>/", EvidenceViewSet.as_view(ONE)),
+    path("evidence/versions/<uuid:public_id>/reproduce/", ComparisonViewSet.as_view({"post": "create"})),
+    path("comparisons/<uuid:public_id>/", ComparisonViewSet.as_view(ONE)),
     path("image-sets/", ImageSetViewSet.as_view(READ)),
     path("image-sets/<str:name>/", ImageSetViewSet.as_view(ONE)),
     path("labels/", LabelViewSet.as_view(WRITE)),

@@ -4,7 +4,7 @@ import pytest
 
 from taxonomy.models import Evidence, Job, Network
 from tests.api.conftest import Client
-from tests.factory import make_evidence, make_image_set, make_network, make_user, neuron_at
+from tests.factory import make_evidence, make_family, make_image_set, make_network, make_user, neuron_at
 
 pytestmark = pytest.mark.django_db
 
@@ -25,6 +25,7 @@ def test_request_cancel_retry(client: Client, network: Network) -> None:
         "layers": ["mixed3b"],
         "neurons": [0, 5],
         "kinds": ["feature_visualization"],
+        "parameters": {"feature_visualization": {"objective": "channel"}},
         "steps": 64,
     }
     answer = client.send("jobs/", **body)
@@ -42,8 +43,9 @@ def test_request_cancel_retry(client: Client, network: Network) -> None:
 
 
 def test_what_is_there_is_not_made_twice(client: Client, network: Network) -> None:
-    make_evidence(neuron_at("3b:0"))
-    body = {"network": "tinynet", "layers": ["mixed3b"], "neurons": [0], "kinds": ["feature_visualization"]}
+    make_evidence(neuron_at("3b:0"), "neighbours", parameters={"by": "weights"})
+    body = {"network": "tinynet", "layers": ["mixed3b"], "neurons": [0], "kinds": ["neighbours"]}
+    body |= {"parameters": {"neighbours": {"by": "weights"}}}
     assert client.send("jobs/", **body).json() == {"job": None, "evidence": 1, "done_before": 1}
 
 
@@ -66,6 +68,14 @@ def test_a_layer_named_twice_is_one(client: Client, network: Network) -> None:
         ({"neurons": []}, 400, "Name at least one neuron"),
         ({"neurons": [-1]}, 400, "greater than or equal to 0"),
         ({"neurons": ["x"]}, 400, "integer"),
+        ({"kinds": ["weights"], "parameters": {"weights": {"layer": "x"}}}, 400, "Its layers are conv1, mixed3b."),
+        ({"kinds": ["weights"], "parameters": {"weights": ["x"]}}, 400, "dictionary"),
+        ({"kinds": ["weights"], "parameters": {"kernels": {}}}, 400, "that is not asked for"),
+        ({"kinds": ["attribution"], "images": "pictures"}, 400, "attribution needs 'image'"),
+        ({"families": ["x"]}, 400, "tinynet has no family 'x'"),
+        ({"families": [10**30]}, 400, "tinynet has no family"),
+        ({"kinds": ["joint_tuning"]}, 400, "joint_tuning is made of families, not of neurons."),
+        ({"urgent": True}, 400, "There is no field 'urgent'"),
         ({"steps": 0}, 400, "whole number from 1 to 4096"),
         ({"steps": 10**9}, 400, "whole number from 1 to 4096"),
         ({"colour": "red"}, 400, "There is no field 'colour'"),
@@ -89,3 +99,16 @@ def test_other_peoples_jobs_and_bodies_that_are_not_read(api: Client, client: Cl
     assert refused.status_code == 403
     assert refused.json()["detail"].startswith("Only the person who asked")
     assert client.send(f"jobs/{job['id']}/cancel/", force=True).status_code == 400
+
+
+def test_families_by_name_and_id(client: Client, network: Network) -> None:
+    earlier, later = (make_family(layer, units=[0, 1]) for layer in network.layers.all())
+    body = {"network": "tinynet", "families": ["Curves"], "kinds": ["family_weights"]}
+    assert "several layers: conv1 (id" in client.send("jobs/", **body).json()["detail"]
+    answer = client.send("jobs/", **body | {"layers": ["mixed3b"], "other": earlier.pk}).json()
+    assert (answer["evidence"], answer["job"]["urgent"]) == (1, True)
+    row = Evidence.objects.get()
+    assert (row.family, row.other, row.neuron) == (later, earlier, None)
+    told = client.read("evidence/").json()["results"][0]
+    assert told["subject"] == "Curves (tinynet/mixed3b) from Curves (tinynet/conv1)"
+    assert told["recipe"]["parameters"] == {"members": [0, 1], "source_layer": "conv1", "source": [0, 1]}

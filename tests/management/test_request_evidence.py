@@ -6,13 +6,16 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from taxonomy import dispatch
+from taxonomy import dispatch, recipes
 from taxonomy.actions import evidence, jobs
 from taxonomy.management.commands import request_evidence
 from taxonomy.models import Evidence, Job, Network, User
-from tests.factory import make_evidence, make_image_set, make_network, neuron_at
+from tests.factory import make_evidence, make_family, make_image_set, make_network, neuron_at
 
 pytestmark = pytest.mark.django_db
+
+PICK = "feature_visualization.objective=neuron"
+FIRST = recipes.KINDS["feature_visualization"].variants[0]
 
 
 @pytest.fixture
@@ -45,8 +48,8 @@ def test_a_request(network: Network) -> None:
     said = run(
         "tinynet", "--layer", "mixed3b", "--neurons", "0-2,5", "--kind", "feature_visualization", "--steps", "64"
     )
-    assert "Requested 4 of 4 pieces of evidence (0 were there already)" in said
-    assert sorted(Evidence.objects.values_list("neuron__index", flat=True)) == [0, 1, 2, 5]
+    assert "Requested 8 of 8 pieces of evidence (0 were there already)" in said
+    assert sorted(Evidence.objects.values_list("neuron__index", flat=True)) == [0, 0, 1, 1, 2, 2, 5, 5]
     assert {found.parameters["steps"] for found in Evidence.objects.all()} == {64}
     assert Job.objects.get().requested_by == User.objects.system()
     assert "the others are under way already" in run(
@@ -57,8 +60,38 @@ def test_a_request(network: Network) -> None:
 def test_all_kinds_that_apply(network: Network) -> None:
     make_image_set("some")
     run("tinynet", images="some")
-    assert Evidence.objects.values("kind").distinct().count() == 5
+    assert set(Evidence.objects.values_list("kind", flat=True)) == set(recipes.BY_DEFAULT)
+    run("tinynet", "--kind", "all", images="some")
+    made = set(Evidence.objects.values_list("kind", flat=True))
+    assert made == {*recipes.COMPUTED} - {"attribution", "family_weights", "joint_tuning"}
     assert not Evidence.objects.filter(kind="kernels").exclude(layer__name="conv1").exists()
+
+
+def test_recipes_are_changed_by_name(network: Network) -> None:
+    words = "tinynet --layer mixed3b --neurons 0 --kind weights --set weights.direction=in --set weights.layer=conv1"
+    assert "Requested 1 of 1" in run(*words.split())
+    assert Evidence.objects.get().parameters == {"direction": "in", "layer": "conv1"}
+
+
+def test_a_family_by_its_name(network: Network) -> None:
+    make_image_set("some")
+    named = [("Edges", "conv1"), ("Curves", "mixed3b"), ("Spots", "conv1"), ("Spots", "mixed3b")]
+    for unit, (name, layer) in enumerate(named):
+        make_family(network.layers.get(name=layer), name, units=[unit])
+    run("tinynet", "--family", "curves", "--other", "Edges", "--kind", "family_weights")
+    row = Evidence.objects.get()
+    assert (row.family.name, row.other.name) == ("Curves", "Edges")
+    with pytest.raises(CommandError, match="in several layers: conv1"):
+        run("tinynet", "--family", "Spots")
+    run("tinynet", "--family", "Spots", "--layer", "conv1", images="some")
+    assert Evidence.objects.get(kind="joint_tuning").family.layer.name == "conv1"
+
+
+def test_passes_over_the_images_are_told(network: Network) -> None:
+    make_image_set("some", count=300)
+    run("tinynet", "--kind", "dataset_examples", images="some")
+    ids = list(Evidence.objects.values_list("pk", flat=True))
+    assert request_evidence.Command().passes(ids) == ", 0 of 3 passes over the images"
 
 
 def test_waiting_until_all_is_done(network: Network, monkeypatch) -> None:
@@ -77,10 +110,10 @@ def test_waiting_for_what_another_job_makes(network: Network, monkeypatch) -> No
 
 
 def test_failures_are_named_and_the_command_fails(network: Network, monkeypatch) -> None:
-    make_evidence(neuron_at("3b:0"))
+    make_evidence(neuron_at("3b:0"), parameters=FIRST)
     work(monkeypatch, lambda: do_a_shard("This neuron is dead."))
     with pytest.raises(CommandError) as caught:
-        run("tinynet", "--layer", "mixed3b", "--kind", "feature_visualization", "--wait")
+        run(*"tinynet --layer mixed3b --kind feature_visualization --set".split(), PICK, "--wait")
     said = str(caught.value).splitlines()
     assert said[0] == "1 of 8 are done, 7 failed."
     assert said[1] == "  feature_visualization of tinynet/mixed3b:1: This neuron is dead."
@@ -108,7 +141,7 @@ def test_ctrl_c_leaves_the_job_running(network: Network, monkeypatch) -> None:
         raise KeyboardInterrupt
 
     work(monkeypatch, interrupt)
-    with pytest.raises(CommandError, match=r"Stopped waiting\. The workers go on") as caught:
+    with pytest.raises(CommandError, match=r"cancel the job at http://127\.0\.0\.1:8000/jobs/") as caught:
         run("tinynet", "--kind", "kernels", "--wait")
     assert caught.value.returncode == 130
     assert Job.objects.get().status == "queued"
@@ -136,6 +169,10 @@ def test_redis_that_does_not_answer_is_said(network: Network, monkeypatch) -> No
         (["tinynet", "--neurons", "0-99999999"], "no neuron and no range"),
         (["tinynet", "--steps", "0"], "whole number from 1 to 4096"),
         (["tinynet", "--steps", "x"], "invalid int value"),
+        (["tinynet", "--set", "weights"], "Write KIND.PARAMETER=VALUE"),
+        (["tinynet", "--set", "weights.colour=red"], "weights has no parameter 'colour'"),
+        (["tinynet", "--set", "kernel.k=1"], "There are parameters for 'kernel', and that is not asked for."),
+        (["tinynet", "--family", "Curves"], "tinynet has no family 'Curves'. Its families are: none yet."),
         (["tinynet", "--layer", "mixed3b", "--kind", "kernels"], "Nothing to make"),
     ],
 )

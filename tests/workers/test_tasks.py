@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -20,7 +21,7 @@ from taxonomy import dispatch, embedded
 from taxonomy.actions import evidence, images, jobs, networks
 from taxonomy.celery import app
 from taxonomy.interchange.pictures import read_folder
-from taxonomy.models import Artifact, Evidence, EvidenceVersion, ImageSet, Network, Outcome, Shard, User
+from taxonomy.models import Artifact, Evidence, EvidenceVersion, ImageSet, Network, Outcome, Shard, SurveyPart, User
 from tests.factory import picture
 from workers import zoo
 from workers.tasks import _environment, _short, compute
@@ -93,13 +94,11 @@ def wait(until: Callable[[], bool], workers: Workers, seconds: float = 90) -> No
         time.sleep(0.25)
 
 
-def ask(network: Network, *, layer: str = "mixed3b", kind: str = "feature_visualization", steps: int = 300):
+def ask(network: Network, *, layer: str = "mixed3b", kind: str = "feature_visualization", **more: Any):
+    if kind == "feature_visualization":
+        more["parameters"] = {kind: {"objective": "neuron", "steps": more.pop("steps", 300)}}
     return evidence.request(
-        User.objects.system(),
-        network,
-        layers=[network.layers.get(name=layer)],
-        kinds=[kind],
-        parameters={"feature_visualization": {"steps": steps}},
+        User.objects.system(), network, layers=[network.layers.get(name=layer)], kinds=[kind], **more
     )
 
 
@@ -201,17 +200,18 @@ def test_a_picture_that_changed_is_named(network: Network, photographs: ImageSet
     requested = evidence.request(
         User.objects.system(), network, layers=[layer], neurons=[0], kinds=["dataset_examples"], image_set=photographs
     )
-    shard = Shard.objects.get(job=requested.job)
-    compute(shard.pk)
-    shard.refresh_from_db()
-    assert shard.status == Outcome.FAILED
-    assert sentence in shard.reason
-    assert "retry" in shard.reason
+    compute()
+    row = Evidence.objects.get(pk__in=requested.evidence)
+    for failed in (row, *Shard.objects.filter(job=requested.job)):
+        assert failed.status == Outcome.FAILED
+        assert sentence in failed.reason
+        assert "retry" in failed.reason
     assert not EvidenceVersion.objects.exists()
+    assert not SurveyPart.objects.exists()
 
 
 def test_a_database_that_goes_away_is_no_failure_of_the_shard(network: Network, monkeypatch) -> None:
-    ask(network, kind="weights", layer="mixed3a")
+    ask(network, kind="weights", layer="mixed3a", parameters={"weights": {"direction": "in"}})
     shard = Shard.objects.first()
     assert shard is not None
 
@@ -220,11 +220,11 @@ def test_a_database_that_goes_away_is_no_failure_of_the_shard(network: Network, 
 
     with monkeypatch.context() as patch:
         patch.setattr(evidence, "complete", gone)
-        compute(shard.pk)
+        compute()
     shard.refresh_from_db()
     assert (shard.status, shard.reason) == (Outcome.RUNNING, "")
     Shard.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
-    compute(shard.pk)
+    compute()
     shard.refresh_from_db()
     assert (shard.status, shard.attempts) == (Outcome.DONE, 2)
 

@@ -2,14 +2,18 @@
 
 request_evidence curve_network --images curves --wait
 request_evidence squeezenet1_0 --layer fire5 --neurons 0-31 --kind feature_visualization --steps 128
+request_evidence squeezenet1_0 --layer fire5 --kind weights --set weights.direction=in --set weights.layer=fire3
+request_evidence curve_network --family Curves --images curves
 """
 
 import time
 from argparse import ArgumentParser, ArgumentTypeError
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import CommandError
+from django.urls import reverse
 
 from taxonomy import dispatch, recipes
 from taxonomy.actions import evidence
@@ -33,6 +37,15 @@ def neurons(text: str) -> list[int]:
     return found
 
 
+def change(text: str) -> tuple[str, str, int | str]:
+    """``weights.direction=in`` as kind, parameter and value."""
+    where, equals, value = text.partition("=")
+    kind, dot, name = where.partition(".")
+    if not (equals and dot and kind and name and value):
+        raise ArgumentTypeError(f"'{text}' changes nothing. Write KIND.PARAMETER=VALUE, such as weights.direction=in.")
+    return kind, name, int(value) if value.lstrip("-").isdecimal() and len(value) < 12 else value
+
+
 class Command(ActingCommand):
     help = __doc__
 
@@ -46,24 +59,42 @@ class Command(ActingCommand):
             action="append",
             nargs="+",
             default=[],
-            help=f"only these kinds of evidence: {', '.join(recipes.COMPUTED)}",
+            help=f"only these kinds of evidence: {', '.join(recipes.COMPUTED)}; or {recipes.EVERY}",
         )
-        parser.add_argument("--images", metavar="NAME", help="the image set that dataset examples come from")
+        parser.add_argument("--family", action="append", default=[], metavar="NAME", help="of this family, not neurons")
+        parser.add_argument("--other", metavar="NAME", help="of weights between two families, the earlier one")
+        parser.add_argument(
+            "--set",
+            dest="changes",
+            type=change,
+            action="append",
+            default=[],
+            metavar="KIND.PARAMETER=VALUE",
+            help="what differs from a kind's recipe (may be given again)",
+        )
+        parser.add_argument("--images", metavar="NAME", help="the image set that dataset examples and others come from")
         parser.add_argument("--steps", type=int, help="of feature visualization")
         parser.add_argument("--wait", action="store_true", help="show progress, and end when all of it is settled")
 
     def act(self, user: User, **options: Any) -> None:
         network = self.network(options["network"])
         kinds = [kind for given in options["kind"] for kind in ([given] if isinstance(given, str) else given)]
-        steps = options["steps"]
+        layers = self.layers(network, options["layer"])
+        parameters: dict[str, dict[str, Any]] = defaultdict(dict)
+        for kind, name, value in options["changes"]:
+            parameters[kind][name] = value
+        if options["steps"] is not None:
+            parameters["feature_visualization"]["steps"] = options["steps"]
         requested = evidence.request(
             user,
             network,
-            layers=self.layers(network, options["layer"]),
+            layers=layers,
             neurons=options["neurons"],
+            families=[evidence.family_called(network, name, layers) for name in options["family"]],
+            other=evidence.family_called(network, options["other"]) if options["other"] else None,
             kinds=kinds,
             image_set=self.image_set(options["images"]),
-            parameters=None if steps is None else {"feature_visualization": {"steps": steps}},
+            parameters=parameters,
         )
         total, there = len(requested.evidence), requested.done_before
         if requested.job is not None:
@@ -85,8 +116,10 @@ class Command(ActingCommand):
                 self.wait(requested.evidence)
             except KeyboardInterrupt:
                 self.stdout.write("")
+                job = requested.job
+                page = settings.SITE_URL + (reverse("jobs") if job is None else job.get_absolute_url())
                 raise CommandError(
-                    "Stopped waiting. The workers go on; see the jobs page to cancel.", returncode=130
+                    f"Stopped waiting. The workers go on; to stop them, cancel the job at {page}.", returncode=130
                 ) from None
 
     def layers(self, network: Network, names: list[str]) -> list[Layer]:
@@ -119,7 +152,8 @@ class Command(ActingCommand):
                 first = settled
             if settled != last:
                 moved, last = now, settled
-            progress.show(settled, len(ids), pace(settled - first, now - began, len(ids) - settled))
+            said = self.passes(ids) or pace(settled - first, now - began, len(ids) - settled)
+            progress.show(settled, len(ids), said)
             if settled == len(ids):
                 break
             if not warned and now - moved > SILENCE_SECONDS and self.nobody_works(ids):
@@ -133,8 +167,17 @@ class Command(ActingCommand):
         progress.end()
         self.report(ids, counts)
 
+    def passes(self, ids: list[int]) -> str:
+        """How far the passes over the images are that some of these wait for."""
+        waiting = Shard.objects.filter(evidence__in=ids, waiting=True, status=Outcome.QUEUED)
+        own = Shard.objects.filter(kind="survey", job__in=waiting.values("job"))
+        counts = Counter(own.values_list("status", flat=True))
+        if not waiting.exists() or not counts:
+            return ""
+        return f", {counts[Outcome.DONE]:,} of {counts.total():,} passes over the images"
+
     def nobody_works(self, ids: list[int]) -> bool:
-        mine = Shard.objects.filter(evidence__in=ids)
+        mine = Shard.objects.filter(job__in=Shard.objects.filter(evidence__in=ids).values("job"))
         return not mine.filter(status=Outcome.RUNNING).exists() and mine.filter(status=Outcome.QUEUED).exists()
 
     def report(self, ids: list[int], counts: Counter[str]) -> None:
@@ -144,7 +187,9 @@ class Command(ActingCommand):
             return
         what = [f"{failed:,} failed"] * bool(failed) + [f"{cancelled:,} were cancelled"] * bool(cancelled)
         lines = [f"{counts[Outcome.DONE]:,} of {len(ids):,} are done, {' and '.join(what)}."]
-        failures = Evidence.objects.filter(pk__in=ids, status=Outcome.FAILED).select_related("neuron__layer__network")
+        failures = Evidence.objects.filter(pk__in=ids, status=Outcome.FAILED).select_related(
+            "neuron__layer__network", "family__layer__network", "other__layer__network"
+        )
         lines += [f"  {found}: {found.reason}" for found in failures[:REASONS_SHOWN]]
         if failed > REASONS_SHOWN:
             lines.append(f"  ... and {failed - REASONS_SHOWN:,} more. The jobs page names each, and retries.")
