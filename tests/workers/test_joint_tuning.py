@@ -46,8 +46,8 @@ def test_responses_are_arithmetic(lines: scan.Pictures):
     assert finding.data["peaks"] == [90, 0]
     assert finding.data["angles"] == [-180, -90, 0, 90]
     assert finding.data["examples"] == 1
-    # Of the vertical line 25 pixels are bright along it and 3 across, of the other 13 along it and the one in its middle
-    # across: each member sees both, one of them turned.
+    # Of the vertical line 25 pixels are bright along it and 3 across, of the other 13 along it and the one in its
+    # middle across: each member sees both, one of them turned.
     for curve in (*finding.data["responses"], finding.data["mean"]):
         assert curve == pytest.approx([1, 2 / 19, 1, 2 / 19], abs=1e-4)
     # By itself each sees its own.
