@@ -249,6 +249,8 @@ class _Graph:
                 module = copy.copy(module)
                 module.inplace = False
                 self._set(str(node.target), module)
+            elif isinstance(module, nn.Conv2d) and isinstance(module.padding, str):
+                self._set(str(node.target), _padded_by_number(module))
         elif node.target is F.dropout:
             self._leave_out(node)
         elif node.target in RELUS:
@@ -328,6 +330,17 @@ class _Graph:
         # The containers of what is traced are its own: the module that was given keeps its parts.
         self.traced.add_submodule(path, module)
         self.modules[path] = module
+
+
+def _padded_by_number(convolution: nn.Conv2d) -> nn.Conv2d:
+    """The same convolution, its padding ("same" or "valid") written in cells where it is the same on both sides."""
+    spread = [gap * (cells - 1) for gap, cells in zip(convolution.dilation, convolution.kernel_size, strict=True)]
+    if convolution.padding == "same" and any(cells % 2 for cells in spread):
+        return convolution
+    numbered = copy.copy(convolution)
+    rows, columns = (cells // 2 if convolution.padding == "same" else 0 for cells in spread)
+    numbered.padding = (rows, columns)
+    return numbered
 
 
 def _folded(convolution: nn.Conv2d, norm: Any) -> nn.Conv2d:

@@ -153,6 +153,21 @@ def test_concatenations_of_concatenations_stay_layers():
     torch.testing.assert_close(found["cat_1"][:, :4], found["cat"])
 
 
+def test_padding_by_name_is_written_in_cells():
+    module = randomised(
+        nn.Sequential(
+            nn.Conv2d(3, 4, (3, 5), padding="same", dilation=2),
+            nn.ReLU(),
+            nn.Conv2d(4, 4, 3, padding="valid"),
+            nn.Conv2d(4, 2, 2, padding="same"),  # one cell more on one side: stays as it is
+        )
+    )
+    run(module)
+    parts = [part for stage in cut(module).stages.values() for part in stage.modules() if isinstance(part, nn.Conv2d)]
+    assert [part.padding for part in parts] == [(2, 4), (0, 0), "same"]
+    assert module[0].padding == "same"
+
+
 class Overwriting(nn.Module):
     def __init__(self) -> None:
         super().__init__()
