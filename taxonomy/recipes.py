@@ -246,7 +246,7 @@ KINDS: dict[str, Kind] = {
             "Joint tuning",
             version=1,
             variants=({"top": 4, "step": 15},),
-            limits={"top": (1, 16)},
+            limits={"top": (1, 9)},
             subject="family",
             needs_images=True,
             surveyed=True,

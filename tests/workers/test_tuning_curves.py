@@ -21,7 +21,7 @@ def test_responses_are_arithmetic():
         column_and_row(), [("conv", 0), ("conv", 1), ("conv", 2)], stimulus="line", stroke=1, step=45
     )
     assert isinstance(column, Finding)
-    assert column.data["axis"] == {"name": "angle", "unit": "°", "period": 180, "values": [0, 45, 90, 135]}
+    assert column.data["axis"] == {"name": "angle", "unit": "degrees", "period": 180, "values": [0, 45, 90, 135]}
     # A vertical line of one pixel covers the column of three; a horizontal one its middle; an oblique one the middle
     # and, 1 / sqrt(2) away from the line, 1 - 1 / sqrt(2) of each end.
     oblique = 1 + 2 * (1 - np.sqrt(0.5))

@@ -206,7 +206,7 @@ def _plan(name: str, radius: float, stroke: float, step: float | None) -> Stimul
         raise ValueError(f"There is no stimulus {name!r}: choose one of {', '.join([*STEPS, 'centre_surround'])}.")
     period = 180.0 if name in ("line", "grating") else 360.0
     angles, coarse = _angles(period, STEPS[name] if step is None else step)
-    around = partial(Stimulus, "hue" if name == "hue" else "angle", "°", period)
+    around = partial(Stimulus, "hue" if name == "hue" else "angle", "degrees", period)
     if name == "curve":
         radii = ((share * radius, angles if share == 1 else coarse) for share in (1.0, *RADII))
         arcs = (Sweep("radius", "px", r, at, (partial(stimuli.arcs, radius=r, stroke=stroke),)) for r, at in radii)
@@ -231,7 +231,10 @@ def _plan(name: str, radius: float, stroke: float, step: float | None) -> Stimul
     forms = [
         *(Sweep("disc", "px", r, coarse, (partial(_hued, cover=partial(stimuli.discs, [r])),)) for r in (4.0, 12.0)),
         Sweep("surround", "px", 4.0, coarse, (partial(_hued, cover=partial(_around_disc, radius=4.0)),)),
-        *(Sweep("line", "°", a, coarse, (partial(_hued, cover=partial(stimuli.lines, [a])),)) for a in (0.0, 90.0)),
+        *(
+            Sweep("line", "degrees", a, coarse, (partial(_hued, cover=partial(stimuli.lines, [a])),))
+            for a in (0.0, 90.0)
+        ),
     ]
     return around((Sweep("", "", "", angles, (partial(_hued, cover=_everywhere),)), *forms))
 
