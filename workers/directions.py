@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from workers.network import Network
-from workers.optimize import centred, climb, framed, is_grey, own_seed, quick
-from workers.receptive_field import Field, canvas
+from workers.optimize import Sight, climb, is_grey, own_seed, quick, sight
+from workers.receptive_field import Field
 
 # How much a unit that is off counts while climbing. What the next layer reads of it is nothing, and a picture that had
 # to silence further what is silent would show little of what excites; but with no slope at all, units that are off at
@@ -46,9 +46,14 @@ def field(network: Network, layer: str) -> Field:
     return Field(end - start, next(iter(fields)).stride, start)
 
 
+def place(network: Network, layer: str) -> Sight:
+    """Where one unit of every channel sees the pictures of this layer's directions."""
+    return sight(network, field(network, layer))
+
+
 def at_once(network: Network, layer: str) -> int:
     """How many pictures are made at a time, when nothing else is said."""
-    return min(max(BATCH_PIXELS // field(network, layer).size ** 2, 8), 64)
+    return min(max(BATCH_PIXELS // place(network, layer).size ** 2, 8), 64)
 
 
 def visualize(
@@ -63,14 +68,13 @@ def visualize(
     device: torch.device | str = "cpu",
     tick: Callable[[], None] = lambda: None,
 ) -> Iterator[Seen]:
-    """A picture for each of `directions` (N, channels of the layer), as large as `field(network, layer)`.
+    """A picture for each of `directions` (N, channels of the layer), as large as `place(network, layer)` says.
 
     It maximises the sum of the rectified values of one unit of every channel, each times its weight: the direction's
     length makes no difference. `subjects` names each of them, and decides its seed. `batch` pictures are made at a
     time, the last batch padded: its company makes no difference.
     """
-    place = field(network, layer)
-    row = canvas(place)[1]
+    at = place(network, layer)
     together = batch or at_once(network, layer)
     values = quick(network, layer)
     unit = F.normalize(directions, dim=1)
@@ -80,15 +84,16 @@ def visualize(
         own = unit[padded].to(device)
 
         def exact(pictures: Tensor, own: Tensor = own) -> Tensor:
-            return (F.relu(centred(network, layer, place, pictures)) * own).sum(1)
+            found = network.between(at.frame(pictures), None, layer)
+            return (F.relu(found[:, :, at.row, at.row]) * own).sum(1)
 
         def draft(pictures: Tensor, own: Tensor = own) -> Tensor:
-            return (F.leaky_relu(values(framed(place, pictures))[:, :, row, row], SLOPE) * own).sum(1)
+            return (F.leaky_relu(values(at.frame(pictures))[:, :, at.row, at.row], SLOPE) * own).sum(1)
 
         climbed = climb(
             exact,
             [own_seed(seed, subjects[index]) for index in padded],
-            place.size,
+            at.size,
             steps=steps,
             draft=draft,
             grey=is_grey(network),

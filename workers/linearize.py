@@ -27,8 +27,8 @@ LEFT_OUT_CALLS = (torch.relu, F.relu, F.relu_, F.dropout, "relu", "relu_", "cont
 ADDITIONS = (operator.add, operator.iadd, torch.add, "add", "add_")
 POOLS = (F.max_pool2d, F.avg_pool2d, torch.max_pool2d)
 
-# Numbers in the largest tensor of one batch, about: a quarter of a gigabyte.
-BATCH_NUMBERS = 2**26
+# Numbers in the largest tensor of one batch, about: 64 MB.
+BATCH_NUMBERS = 2**24
 
 
 @dataclass(frozen=True)
@@ -194,9 +194,9 @@ class Between:
                 yield source, Reach(part, reach.top, reach.left)
                 first += self.channels[source]
         elif node.target in ADDITIONS and node.op != "call_module":
-            for source in node.args:
-                if isinstance(source, fx.Node):
-                    yield source, reach
+            for operand in node.args:
+                if isinstance(operand, fx.Node):
+                    yield operand, reach
         elif _left_out(node, module):
             yield sources[0], reach
         elif isinstance(module, nn.BatchNorm2d):

@@ -9,7 +9,6 @@ from workers import curve_network, directions
 from workers.evidence import Failure, Finding
 from workers.evidence.decomposed_visualization import decomposed_visualization
 from workers.network import Network
-from workers.optimize import centred
 
 
 def left_and_right() -> Network:
@@ -119,7 +118,8 @@ def test_the_grid_of_a_curve_draws_its_arc():
     assert set(contrast.argmax(axis=1)) == {2}  # in every row it is the middle column that shows most
     # And there the picture is itself a curve that faces to the right: among mixed3a's it drives that one most.
     middle = torch.from_numpy(cells[2, 2]).float()[None, None].expand(1, 3, -1, -1) / 255
-    values = centred(network, "mixed3a", directions.field(network, "mixed3a"), middle)[0]
+    at = directions.place(network, "mixed3a")
+    values = network.between(at.frame(middle), None, "mixed3a")[0, :, at.row, at.row]
     assert values[:24].argmax() == 0
     assert values[12] < 0.25 * values[0]
 

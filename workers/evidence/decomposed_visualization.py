@@ -51,7 +51,7 @@ def decomposed_visualization(
     A neuron without weights from the layer, with some that are not finite, or for which no picture is found at any
     position, is a Failure.
     """
-    cell = directions.field(network, layer).size
+    cell = directions.place(network, layer).size
     for name, group in groupby(targets, key=lambda target: target[0]):
         for kernel in kernels(network, layer, name, [channel for _, channel in group], device=device, tick=tick):
             if not kernel.values.isfinite().all():

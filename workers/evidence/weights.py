@@ -13,7 +13,8 @@ from workers.evidence import Failure, Finding, Target, nothing
 from workers.linearize import kernels
 from workers.network import Network
 
-STRONGEST = 50  # kernels in the data; the array holds them all
+# Kernels in the data, fewer where they are large; the array holds them all.
+STRONGEST, FEWEST, NUMBERS = 50, 9, 20_000
 STRONG = 0.3  # of the largest magnitude: what "Curve Circuits" counts as a strong connection
 
 
@@ -89,7 +90,7 @@ def _ranked(found: Sequence[tuple[Tensor, bool]]) -> dict[str, Any]:
                 "linearised": found[index][1],
                 "kernel": found[index][0].tolist(),
             }
-            for index in order[:STRONGEST]
+            for index in order[: max(FEWEST, min(STRONGEST, NUMBERS // max(kernel.numel() for kernel, _ in found)))]
         ],
     }
 
