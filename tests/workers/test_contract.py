@@ -73,7 +73,7 @@ KINDS = {
     "neighbours, weights": Kind(neighbours, {"by": "weights"}),
     "neighbours, rotation": Kind(neighbours, {"by": "rotation"}),
     "attribution": Kind(
-        attribution, {"image": 3, "row": 2, "column": 1, "layer": "first"}, targets=(("fire", 0), ("fire", 2))
+        attribution, {"image": 3, "row": 2, "column": 1, "layer": "first"}, targets=(("fire", 0), ("fire", 1))
     ),
     "weight_factors": Kind(
         weight_factors, {"layer": "first", "steps": 6, "batch": 3}, targets=(("fire", 0), ("fire", 1), ("fire", 2))
