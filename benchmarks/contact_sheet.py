@@ -62,7 +62,7 @@ def sheet(network: Network, images: scan.Pictures, layer: str, found: dict[str, 
     page = Image.new("RGB", (2 * width + 3 * GAP, rows * height + 46), PAPER)
     draw = ImageDraw.Draw(page)
     title = (
-        f"{network.architecture}, {layer}: feature visualization, dataset examples, pre-ReLU activations (log density), "
+        f"{network.architecture}, {layer}: feature visualization, dataset examples, activations (log density), "
         "strongest weights in (red excites, blue inhibits)"
     )
     draw.text((GAP * 2, 12), title, INK, _font(15))
