@@ -154,6 +154,13 @@ def test_refusals(case: str, tmp_path: Path, weights: Path):
         zoo.describe("mine.py", weights, definition(tmp_path, source, **changes))
 
 
+def test_a_file_that_is_not_there(tmp_path: Path, weights: Path):
+    own = definition(tmp_path)
+    own.file.unlink()
+    with pytest.raises(zoo.ZooError, match=r"There is no file .*mine\.py"):
+        zoo.describe("mine.py", weights, own)
+
+
 def test_a_state_dict_is_needed(tmp_path: Path):
     with pytest.raises(zoo.ZooError, match="needs its state dict: give --weights"):
         zoo.describe("mine.py", None, definition(tmp_path))
