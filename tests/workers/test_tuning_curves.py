@@ -4,6 +4,8 @@ import torch
 
 from taxonomy import recipes
 from tests import tiny
+from tests.shared import DATA, needs_data
+from workers import zoo
 from workers.evidence import Failure, Finding
 from workers.evidence.tuning_curves import measures, tuning_curves
 from workers.network import Network
@@ -213,6 +215,20 @@ def test_peak_width_and_echo():
     assert measures(angles, np.zeros(36), 360) == {"peak": None, "width": None, "echo": None}
     assert measures(angles[:18], bump[:18] + 0.1, 180)["echo"] is None  # lines have no opposite
     assert measures(angles, bump, None) == {"peak": 350, "width": None, "echo": None}  # nor do radii wrap
+
+
+@needs_data
+def test_hues_of_a_learned_first_layer_are_those_of_its_kernels():
+    network = zoo.load("squeezenet1_0", DATA / "squeezenet1_0" / "squeezenet1_0.safetensors")
+    weights = next(module for module in network.stages["conv1"].modules() if isinstance(module, torch.nn.Conv2d)).weight
+    # One colour all over is weighed by the sum of each colour's weights, and hues are a circle in RGB: the best one is
+    # the direction of these sums.
+    red, green, blue = (weights.sum((2, 3)) / network.std.flatten()).numpy().T
+    direction = np.rad2deg(np.arctan2((green - blue) * np.sqrt(3), 2 * red - green - blue)) % 360
+    findings = list(tuning_curves(network, [("conv1", c) for c in range(96)], stimulus="hue"))
+    peaks = np.array([finding.data["peak"] for finding in findings], dtype=float)
+    assert np.isfinite(peaks).sum() > 48  # the others are below zero whatever the hue
+    assert np.nanmax(np.abs((peaks - direction + 180) % 360 - 180)) <= 2.6  # half a step
 
 
 def test_refusals():
