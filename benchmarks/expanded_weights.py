@@ -87,8 +87,8 @@ def measure(device: str = "cpu", weights: Any = None) -> dict[str, Any]:
         some = range(0, count, EVERY)
         scale = count / len(some)
         ours, found = _timed(partial(_ours, network, start, end, range(count), device), device, times=3)
-        plain, expected = _timed(partial(loop, network, start, end, some), device)
-        small, same = _timed(partial(loop, network, start, end, some, smallest(network, start, end)), device)
+        plain, expected = _timed(partial(loop, network, start, end, some), device, times=3)
+        small, same = _timed(partial(loop, network, start, end, some, smallest(network, start, end)), device, times=3)
         pairs.append(
             {
                 "pair": f"{start} -> {end}",
@@ -122,7 +122,7 @@ def _ours(network: Network, start: str, end: str, channels: Sequence[int], devic
     return list(linearize.kernels(network, start, end, channels, device=device))
 
 
-def _timed(work: Callable[[], Any], device: str, times: int = 1) -> tuple[float, Any]:
+def _timed(work: Callable[[], Any], device: str, times: int) -> tuple[float, Any]:
     """The least seconds of `times`, and the result; a GPU's first call, which loads its kernels, is not counted."""
     if device.startswith("cuda"):
         work()
