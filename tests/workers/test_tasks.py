@@ -1,29 +1,50 @@
 """The seam with real workers in processes of their own: kills and an emptied Redis lose nothing and double nothing."""
 
+import errno
+import functools
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from django.conf import settings as django_settings
 from django.db import OperationalError, connection
 from django.utils import timezone
+from PIL import Image
 
-from taxonomy import dispatch, embedded
+from taxonomy import dispatch, embedded, recipes, storage
 from taxonomy.actions import evidence, images, jobs, networks
 from taxonomy.celery import app
 from taxonomy.interchange.pictures import read_folder
-from taxonomy.models import Artifact, Evidence, EvidenceVersion, ImageSet, Network, Outcome, Shard, SurveyPart, User
-from tests.factory import picture
-from workers import zoo
+from taxonomy.models import (
+    Artifact,
+    Comparison,
+    Evidence,
+    EvidenceVersion,
+    ImageSet,
+    Network,
+    Outcome,
+    Photograph,
+    Shard,
+    SurveyPart,
+    User,
+    Vector,
+)
+from tests.factory import make_family, picture
+from workers import figures, tasks, zoo
+from workers.evidence import Failure, Finding
 from workers.tasks import _environment, _short, compute
 
 LEASE_SECONDS = "3"
@@ -227,6 +248,332 @@ def test_a_database_that_goes_away_is_no_failure_of_the_shard(network: Network, 
     compute()
     shard.refresh_from_db()
     assert (shard.status, shard.attempts) == (Outcome.DONE, 2)
+
+
+def work(most: int = 100) -> int:
+    """Hear bells until there is nothing to claim; how many shards were worked on."""
+    for done in range(most):
+        if not Shard.objects.claimable(heavy=True).exists():
+            return done
+        compute()
+    raise AssertionError(f"there is still work after {most} shards")
+
+
+def states(requested: evidence.Requested) -> set[tuple[str, str]]:
+    return set(Evidence.objects.filter(pk__in=requested.evidence).values_list("status", "reason"))
+
+
+DONE = {(Outcome.DONE, "")}
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> ImageSet:
+    """Pictures for two passes and a bit."""
+    folder = tmp_path / "many"
+    folder.mkdir()
+    generator = np.random.default_rng(0)
+    for index in range(37):
+        pixels = generator.integers(0, 256, (6, 6, 3), dtype=np.uint8)
+        Image.fromarray(pixels).resize((72, 72), Image.Resampling.BICUBIC).save(folder / f"{index:02}.png")
+    return images.add(User.objects.system(), name="many", folder=folder, found=read_folder(folder))
+
+
+def surveyed(network: Network, image_set: ImageSet, *, layers: Sequence[str] = ("conv2d0",), **more: Any):
+    named = [network.layers.get(name=name) for name in layers]
+    return evidence.request(
+        User.objects.system(),
+        network,
+        **{"layers": named, "neurons": range(4), "kinds": SURVEYED, "image_set": image_set, **more},
+    )
+
+
+SURVEYED = ("dataset_examples", "activation_histogram", "neighbours")
+
+
+def test_evidence_of_many_pictures_is_made_of_passes_that_are_made_once(
+    network: Network, many: ImageSet, monkeypatch
+) -> None:
+    monkeypatch.setattr(recipes, "SURVEY_PART", 16)
+    first = surveyed(network, many, layers=("conv2d0",))
+    passes = Shard.objects.filter(kind="survey")
+    assert [shard.parameters for shard in passes] == [
+        {"layers": ["conv2d0"], "first": first, "last": last} for first, last in ((0, 16), (16, 32), (32, 37))
+    ]
+    second = surveyed(network, many, layers=("conv2d0", "conv2d1"), kinds=("dataset_examples",))
+    assert [shard.parameters["layers"] for shard in passes.filter(job=second.job)] == [["conv2d1"]] * 3
+    waiting = Shard.objects.filter(waiting=True)
+    assert set(waiting.values_list("kind", "image_set")) == {(kind, many.pk) for kind in SURVEYED}
+    compute()
+    assert waiting.count() == 4, "what needs three parts waits for all of them"
+    work()
+    assert states(first) | states(second) == DONE
+    assert SurveyPart.objects.count() == 2 * 3
+    assert not waiting.exists()
+    third = surveyed(network, many, layers=("conv2d1",), kinds=("activation_histogram",))
+    assert not passes.filter(job=third.job).exists()
+    work()
+    assert states(third) == DONE
+
+
+def test_one_pass_or_several_give_the_same_bytes(network: Network, many: ImageSet, monkeypatch) -> None:
+    files = []
+    for part in (16, 128):
+        monkeypatch.setattr(recipes, "SURVEY_PART", part)
+        monkeypatch.setattr(recipes, "SURVEY_VERSION", part)
+        requested = surveyed(network, many)
+        work()
+        assert states(requested) == DONE
+        found = EvidenceVersion.objects.filter(evidence__in=requested.evidence).order_by("evidence", "-number")
+        last = {version.evidence_id: version for version in reversed(found)}
+        files.append({pk: set(version.artifacts.values_list("name", "sha256")) for pk, version in last.items()})
+        Evidence.objects.update(status=Outcome.CANCELLED)
+    assert EvidenceVersion.objects.count() == 2 * len(files[0])
+    assert files[0] == files[1]
+
+
+def test_photographs_are_kept_once_and_vectors_with_their_version(network: Network, many: ImageSet) -> None:
+    surveyed(network, many, layers=("conv2d0", "conv2d1"))
+    work()
+    failed = Evidence.objects.filter(status=Outcome.FAILED)  # the weights of some cancel when made linear
+    assert not failed.exclude(kind="neighbours", parameters__by__in=["weights", "rotation"]).exists()
+    assert Vector.objects.count() == Evidence.objects.filter(kind="neighbours", status=Outcome.DONE).count()
+    size = network.preprocessing["size"]
+    kept = {photograph.image.index: photograph for photograph in Photograph.objects.select_related("image")}
+    named = set()
+    for artifact in Artifact.objects.filter(version__evidence__kind="dataset_examples", name="data"):
+        data = json.loads(storage.read(artifact.sha256))
+        named |= {example["image"] for each in data["bins"] for example in each["examples"]}
+        named |= {example["image"] for example in (*data["top"], data["lowest"])}
+    assert named <= set(kept)
+    assert Photograph.objects.count() == len(kept)
+    for photograph in kept.values():
+        assert figures.decode(storage.read(photograph.sha256)).shape == (size, size, 3)
+    assert set(Vector.objects.values_list("likeness", flat=True)) == {"activation", "weights", "rotation"}
+    for vector in Vector.objects.select_related("evidence"):
+        assert (vector.image_set_id == many.pk) == (vector.likeness == "activation")
+        assert vector.evidence.status == Outcome.DONE
+        assert np.linalg.norm(vector.values) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_pass_that_fails_fails_what_waits_for_it_in_every_job(network: Network, many: ImageSet, monkeypatch) -> None:
+    first, second = surveyed(network, many), surveyed(network, many, neurons=[5])
+    spoilt = Path(many.folder) / "05.png"
+    kept = spoilt.read_bytes()
+    spoilt.write_bytes(b"no picture")
+    work()
+    assert {status for status, _ in states(second)} == {Outcome.DONE, Outcome.FAILED}, "weights need no pictures"
+    for requested in (first, second):
+        failed = Evidence.objects.filter(pk__in=requested.evidence, status=Outcome.FAILED)
+        assert failed.exists()
+        assert all("05.png: it changed since it was registered" in row.reason for row in failed)
+        requested.job.refresh_from_db()
+        assert requested.job.status == Outcome.FAILED
+    spoilt.write_bytes(kept)
+    for requested in (second, first):
+        jobs.retry(User.objects.system(), requested.job)
+        work()
+        assert states(requested) == DONE
+    assert SurveyPart.objects.count() == 1
+
+
+def test_a_pass_that_another_job_waits_for_outlives_its_own(network: Network, many: ImageSet) -> None:
+    first, second = surveyed(network, many), surveyed(network, many, neurons=[5])
+    assert not Shard.objects.filter(job=second.job, kind="survey").exists()
+    jobs.cancel(User.objects.system(), first.job)
+    work()
+    assert states(second) == DONE
+    assert {status for status, _ in states(first)} == {Outcome.CANCELLED}
+
+
+def test_families_are_made_whole(network: Network, photographs: ImageSet) -> None:
+    earlier = make_family(network.layers.get(name="conv2d0"), "Edges", units=[3, 1, 2])
+    later = make_family(network.layers.get(name="conv2d1"), "Lines", units=[0, 2])
+    make_family(network.layers.get(name="conv2d0"), "Nobody yet")
+    requested = evidence.request(User.objects.system(), network, families=[later], kinds=["family_weights"])
+    work()
+    row = Evidence.objects.get(pk__in=requested.evidence)
+    assert (row.status, row.reason, row.family, row.other) == (Outcome.DONE, "", later, earlier)
+    assert row.parameters == {"members": [0, 2], "source_layer": "conv2d0", "source": [1, 2, 3]}
+    assert row.current.artifacts.filter(suffix=".npy", name="kernels").exists()
+
+
+def halving(monkeypatch, error: Exception, until: int, kind: str = "feature_visualization") -> list[int | None]:
+    """A machine on which the kind runs out of memory with more than ``until`` at a time; its batches."""
+    real = tasks._kind(kind)
+    asked: list[int | None] = []
+
+    @functools.wraps(real)
+    def small(*arguments: Any, batch: int | None = None, **more: Any) -> Iterator[Any]:
+        asked.append(batch)
+        for number, outcome in enumerate(real(*arguments, batch=batch, **more)):
+            if number and (batch or 64) > until:
+                raise error
+            yield outcome
+
+    monkeypatch.setattr(tasks, "_kind", lambda name: small)
+    return asked
+
+
+CPU = "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate"
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA"), MemoryError(), RuntimeError(CPU)])
+def test_what_does_not_fit_into_memory_is_made_in_smaller_batches(network: Network, monkeypatch, error) -> None:
+    asked = halving(monkeypatch, error, until=8)
+    requested = ask(network, layer="conv2d0", steps=2, neurons=range(6))
+    work()
+    assert asked == [None, 32, 16, 8]
+    assert states(requested) == DONE
+    made = EvidenceVersion.objects.order_by("evidence__neuron__index")
+    environments = [(version.environment.get("batch"), version.environment.get("halved")) for version in made]
+    assert environments == [(None, None), (32, 1), (16, 2), (8, 3), (8, 3), (8, 3)]
+
+
+def test_what_never_fits_fails_with_a_sentence(network: Network, monkeypatch) -> None:
+    asked = halving(monkeypatch, torch.OutOfMemoryError("CUDA"), until=0)
+    requested = ask(network, layer="conv2d0", steps=2, neurons=range(9))
+    work()
+    assert asked[-1] == 1
+    done, failed = Outcome.DONE, Outcome.FAILED
+    counts = Counter(Evidence.objects.filter(pk__in=requested.evidence).values_list("status", flat=True))
+    assert counts == {done: 7, failed: 2}
+    assert "ran out of memory, even for one thing at a time" in Evidence.objects.filter(status=failed)[0].reason
+
+
+def test_torch_says_it_so_when_memory_runs_out() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(2**60, dtype=torch.uint8)
+    assert tasks.out_of_memory(caught.value)
+    assert not tasks.out_of_memory(RuntimeError("shape '[2]' is invalid"))
+
+
+@pytest.mark.parametrize(("times", "number", "ends"), [(1, errno.EIO, Outcome.DONE), (2, errno.EIO, Outcome.FAILED)])
+def test_a_passing_fault_is_tried_once_more(network: Network, monkeypatch, times, number, ends) -> None:
+    real, faults = storage.put, iter([OSError(number, "Input/output error")] * times)
+
+    def put(data: bytes) -> str:
+        fault = next(faults, None)
+        if fault is not None:
+            raise fault
+        return real(data)
+
+    monkeypatch.setattr(storage, "put", put)
+    monkeypatch.setattr(tasks.time, "sleep", lambda seconds: None)
+    requested = ask(network, layer="conv2d0", kind="kernels", neurons=[0, 1])
+    work()
+    assert {status for status, _ in states(requested)} == {ends}
+    if ends == Outcome.FAILED:
+        assert not EvidenceVersion.objects.exists()
+
+
+def test_a_full_disk_stores_nothing_by_halves(network: Network, many: ImageSet, monkeypatch) -> None:
+    def full(data: bytes) -> str:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "put", full)
+        requested = surveyed(network, many)
+        work()
+    assert {status for status, _ in states(requested)} == {Outcome.FAILED}
+    assert all(reason.startswith("The disk that holds the artifacts is full") for _, reason in states(requested))
+    assert not EvidenceVersion.objects.exists() | SurveyPart.objects.exists() | Photograph.objects.exists()
+    jobs.retry(User.objects.system(), requested.job)
+    work()
+    assert states(requested) == DONE
+
+
+def again(version: EvidenceVersion) -> Comparison:
+    comparison = evidence.reproduce(User.objects.system(), version)
+    work()
+    comparison.refresh_from_db()
+    return comparison
+
+
+def test_a_recipe_run_again_gives_the_same(network: Network, many: ImageSet) -> None:
+    """Every kind there is, small."""
+    later = make_family(network.layers.get(name="mixed3a"), "Lines", units=[0, 2])
+    make_family(network.layers.get(name="conv2d2"), "Edges", units=[0, 1])
+    there = [kind for kind in recipes.COMPUTED if find_spec(f"workers.evidence.{kind}")]
+    small: dict[str, dict[str, Any]] = {
+        kind: {"steps": 4} for kind in there if "steps" in recipes.KINDS[kind].limits
+    } | {"attribution": {"image": 0, "row": 3, "column": 3}}
+    neurons = [kind for kind in there if recipes.KINDS[kind].subject == "neuron"]
+    families = [kind for kind in there if recipes.KINDS[kind].subject == "family"]
+    system, layer = User.objects.system(), network.layers.get(name="mixed3a")
+    for wanted, what in (
+        ([kind for kind in neurons if kind != "kernels"], {"layers": [layer], "neurons": [0, 1]}),
+        (["kernels"], {"neurons": [1]}),
+        (families, {"families": [later]}),
+    ):
+        changes = {kind: small[kind] for kind in wanted if kind in small}
+        evidence.request(system, network, kinds=wanted, image_set=many, parameters=changes, **what)
+    work()
+    failed = Evidence.objects.filter(status=Outcome.FAILED)
+    assert set(Evidence.objects.filter(status=Outcome.DONE).values_list("kind", flat=True)) == set(there), list(
+        failed.values_list("kind", "parameters", "reason")
+    )
+    versions = list(EvidenceVersion.objects.all())
+    for version in versions:
+        found = again(version)
+        assert (found.status, found.reason) == (Outcome.DONE, ""), str(version)
+        assert (found.identical, found.metrics, set(found.pixels.values()) <= {0}) == (True, {}, True), str(version)
+        assert set(found.files) == {file.name for file in version.artifacts.filter(suffix=".webp")}
+        assert found.environment["torch"] == torch.__version__
+    assert EvidenceVersion.objects.count() == len(versions)
+
+
+def test_what_differs_is_told(network: Network, monkeypatch) -> None:
+    ask(network, layer="conv2d0", kind="kernels", neurons=[0])
+    work()
+    real = tasks._kind("kernels")
+
+    def other(*arguments: Any, **more: Any) -> Iterator[Finding]:
+        for found in real(*arguments, **more):
+            data = found.data | {"scale": found.data["scale"] + 0.5, "more": "text"}
+            yield replace(found, data=data, pictures={"kernel": 255 - found.pictures["kernel"]})
+
+    monkeypatch.setattr(tasks, "_kind", lambda name: other)
+    found = again(EvidenceVersion.objects.get())
+    assert (found.status, found.identical) == (Outcome.DONE, False)
+    assert found.metrics == {"scale": pytest.approx(0.5), "more": None}
+    assert 0 < found.pixels["kernel"] <= 255
+    monkeypatch.setattr(
+        tasks, "_kind", lambda name: lambda network, targets, **more: iter([Failure("", 0, "It died.")])
+    )
+    found = again(EvidenceVersion.objects.get())
+    assert (found.status, found.reason) == (Outcome.FAILED, "This time it failed: It died.")
+    assert found.shard.job.failed == 1
+
+
+@pytest.mark.slow
+def test_a_worker_killed_in_the_middle_of_a_pass(workers: Workers, network: Network, many: ImageSet) -> None:
+    first = workers.start()
+    requested = surveyed(network, many, layers=("conv2d0", "mixed3b"), neurons=None)
+    survey = Shard.objects.filter(kind="survey")
+    wait(lambda: survey.filter(status=Outcome.RUNNING).exists(), workers)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    assert survey.get().status == Outcome.RUNNING, "the worker was to be killed in the middle of the pass"
+    assert not SurveyPart.objects.exists()
+    workers.start()
+    workers.start()
+    wait(lambda: not network.jobs.filter(status__in=jobs.LIVE).exists(), workers)
+    assert_complete(requested)
+    assert survey.get().attempts == 2
+    assert SurveyPart.objects.count() == 2
+
+
+@pytest.mark.slow
+def test_a_redis_emptied_between_pass_and_evidence(workers: Workers, network: Network, many: ImageSet) -> None:
+    requested = surveyed(network, many)
+    compute()
+    assert SurveyPart.objects.exists()
+    embedded.stop_redis(workers.home)
+    embedded.start_redis(workers.home)
+    assert dispatch.waiting("evidence") == 0
+    workers.start()
+    wait(lambda: not network.jobs.filter(status__in=jobs.LIVE).exists(), workers)
+    assert_complete(requested)
 
 
 def test_nine_digits_give_back_every_float32() -> None:
