@@ -156,9 +156,9 @@ class Exhibit:
             return {"negative": "What it is against", "channel": "Over the whole canvas"}[self.variant]
         if name == "neighbours":
             return {
-                "activation": "Most alike in what excites them",
-                "weights": "Most alike in their weights",
-                "rotation": "Most alike, turned round",
+                "activation": "By what excites them",
+                "weights": "By their weights",
+                "rotation": "Turned round",
             }[self.variant]
         if name == "decomposed_visualization":
             return f"What it looks for in {values.get('layer', '')}, by position"

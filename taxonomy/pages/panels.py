@@ -61,14 +61,14 @@ class Example:
 
 @dataclass
 class Bin:
-    """Examples of one part of a neuron's range."""
+    """Examples of one part of a neuron's range, or several parts on end without any."""
 
     start: float
     end: float
     count: int
     examples: list[Example]
     zero: bool  # zero lies in it
-    lowest: bool
+    parts: int = 1
 
 
 @dataclass
@@ -173,15 +173,15 @@ def quilt(exhibit: Exhibit) -> list[Bin]:
         bins = exhibit.data["bins"]
         rows = [row for one in bins for row in one["examples"]]
         exhibit.shelf.photographs.want(exhibit.image_set, [row["image"] for row in rows])
-        return [
-            Bin(
-                *(float(one["from"]), float(one["to"]), int(one["count"])),
-                [example(exhibit, row) for row in one["examples"]],
-                zero=one["from"] < 0 <= one["to"],
-                lowest=number == len(bins) - 1,
-            )
-            for number, one in enumerate(bins)
-        ]
+        found: list[Bin] = []
+        for one in bins:
+            high, low = float(one["to"]), float(one["from"])
+            zero = low < 0 <= high
+            if found and not one["count"] and not found[-1].count and not zero and not found[-1].zero:
+                found[-1].start, found[-1].parts = low, found[-1].parts + 1
+                continue
+            found.append(Bin(low, high, int(one["count"]), [example(exhibit, row) for row in one["examples"]], zero))
+        return found
 
     return _guarded(exhibit, build) or []
 
@@ -261,7 +261,7 @@ def _tuning_curves(exhibit: Exhibit) -> Panel:
         ),
         "round": curves.drawn_round(curve),
         "axis": data["axis"],
-        "degrees": curve.unit.startswith("deg"),
+        "degrees": curve.unit.startswith(("deg", "°")),
         "first": curve.places[0],
         "last": curve.places[-1],
         "peak": data.get("peak"),
@@ -269,13 +269,25 @@ def _tuning_curves(exhibit: Exhibit) -> Panel:
         "echo": data.get("echo"),
         "strongest": max(curve.responses),
         "unit": unit,
-        "at": data.get("at") or {},
-        "others": [f"{other['name'].replace('_', ' ')} {_value(other.get('value'))}" for other in others],
+        "at": ", ".join(f"{_named(name)} {_value(value)}" for name, value in (data.get("at") or {}).items()),
+        "others": _others(others),
         "modulation": data.get("phase_modulation"),
         "picture": exhibit.pictures.get("peak", ""),
         "rows": list(zip(curve.places, curve.responses, strict=True))[::step],
         "count": len(curve.places),
     }
+
+
+def _others(others: Sequence[Mapping[str, Any]]) -> str:
+    """What the faint curves are of: "radius 24, 32, 60 px"."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for other in others:
+        found.setdefault((other["name"], str(other.get("unit") or "")), []).append(_value(other.get("value")))
+    return "; ".join(f"{_named(name)} {', '.join(values)} {unit}".rstrip() for (name, unit), values in found.items())
+
+
+def _named(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _value(value: Any) -> str:

@@ -326,18 +326,15 @@ def turned(
     )
 
 
-PLOT, UPPER, LOWER = 720.0, 150.0, 84.0
+PLOT, UPPER, LOWER = 720.0, 150.0, 104.0
 
 
-def histogram(
-    name: str, edges: Sequence[float], counts: Sequence[int], mean: float, marks: Sequence[tuple[float, str]] = ()
-) -> SafeString:
+def histogram(name: str, edges: Sequence[float], counts: Sequence[int], mean: float) -> SafeString:
     """How often a neuron has which value, and below it what each value adds to the expected one: x p(x).
 
     Args:
         edges: of the bins, of equal width, rising; one more than ``counts``.
         mean: is marked in both.
-        marks: further values and their words, marked on the axis.
     """
     total = sum(counts) or 1
     left, right = edges[0], edges[-1]
@@ -351,22 +348,21 @@ def histogram(
     bars, adds = [], []
     shares = [count / total for count in counts]
     middles = [(start + end) / 2 for start, end in itertools.pairwise(edges)]
-    most = max((abs(middle * share) for middle, share in zip(middles, shares, strict=True)), default=0.0) or 1.0
-    sides = {True: 0.0, False: 0.0}
+    # Only what is above zero passes a ReLU, and it is mostly little: each side has a scale of its own.
+    most = {True: 0.0, False: 0.0}
     for middle, share in zip(middles, shares, strict=True):
-        sides[middle >= 0] = max(sides[middle >= 0], abs(middle * share))
-    axis = UPPER + 26 + (LOWER - 26) * (sides[True] / ((sides[True] + sides[False]) or 1.0))
-    scale = (LOWER - 26) / ((sides[True] + sides[False]) or most)
+        most[middle >= 0] = max(most[middle >= 0], abs(middle * share))
+    axis = UPPER + 26 + (LOWER - 26) * (0.6 if most[True] and most[False] else 1.0 if most[True] else 0.0)
+    room = {True: axis - UPPER - 26, False: UPPER + LOWER - axis}
     for start, end, middle, share, count in zip(edges, edges[1:], middles, shares, counts, strict=False):
         if not count:
             continue
         wide = max(x(end) - x(start) - 0.8, 0.5)
         high = max((math.log10(share) + decades) / decades, 0.0) * (UPPER - 8) + 4
         bars.append(f"M{x(start):.1f} {UPPER:.0f}h{wide:.1f}v-{high:.1f}h-{wide:.1f}z")
-        add = middle * share * scale
-        adds.append(
-            ("excite" if middle >= 0 else "inhibit", f"M{x(start):.1f} {axis:.1f}h{wide:.1f}v{-add:.2f}h-{wide:.1f}z")
-        )
+        side = middle >= 0
+        add = middle * share / (most[side] or 1.0) * room[side]
+        adds.append(("excite" if side else "inhibit", f"M{x(start):.1f} {axis:.1f}h{wide:.1f}v{-add:.2f}h-{wide:.1f}z"))
     zero = SafeString("")
     if left <= 0 <= right:
         zero = format_html(
@@ -375,7 +371,7 @@ def histogram(
         )
     ticks = [
         (f"{x(value):.1f}", UPPER + 17, _anchor(x(value)), words)
-        for value, words in ((left, _short(left)), (right, _short(right)), *marks)
+        for value, words in ((left, _short(left)), (right, _short(right)))
         if abs(x(value) - x(0.0)) > 30
     ]
     grid = "".join(
@@ -386,7 +382,8 @@ def histogram(
         '<title id="histogram-t">How often {} has which value</title>'
         '<desc id="histogram-d">Above, the share of samples in {} bins from {} to {}, on a logarithmic axis, ten times '
         "more from one line to the next. Below, what each bin adds to the expected value, above the line where it "
-        "raises it and under the line where it lowers it. The numbers are in the table below.</desc>"
+        "raises it and under the line where it lowers it, each to its own scale. The numbers are in the table below."
+        "</desc>"
         '<path class="grid" d="{}"/><path class="bars" d="{}"/>{}<path class="axis" d="M0 {}H{}M0 {}H{}"/>'
         '<path class="mean" d="M{} 0V{}M{} {}V{}"/>{}{}</svg>',
         *(PLOT + 4, UPPER + LOWER + 8, name, len(counts), _short(left), _short(right)),

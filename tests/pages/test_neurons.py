@@ -100,7 +100,7 @@ def test_tuning_is_in_units_of_the_neurons_sd_and_to_one_scale(client, world):
     assert "peak at 90°" in shown
     assert '<th scope="row">90°</th><td>40</td>' in shown
     assert "Echo 0.02" in words(shown)
-    assert "Faint: radius 24." in words(shown)
+    assert "At radius 40. Faint: radius 24 px." in words(shown)
     assert "By phase 0.25" in words(section(html, "tuning-curves-grating"))
     assert "Peak 4 pixels" in words(section(html, "tuning-curves-centre-surround"))
 

@@ -130,7 +130,8 @@ def test_a_histogram_is_logarithmic_and_adds_up_to_the_expected_value():
     lowers = float(re.search(r'class="inhibit" d="M[^v]+v([\d.-]+)', svg)[1])
     raises = [float(high) for high in re.findall(r"v(-[\d.]+)h", re.search(r'class="excite" d="([^"]+)"', svg)[1])]
     assert lowers > 0 > max(raises)
-    assert raises[0] / -lowers == pytest.approx(989 * 0.5 / (10 * 0.5), rel=0.05)
+    assert raises[0] / raises[1] == pytest.approx(989 * 0.5 / (1 * 1.5), rel=0.05)
+    assert -raises[0] + lowers == pytest.approx(curves.LOWER - 26, abs=0.1)  # each side fills its own part
     assert f'class="zero" d="M{curves.PLOT / 3:.1f} 0V' in svg
 
 
