@@ -1,6 +1,5 @@
 """Make pictures that maximise something."""
 
-import copy
 import hashlib
 import math
 from collections.abc import Callable, Collection, Sequence
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from workers import parameterization, transforms
 from workers.network import Network
 from workers.receptive_field import Field, canvas
+from workers.rewrite import rewritten
 
 # "Feature Visualization" takes Adam at 0.05, at full strength to the end. Here the rate starts higher and falls to zero
 # along half a cosine; waves decay, without which pictures of a strong neuron grow in contrast until they are black,
@@ -217,12 +217,12 @@ def quick(network: Network, layer: str, dtype: torch.dtype = torch.float32) -> C
     """A function that gives the pre-ReLU values of `layer` in less time, for gradients to the picture.
 
     From RGB in [0, 1] (N, 3, H, W) to float32 (N, channels, rows, columns), as `network.between(pictures, None, layer)`
-    up to rounding. It runs copies of the stages, channels last and in `dtype`. bfloat16 halves the time or better where
-    a processor computes in it (CUDA, and CPUs with AMX or AVX512_BF16) and is slow where it must be emulated; pictures
-    then differ from those of float32 as by another seed.
+    up to rounding. It runs copies of the stages (see `workers.rewrite`), channels last and in `dtype`. bfloat16 halves
+    the time or better where a processor computes in it (CUDA, and CPUs with AMX or AVX512_BF16) and is slow where it
+    must be emulated; pictures then differ from those of float32 as by another seed.
     """
     stages = [network.stages[each.name] for each in network.layers[: network.layer(layer).order + 1]]
-    chain = copy.deepcopy(nn.Sequential(*stages)).to(dtype).to(memory_format=torch.channels_last)
+    chain = rewritten(nn.Sequential(*stages)).to(dtype).to(memory_format=torch.channels_last)
 
     def values(pictures: Tensor) -> Tensor:
         inputs = network.normalise(pictures).to(dtype=dtype, memory_format=torch.channels_last)

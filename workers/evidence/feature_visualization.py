@@ -19,7 +19,10 @@ from workers.optimize import Climbed, Sight, climb, is_grey, own_seed, quick, si
 from workers.receptive_field import Field
 
 # Pixels of all pictures that are worked on at once: enough to keep a processor busy, not more than its caches like.
+# On one thread, torch gives 1x1 convolutions of fewer than 16 pictures to a slower routine.
 BATCH_PIXELS = 2**16
+BATCH = (16, 64)
+BATCH_CUDA = 128
 
 SNAPSHOTS = (0, 4, 48)  # steps before which the picture is kept too
 
@@ -64,7 +67,7 @@ def feature_visualization(
     what became the first one, before those steps. A neuron whose value is not finite, or that is not moved beyond
     what plain grey gives, is a Failure. ValueError for an objective, dtype or diversity there is not.
 
-    Neurons of one layer and branch are optimised `batch` pictures at a time (by default 8 to 64, fewer of larger
+    Neurons of one layer and branch are optimised `batch` pictures at a time (by default as `at_once` says, fewer of larger
     pictures, and never fewer than one neuron's), the last batch padded, each from a seed of its own: which others are
     in the batch makes no difference.
     """
@@ -81,7 +84,7 @@ def feature_visualization(
         values = quick(network, layer, DTYPES[dtype])
         for field, channels in fields.items():
             aim = Aim(network, layer, field, OBJECTIVES[objective], diversity, values)
-            together = max((batch or min(max(BATCH_PIXELS // aim.sight.size**2, 8), 64)) // diversity, 1)
+            together = max((batch or at_once(aim.sight.size, device)) // diversity, 1)
             for first in range(0, len(channels), together):
                 part = channels[first : first + together]
                 padded = part + part[-1:] * (together - len(part))
@@ -90,6 +93,11 @@ def feature_visualization(
                     own = slice(entry * diversity, (entry + 1) * diversity)
                     asked = {"steps": steps, "objective": objective, "diversity": diversity, "dtype": dtype}
                     yield _outcome(aim, channel, climbed, own, asked)
+
+
+def at_once(size: int, device: torch.device | str) -> int:
+    """How many pictures with sides of so many pixels are best worked on together."""
+    return BATCH_CUDA if torch.device(device).type == "cuda" else min(max(BATCH_PIXELS // size**2, BATCH[0]), BATCH[1])
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,197 @@
+"""How fast feature visualizations are made, beside torch-lucent 0.1.8.
+
+All take a few steps of a climb in turn, so that whatever else the machine does falls on each, and the median of the
+repeats counts. A picture is taken to cost STEPS times the median step: what a climb does besides, three forward passes,
+is less than two steps. Weights are drawn at random, as they make no difference to the time.
+"""
+
+import copy
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import groupby
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks import peers
+from workers import optimize, zoo
+from workers.evidence.feature_visualization import DTYPES, at_once
+from workers.network import Network
+from workers.optimize import Sight, sight
+
+STEPS = 512
+SHIPPED = 224  # the input that torch-lucent gives to a network, unless told otherwise
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is measured on, and how thoroughly: `steps` are those of one measurement."""
+
+    network: Network
+    module: nn.Module  # the whole of it, as its makers publish it
+    middle: str  # a layer in the middle, called the same in both
+    small: str  # the last layer with a receptive field of at most 64 pixels
+    steps: int = 6
+    repeats: int = 5
+    device: str = "cpu"
+
+
+def googlenet(*, steps: int = 6, repeats: int = 5, device: str = "cpu") -> Setting:
+    return _setting("googlenet", "inception4c", "inception3b", steps, repeats, device)
+
+
+def squeezenet(*, steps: int = 6, repeats: int = 5, device: str = "cpu") -> Setting:
+    return _setting("squeezenet1_0", "fire8", "fire5", steps, repeats, device)
+
+
+def _setting(name: str, middle: str, small: str, steps: int, repeats: int, device: str) -> Setting:
+    architecture = zoo.ARCHITECTURES[name]
+    torch.manual_seed(0)
+    module = architecture.factory().eval().to(device)
+    network = architecture.network(name, module).to(device)
+    return Setting(network, module, middle, small, steps, repeats, device)
+
+
+def in_turn(work: Mapping[str, Callable[[], float]], repeats: int) -> dict[str, float]:
+    """The median of what each gives, called in turn so many times, after one call that does not count."""
+    found: dict[str, list[float]] = {name: [] for name in work}
+    for time_around in range(repeats + 1):
+        for name, measured in work.items():
+            value = measured()
+            if time_around:
+                found[name].append(value)
+    return {name: statistics.median(values) for name, values in found.items()}
+
+
+def shipped(setting: Setting) -> float:
+    """Seconds for a step of one picture by torch-lucent as shipped: all defaults, on the module as published."""
+    package = peers.lucent()
+    model = copy.deepcopy(setting.module)  # it leaves its hooks on the model, and would be slower every time
+    objective = package.objectives.neuron(_published(setting, setting.middle), 0)
+    return _seconds(setting, partial(_render, package, model, objective, setting.steps)) / setting.steps
+
+
+def tuned(setting: Setting, layer: str, size: int) -> float:
+    """The same by a careful user of torch-lucent: a frozen network that ends at the layer, with batch norm folded into
+    its convolutions, and an input of `size` pixels, one picture at a time."""
+    package = peers.lucent()
+    model = copy.deepcopy(peers.plain_model(setting.network, layer))
+    objective = package.objectives.neuron(layer, 0)
+    picture = partial(package.param.image, size)
+    render = partial(_render, package, model, objective, setting.steps, picture, fixed_image_size=size)
+    return _seconds(setting, render) / setting.steps
+
+
+def ours(setting: Setting, layer: str, view: Sight, dtype: str) -> float:
+    """Seconds for a step of one picture by ours, in a batch of the usual size."""
+    values = optimize.quick(setting.network, layer, DTYPES[dtype])
+    batch = at_once(view.size, setting.device)
+    generators = [torch.Generator().manual_seed(seed) for seed in range(batch)]
+
+    def goal(pictures: Tensor) -> Tensor:
+        return values(view.frame(pictures))[:, 0, view.row, view.row]
+
+    climb = partial(optimize.maximise, goal, generators, view.size, steps=setting.steps, device=setting.device)
+    return _seconds(setting, climb) / setting.steps / batch
+
+
+def measure(setting: Setting) -> dict[str, Any]:
+    """Seconds a step of one picture, and how many times those of ours the others are."""
+    small = max(setting.network.layer(setting.small).fields, key=lambda field: field.size)
+    stride = setting.network.layer(setting.middle).fields[0].stride
+    views = {
+        "144": (setting.middle, Sight(144, 0, 144 // stride // 2)),
+        "224": (setting.middle, Sight(SHIPPED, 0, SHIPPED // stride // 2)),
+        "64": (setting.small, sight(setting.network, small)),
+    }
+    work: dict[str, Callable[[], float]] = {"torch-lucent": partial(shipped, setting)}
+    for name, (layer, view) in views.items():
+        work |= {f"{name} {dtype}": partial(ours, setting, layer, view, dtype) for dtype in DTYPES}
+        work[f"{name} torch-lucent, tuned"] = partial(tuned, setting, layer, view.size)
+    seconds = in_turn(work, setting.repeats)
+    return {
+        "network": setting.network.architecture,
+        "middle": setting.middle,
+        "small": setting.small,
+        "views": {name: {"layer": layer, **asdict(view)} for name, (layer, view) in views.items()},
+        "seconds": seconds,
+        "ratios": {name: seconds["torch-lucent"] / value for name, value in seconds.items()},
+        "over_tuned": {
+            name: seconds[f"{name.split()[0]} torch-lucent, tuned"] / seconds[name]
+            for name in seconds
+            if not name.endswith(("lucent", "tuned"))
+        },
+        "threads": torch.get_num_threads(),
+    }
+
+
+def whole_network(setting: Setting, dtype: str) -> dict[str, Any]:
+    """Seconds for a picture of STEPS steps of every neuron, by ours and by torch-lucent as shipped.
+
+    Estimated: for each layer and receptive field the step of one batch is measured, and counts for all its neurons.
+    torch-lucent runs the whole network on the same input whatever the layer.
+    """
+    counts: dict[tuple[str, Sight], int] = {}
+    for layer in setting.network.layers:
+        for field, fields in groupby(sorted(layer.fields, key=lambda field: field.size)):
+            place = layer.name, sight(setting.network, field)
+            counts[place] = counts.get(place, 0) + len(list(fields))
+    work: dict[Any, Callable[[], float]] = {place: partial(ours, setting, *place, dtype) for place in counts}
+    seconds = in_turn({"torch-lucent": partial(shipped, setting), **work}, setting.repeats)
+    neurons = sum(counts.values())
+    own = STEPS * sum(count * seconds[place] for place, count in counts.items())  # type: ignore[index]
+    theirs = STEPS * neurons * seconds["torch-lucent"]
+    return {"neurons": neurons, "dtype": dtype, "ours": own, "torch-lucent": theirs, "ratio": theirs / own}
+
+
+def linearity(setting: Setting, counts: tuple[int, ...] = (1, 2, 4)) -> dict[str, Any]:
+    """Seconds for so many batches of neurons of a layer, and how far the last is from proportional to the first."""
+    from workers.evidence.feature_visualization import feature_visualization
+
+    layer = setting.network.layer(setting.small)
+    first = layer.fields[0]
+    channels = [channel for channel, field in enumerate(layer.fields) if field == first]
+    batch = 8
+    work = {
+        str(count): partial(
+            _seconds,
+            setting,
+            lambda count=count: list(
+                feature_visualization(
+                    setting.network,
+                    [(layer.name, channel) for channel in channels[: count * batch]],
+                    steps=setting.steps,
+                    batch=batch,
+                    device=setting.device,
+                )
+            ),
+        )
+        for count in counts
+    }
+    seconds = in_turn(work, setting.repeats)
+    found = {count * batch: seconds[str(count)] for count in counts}
+    least, most = min(found), max(found)
+    return {"seconds": found, "growth": found[most] / found[least] / (most / least)}
+
+
+def _render(package: Any, model: nn.Module, objective: Any, steps: int, picture: Any = None, **more: Any) -> None:
+    package.render.render_vis(model, objective, picture, thresholds=(steps,), show_image=False, progress=False, **more)
+
+
+def _published(setting: Setting, layer: str) -> str:
+    """The layer's name in the published module, written as torch-lucent does."""
+    return zoo.ARCHITECTURES[setting.network.architecture].layers[layer].replace(".", "_")
+
+
+def _seconds(setting: Setting, work: Callable[[], Any]) -> float:
+    if setting.device != "cpu":
+        torch.cuda.synchronize()
+    began = time.perf_counter()
+    work()
+    if setting.device != "cpu":
+        torch.cuda.synchronize()
+    return time.perf_counter() - began
