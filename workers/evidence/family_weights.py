@@ -31,6 +31,7 @@ def family_weights(
     *,
     source_layer: str,
     source: Sequence[int],
+    batch: int | None = None,
     device: torch.device | str = "cpu",
     tick: Callable[[], None] = nothing,
 ) -> Iterator[Finding | Failure]:
@@ -47,14 +48,18 @@ def family_weights(
     none, an angle is missing or the strengths are all alike}. Array `kernels`: (members, source, k, k). Picture
     `matrix`: all of them, members down and source across, red where they excite and blue where they inhibit.
 
-    Weights that are not finite, or all 0, are a Failure. ValueError for an empty family.
+    `batch` units are pulled back at a time. Weights that are not finite, or all 0, are a Failure. ValueError for an
+    empty family.
     """
     if not source or any(not members for _, members in targets):
         raise ValueError("A family has at least one member.")
     from_source: Preference | None = None
     for layer, members in targets:
-        found = list(kernels(network, source_layer, layer, members, device=device, tick=tick))
-        weights = _square([kernel.values[list(source)].numpy() for kernel in found])
+        found = [
+            (kernel.values[list(source)].numpy(), kernel.linearised)
+            for kernel in kernels(network, source_layer, layer, members, batch=batch, device=device, tick=tick)
+        ]
+        weights = _square([values for values, _ in found])
         if not np.isfinite(weights).all():
             yield Failure(layer, members, "Some of its weights are not finite numbers.")
             continue
@@ -77,7 +82,7 @@ def family_weights(
             "source_stimulus": from_source.stimulus,
             "k": weights.shape[-1],
             "scale": float(np.abs(weights).max()),
-            "linearised": any(kernel.linearised for kernel in found),
+            "linearised": any(linearised for _, linearised in found),
             "strengths": strengths.tolist(),
             "equivariance": _equivariance(strengths, facing, from_source),
         }

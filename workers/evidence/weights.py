@@ -24,6 +24,7 @@ def weights(
     *,
     layer: str,
     direction: str = "in",
+    batch: int | None = None,
     device: torch.device | str = "cpu",
     tick: Callable[[], None] = nothing,
 ) -> Iterator[Finding | Failure]:
@@ -35,14 +36,15 @@ def weights(
     "linearised", "kernel": rows of numbers}, by magnitude (ties: lower index first)}. Array `kernels`: (channels, k, k)
     for every neuron of `layer`, smaller kernels amid zeros.
 
-    ValueError for another direction, and for a layer that does not lie on that side.
+    `batch` units are pulled back at a time. ValueError for another direction, and for a layer that does not lie on
+    that side.
     """
     if direction not in ("in", "out"):
         raise ValueError(f"A direction of weights is one of in, out, not {direction!r}.")
     for name, group in groupby(targets, key=lambda target: target[0]):
         channels = [channel for _, channel in group]
         for channel, found in zip(
-            channels, _found(network, name, layer, direction, channels, device, tick), strict=True
+            channels, _found(network, name, layer, direction, channels, batch, device, tick), strict=True
         ):
             if not all(bool(kernel.isfinite().all()) for kernel, _ in found):
                 yield Failure(name, channel, "Its weights are not finite numbers.")
@@ -57,18 +59,20 @@ def _found(
     layer: str,
     direction: str,
     channels: Sequence[int],
+    batch: int | None,
     device: torch.device | str,
     tick: Callable[[], None],
 ) -> Iterator[list[tuple[Tensor, bool]]]:
     """For each of `channels` the kernel of every neuron of `layer`, and whether it is linearised."""
     if direction == "in":
-        for kernel in kernels(network, layer, name, channels, device=device, tick=tick):
+        for kernel in kernels(network, layer, name, channels, batch=batch, device=device, tick=tick):
             yield [(values, kernel.linearised) for values in kernel.values]
     else:
         # Only the rows of these channels are kept: all kernels between two wide layers would be gigabytes.
+        everyone = range(network.layer(layer).channels)
         behind = [
             (kernel.values[list(channels)], kernel.linearised)
-            for kernel in kernels(network, name, layer, range(network.layer(layer).channels), device=device, tick=tick)
+            for kernel in kernels(network, name, layer, everyone, batch=batch, device=device, tick=tick)
         ]
         for index in range(len(channels)):
             yield [(values[index], linearised) for values, linearised in behind]
