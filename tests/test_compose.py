@@ -46,6 +46,13 @@ def test_the_gpu_worker_reserves_a_gpu() -> None:
     assert device["driver"] == "nvidia"
 
 
+def test_the_site_and_all_workers_agree_on_who_takes_what_is_heavy() -> None:
+    for name in ("web", "beat", "worker", "worker-gpu"):
+        assert SERVICES[name]["environment"]["GPU_WORKERS"] == "${GPU_WORKERS:-0}"
+    assert SERVICES["worker"]["environment"]["WORKER_DEVICE"] == "cpu"
+    assert SERVICES["worker-gpu"]["environment"]["WORKER_DEVICE"].startswith("${WORKER_DEVICE:-cuda")
+
+
 def test_targets_are_stages_of_the_dockerfile() -> None:
     stages = set(re.findall(r"^FROM \S+ AS (\w+)", DOCKERFILE, re.MULTILINE))
     targets = {name: service["build"]["target"] for name, service in SERVICES.items() if "build" in service}
