@@ -283,7 +283,7 @@ def _others(others: Sequence[Mapping[str, Any]]) -> str:
     found: dict[tuple[str, str], list[str]] = {}
     for other in others:
         found.setdefault((other["name"], str(other.get("unit") or "")), []).append(_value(other.get("value")))
-    return "; ".join(f"{_named(name)} {', '.join(values)} {unit}".rstrip() for (name, unit), values in found.items())
+    return "; ".join(f"{_named(name)} {', '.join(values)}{'' if unit == '°' else ' '}{unit}".rstrip() for (name, unit), values in found.items())
 
 
 def _named(name: str) -> str:
@@ -338,7 +338,8 @@ def _weight_factors(exhibit: Exhibit) -> Panel:
                 "share": float(one["share"]),
                 "image": exhibit.pictures.get(f"{sign}_{number}", ""),
                 "channels": [Channel(layer, int(index), float(weight)) for index, weight in one["channels"]],
-                "spatial": one["spatial"],
+                # As the neuron meets it: what makes an inhibitory theme stronger inhibits more.
+                "spatial": [[weight * (1 if sign == "excitatory" else -1) for weight in row] for row in one["spatial"]],
             }
             for number, one in enumerate(data[sign], start=1)
         ]
@@ -412,14 +413,15 @@ def _attribution(exhibit: Exhibit) -> Panel:
     neurons = [Channel(layer, int(index), float(value)) for index, value in data["neurons"]]
     scale = max((abs(channel.value) for channel in neurons), default=0.0)
     for channel in neurons:
-        channel.strong = abs(channel.value) >= STRONG * scale
+        channel.strong = abs(channel.value) >= STRONG * scale > 0
     photograph, name = exhibit.shelf.photographs.find(exhibit.image_set, data["image"])
     return {
         "map": exhibit.pictures["map"],
         "photograph": photograph,
         "name": name,
         "layer": layer,
-        "neurons": [channel for channel in neurons if channel.value],
+        "strong": [channel for channel in neurons if channel.strong],
+        "rest": [channel for channel in neurons if channel.value and not channel.strong],
         "method": data["method"],
         "exact": data["method"] == "exact",
         "value": data["value"],

@@ -188,6 +188,9 @@ def signed_bar(excites: float, inhibits: float) -> SafeString:
     )
 
 
+CELL = 46  # pixels that a kernel takes at most
+
+
 def matrix(
     href: str, rows: Sequence[tuple[str, str, SafeString]], columns: Sequence[tuple[str, str, SafeString]], title: str
 ) -> SafeString:
@@ -205,10 +208,10 @@ def matrix(
         (address, name, f"{x + 0.04:.2f}", f"{y + 0.04:.2f}", 0.92, 0.92, face) for (address, name, face), x, y in ends
     )
     return format_html(
-        '<svg class="matrix" viewBox="{} {} {} {}" role="group" aria-label="{}">'
+        '<svg class="matrix" viewBox="{} {} {} {}" width="{}" role="group" aria-label="{}">'
         '<rect class="ground" width="{}" height="{}"/>'
         '<image href="{}" width="{}" height="{}" preserveAspectRatio="none"/>{}</svg>',
-        *(-1 - gap, -1 - gap, wide + 1 + gap, high + 1 + gap, title, wide, high, href, wide, high),
+        *(-1 - gap, -1 - gap, wide + 1 + gap, high + 1 + gap, (wide + 1) * CELL, title, wide, high, href, wide, high),
         format_html_join(
             "",
             '<a href="{}" aria-label="{}"><title>{}</title><svg x="{}" y="{}" width="{}" height="{}">{}</svg></a>',

@@ -1,12 +1,13 @@
 """Small data of every kind of evidence, in the forms that the kinds in ``workers.evidence`` write."""
 
 import itertools
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from taxonomy import storage
-from taxonomy.models import Evidence, Image, ImageSet, Likeness, Neuron, Photograph, Vector
-from tests.factory import make_evidence, picture
+from taxonomy import recipes, storage
+from taxonomy.models import Evidence, Family, Image, ImageSet, Likeness, Neuron, Photograph, Vector
+from tests.factory import add_version, make_evidence, picture
 
 TURN = [angle / 2 for angle in range(720)]
 
@@ -152,6 +153,38 @@ def family_weights(layer: str, members: list[int], source_layer: str, source: li
         "equivariance": 0.9,
         "strengths": [[0.25 for _ in source] for _ in members],
     }
+
+
+def make_family_evidence(
+    family: Family,
+    kind: str,
+    data: Any,
+    parameters: Mapping[str, Any],
+    *,
+    other: Family | None = None,
+    image_set: ImageSet | None = None,
+    pictures: Sequence[str] = (),
+    status: str = "done",
+    reason: str = "",
+) -> Evidence:
+    recipe = recipes.KINDS[kind]
+    row = Evidence.objects.create(
+        key=recipes.digest([kind, family.pk, other.pk if other else None]),
+        kind=kind,
+        recipe_version=recipe.version,
+        network=family.layer.network,
+        layer=family.layer,
+        family=family,
+        other=other,
+        image_set=image_set,
+        parameters=dict(parameters),
+        status="queued" if status == "done" else status,
+        reason=reason,
+    )
+    if status == "done":
+        files = [(name, picture(), ".webp") for name in pictures]
+        add_version(row, [*files, ("data", json.dumps(data).encode(), ".json")])
+    return row
 
 
 def photographs(images: ImageSet, size: int = 8) -> None:

@@ -68,15 +68,3 @@ def test_home_says_where_help_counts(client, world):
     assert "tinynet/mixed3b:3" in html
     assert "2 of 3 readings" in html
     assert Neuron.objects.count() == 12
-
-
-def test_a_family_shows_what_its_members_are_tuned_to(client, world):
-    family = world.curves
-    family.symmetry = "rotation"
-    family.save()
-    for neuron in (world.agreed, world.read):
-        Membership.objects.create(family=family, neuron=neuron, made_by=User.objects.system())
-    html = client.get(family.get_absolute_url()).content.decode()
-    assert "What its members are tuned to" in html
-    assert "Responses of the members to curves by orientation" in html
-    assert "mixed3b:3, peak 90°" in html
