@@ -83,3 +83,29 @@ def branchy() -> Network:
     first = torch.stack([torch.tensor(grey(VERTICAL_EDGE)), torch.tensor(grey(HORIZONTAL_EDGE))])
     stages = {"first": conv(first, stride=2), "fire": nn.Sequential(nn.ReLU(), Branches())}
     return Network("branchy", stages, preprocessing(17), branches={"fire": [("one", 1), ("three", 2)]})
+
+
+class Either(nn.Module):
+    """Channel 0 the larger, channel 1 the sum of the first two channels, neither of which is negative; channel 2 the
+    third, less 1."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # max(a, b) is (a - b) rectified, plus b.
+        self.apart = conv(torch.tensor([[1.0, -1, 0], [0, 1, 0], [1, 0, 0], [0, 0, 1]]).reshape(4, 3, 1, 1))
+        self.relu = nn.ReLU()
+        self.joined = conv(
+            torch.tensor([[1.0, 1, 0, 0], [0, 1, 1, 0], [0, 0, 0, 1]]).reshape(3, 4, 1, 1), [0.0, 0.0, -1.0]
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.joined(self.relu(self.apart(x)))
+
+
+def two_faced() -> Network:
+    """`parts` (3x3) holds 0 a vertical and 1 a horizontal edge, 2 half the brightness in the middle; `whole` 0 the
+    larger of the two edges, 1 their sum, 2 never above zero. Pictures of 9 x 9 pixels.
+    """
+    middle = [[0.0, 0.0, 0.0], [0.0, 0.5, 0.0], [0.0, 0.0, 0.0]]
+    parts = torch.stack([torch.tensor(grey(kernel)) for kernel in (VERTICAL_EDGE, HORIZONTAL_EDGE, middle)])
+    return Network("two_faced", {"parts": conv(parts), "whole": nn.Sequential(nn.ReLU(), Either())}, preprocessing(9))

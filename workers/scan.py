@@ -31,7 +31,7 @@ POSITIONS = 64  # drawn in each picture
 # the same on every machine, and bins of parts add up. Smaller magnitudes than 2 ** LEAST count as zero's neighbours,
 # larger ones than 2 ** (LEAST + OCTAVES) fall into the outermost bins.
 MANTISSA = 5
-LEAST, OCTAVES = -20, 36
+LEAST, OCTAVES = -18, 36
 _SHIFT = 23 - MANTISSA
 _LOWEST = (LEAST + 127) << MANTISSA
 MAGNITUDES = OCTAVES << MANTISSA
@@ -244,7 +244,7 @@ class Survey:
     def quantiles(self, channel: int, shares: Sequence[float]) -> list[float]:
         """The values below which these shares of the channel's values lie, estimated from the drawn positions.
 
-        Each is off by at most 1/32 of itself (or 1e-6, near zero) from the sample's own quantile, and lies between the
+        Each is off by at most 1/32 of itself (or 4e-6, near zero) from the sample's own quantile, and lies between the
         minimum and the maximum.
         """
         counts = self.counts[channel].numpy()

@@ -21,6 +21,7 @@ from workers.evidence.activation_histogram import activation_histogram
 from workers.evidence.attribution import attribution
 from workers.evidence.dataset_examples import dataset_examples
 from workers.evidence.decomposed_visualization import decomposed_visualization
+from workers.evidence.facets import facets
 from workers.evidence.family_weights import family_weights
 from workers.evidence.feature_visualization import feature_visualization
 from workers.evidence.joint_tuning import joint_tuning
@@ -59,6 +60,7 @@ KINDS = {
     "feature_visualization, bfloat16": Kind(feature_visualization, {"dtype": "bfloat16", "steps": 6, "batch": 3}),
     "dataset_examples": Kind(dataset_examples, {"batch": 4}),
     "activation_histogram": Kind(activation_histogram, {"batch": 4}),
+    "facets": Kind(facets, {"layer": "first", "facets": 2, "steps": 6, "batch": 4}, targets=(("fire", 0), ("fire", 2))),
     "tuning_curves, curve": Kind(tuning_curves, {"step": 7.5}),
     "tuning_curves, line": Kind(tuning_curves, {"stimulus": "line", "step": 7.5}),
     "tuning_curves, grating": Kind(tuning_curves, {"stimulus": "grating", "step": 30}),
