@@ -108,6 +108,8 @@ OPTIONS = DATABASES["default"].setdefault("OPTIONS", {})  # what stands in the U
 OPTIONS.setdefault("connect_timeout", 5)
 if "host" in OPTIONS:  # the folder of a Unix socket
     DATABASES["default"]["HOST"] = OPTIONS.pop("host")
+# The search for near vectors (pgvector) looks at this many candidates, and at more when a condition leaves too few.
+OPTIONS["options"] = f"{OPTIONS.get('options', '')} -c hnsw.ef_search=200 -c hnsw.iterative_scan=strict_order".strip()
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Redis is only a bell: it carries "there is work", never which, and never a result.

@@ -98,6 +98,26 @@ class EvidenceVersion(models.Model):
     def get_absolute_url(self) -> str:
         return reverse("evidence_version", args=[self.public_id])
 
+    def newer(self) -> "EvidenceVersion | None":
+        """What took its place: what a later version of the recipe made of the same, or else a later run of this one.
+
+        A recipe may have got further parameters since: what has all of these is the same.
+        """
+        own = self.evidence
+        later = Evidence.objects.filter(
+            kind=own.kind,
+            neuron=own.neuron_id,
+            family=own.family_id,
+            other=own.other_id,
+            image_set=own.image_set_id,
+            parameters__contains=own.parameters,
+            recipe_version__gt=own.recipe_version,
+            status=Outcome.DONE,
+        ).select_related("current")
+        found = later.order_by("-recipe_version", "pk").first()
+        current = own.current if found is None else found.current
+        return None if current is None or current.pk == self.pk else current
+
 
 @pgtrigger.register(
     pgtrigger.Protect(name="artifacts_are_kept", operation=pgtrigger.Update | pgtrigger.Delete),

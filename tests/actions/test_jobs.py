@@ -134,7 +134,7 @@ def test_completing_twice_records_once(user, network) -> None:
 
 def test_a_job_is_done_when_its_last_shard_is(user, network) -> None:
     job = ask(user, network).job
-    for shard in Shard.objects.all():
+    for _ in Shard.objects.all():
         assert Job.objects.get().status in jobs.LIVE
         do(jobs.claim("one"))
     job.refresh_from_db()
@@ -150,7 +150,7 @@ def test_a_failure_has_its_reason_and_can_be_retried(user, network) -> None:
     for row in claim.targets[1:]:
         complete(row, claim.token)
     jobs.finish(first.pk, claim.token)
-    for shard in others:
+    for _ in others:
         do(jobs.claim("one"))
     job.refresh_from_db()
     assert (job.status, job.failed) == (Outcome.FAILED, 1)
@@ -199,7 +199,7 @@ def test_cancelled_evidence_can_be_asked_for_again(user, network) -> None:
     again = ask(user, network)
     assert again.job is not None
     assert again.job.total == 24
-    for shard in again.job.shards.all():
+    for _ in again.job.shards.all():
         do(jobs.claim("one"))
     again.job.refresh_from_db()
     assert again.job.status == Outcome.DONE
