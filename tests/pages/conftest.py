@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from taxonomy.actions.sprites import build_sprite
-from taxonomy.models import FamilyLink, Role, User
+from taxonomy.models import Comparison, FamilyLink, Role, User
 from tests.factory import (
     make_agreed,
     make_evidence,
@@ -19,7 +19,7 @@ from tests.factory import (
     make_user,
     neuron_at,
 )
-from tests.pages.material import every_kind, photographs
+from tests.pages.material import every_kind, family_weights, joint_tuning, make_family_evidence, photographs
 
 
 @pytest.fixture
@@ -40,6 +40,9 @@ def world(db) -> SimpleNamespace:
     photographs(images)
     for neuron in (agreed, read):
         every_kind(neuron, images)
+    joint, matrix = joint_tuning([0, 1]), family_weights("mixed3b", [0, 1], "conv1", [0])
+    make_family_evidence(curves, "joint_tuning", joint, {"top": 4}, image_set=images)
+    make_family_evidence(curves, "family_weights", matrix, {}, other=edges, pictures=["matrix"])
     failed = make_evidence(neuron_at("3b:4"), status="failed", reason="It may be dead.")
     job = make_job(network, readers[0], total=2, failed=1, status="failed")
     make_shard(job, [failed], status="failed")
@@ -68,6 +71,9 @@ def addresses(world) -> dict[str, str]:
     """One address for each kind of page that a visitor may open."""
     base = f"/networks/{world.network.name}/"
     version = world.read.evidence.first().current
+    compared = Comparison.objects.create(
+        version=version, requested_by=world.contributor, status="done", identical=False, pixels={"image": 3}
+    )
     return {
         "home": "/",
         "network": base,
@@ -77,6 +83,8 @@ def addresses(world) -> dict[str, str]:
         "agreed neuron": f"{base}mixed3b/2/",
         "failed neuron": f"{base}mixed3b/4/",
         "family": f"{base}mixed3b/families/{world.curves.pk}/",
+        "neuron with an example": f"{base}mixed3b/3/?example=0-1-2",
+        "neighbours": f"{base}mixed3b/3/neighbours/",
         "propose": f"{base}mixed3b/propose/",
         "review": "/review/",
         "proposals": "/proposals/",
@@ -85,6 +93,9 @@ def addresses(world) -> dict[str, str]:
         "job": f"/jobs/{world.job.public_id}/",
         "activity": "/activity/",
         "evidence": f"/evidence/{version.public_id}/",
+        "quilt": f"/evidence/{world.read.evidence.get(kind='dataset_examples').current.public_id}/",
+        "matrix": f"/evidence/{world.curves.evidence.get(kind='family_weights').current.public_id}/",
+        "comparison": f"/comparisons/{compared.public_id}/",
         "people": "/people/",
         "person": f"/people/{world.readers[0].username}/",
         "go": "/go/",
