@@ -306,9 +306,7 @@ def _earlier(family: Family, layer: Layer, other: Family | None) -> Iterable[Fam
     """The families whose weights to this one are asked for: ``other``, or all that are linked or one layer earlier."""
     if other is not None:
         if other.layer.network_id != layer.network_id or other.layer.order >= layer.order:
-            raise recipes.RecipeError(
-                f"{other} does not lie in a layer before {family}: weights lead from there to here."
-            )
+            raise recipes.RecipeError(f"{other} does not lie in a layer before that of {family}.")
         return [other]
     near = Q(links__target=family) | Q(linked_from__source=family) | Q(layer__order=layer.order - 1)
     earlier = Family.objects.filter(near, layer__network=layer.network_id, layer__order__lt=layer.order)

@@ -5,7 +5,16 @@ from rest_framework.authtoken.models import Token
 
 from taxonomy.models import Role
 from tests.api.conftest import Client
-from tests.factory import make_agreed, make_family, make_job, make_network, make_proposal, make_user, neuron_at
+from tests.factory import (
+    make_agreed,
+    make_evidence,
+    make_family,
+    make_job,
+    make_network,
+    make_proposal,
+    make_user,
+    neuron_at,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -25,6 +34,7 @@ WRITES = [
     ("proposals/{proposal}/reject/", {"comment": "no"}, REVIEWS, "Sign in to propose families."),
     ("proposals/{proposal}/withdraw/", {}, set(), "Sign in to propose families."),
     ("jobs/", {"network": "tinynet", "kinds": ["weights"]}, SCIENCE | {Role.ADMIN}, "Sign in to request evidence."),
+    ("evidence/versions/{version}/reproduce/", {}, SCIENCE | {Role.ADMIN}, "Sign in to request evidence."),
     ("jobs/{job}/cancel/", {}, {Role.EDITOR, Role.ADMIN}, "Sign in to request evidence."),
 ]
 
@@ -33,7 +43,13 @@ WRITES = [
 def world(db) -> dict[str, str]:
     layer = make_network().layers.get(name="mixed3b")
     make_agreed(neuron_at("mixed3b:0"), make_family(layer))
-    return {"proposal": make_proposal(layer).public_id, "job": make_job(layer.network).public_id}
+    version = make_evidence(neuron_at("mixed3b:0")).current
+    assert version is not None
+    return {
+        "proposal": make_proposal(layer).public_id,
+        "job": make_job(layer.network).public_id,
+        "version": version.public_id,
+    }
 
 
 @pytest.mark.parametrize(("path", "body", "allowed", "told"), WRITES, ids=[row[0] for row in WRITES])

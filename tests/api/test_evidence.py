@@ -8,7 +8,8 @@ import pytest
 from django.conf import settings
 
 from taxonomy import storage
-from taxonomy.models import Network
+from taxonomy.actions import evidence, jobs
+from taxonomy.models import Evidence, Network
 from tests.api.conftest import Client
 from tests.factory import (
     add_version,
@@ -17,6 +18,7 @@ from tests.factory import (
     make_job,
     make_network,
     make_shard,
+    make_user,
     neuron_at,
     picture,
 )
@@ -40,28 +42,26 @@ def only(api: Client, **query) -> dict:
 def test_the_whole_answer(api: Client, network: Network) -> None:
     images = make_image_set("some")
     top = picture()
-    evidence = make_evidence(
-        neuron_at("3b:3"), "dataset_examples", data=EXAMPLES, pictures={"top_1": top}, image_set=images
-    )
+    row = make_evidence(neuron_at("3b:3"), "dataset_examples", data=EXAMPLES, pictures={"top_1": top}, image_set=images)
     answer = only(api, network="tinynet", layer="mixed3b", index=3, kind="dataset_examples", status="done")
     sha256 = hashlib.sha256(top).hexdigest()
     assert (answer["kind"], answer["subject"], answer["status"]) == ("dataset_examples", "tinynet/mixed3b:3", "done")
     assert answer["data"] == EXAMPLES
     assert answer["recipe"] == {
-        "version": evidence.recipe_version,
+        "version": row.recipe_version,
         "parameters": {"top": 9},
         "image_set": "some",
         "image_set_digest": "i" * 64,
         "weights_digest": "w" * 64,
-        "key": evidence.key,
+        "key": row.key,
     }
     files = {file["name"]: file for file in answer["artifacts"]}
     assert set(files) == {"data", "top_1"}
     assert files["top_1"]["sha256"] == sha256
     assert files["top_1"]["url"] == f"http://testserver/artifacts/{sha256}.webp"
-    assert answer["version"]["id"] == str(evidence.current.public_id)
+    assert answer["version"]["id"] == str(row.current.public_id)
     assert answer["version"]["environment"] == {"device": "cpu"}
-    assert api.read(f"evidence/{evidence.pk}/").json() == answer
+    assert api.read(f"evidence/{row.pk}/").json() == answer
     assert api.get(files["top_1"]["url"]).status_code == 200
     assert b"".join(api.get(files["data"]["url"])) == json.dumps(EXAMPLES).encode()
 
@@ -75,8 +75,8 @@ def test_what_is_not_done_has_no_data_but_its_reason(api: Client, network: Netwo
 
 
 def test_the_current_version_is_told(api: Client, network: Network) -> None:
-    evidence = make_evidence(neuron_at("3b:3"), data={"value": 1})
-    add_version(evidence, [("data", b'{"value": 2}', ".json")])
+    row = make_evidence(neuron_at("3b:3"), data={"value": 1})
+    add_version(row, [("data", b'{"value": 2}', ".json")])
     answer = only(api)
     assert (answer["data"], answer["version"]["number"]) == ({"value": 2}, 2)
 
@@ -122,6 +122,37 @@ def test_a_page_takes_the_same_queries_however_many_rows(api: Client, path: str,
     with django_assert_max_num_queries(7):
         answer = client.read(path)
     assert answer.json()["count"] >= 2
+
+
+def test_a_version_is_run_again_and_compared(api: Client, network: Network) -> None:
+    version = make_evidence(neuron_at("3b:3"), "kernels", pictures=["kernel"]).current
+    path = f"evidence/versions/{version.public_id}/reproduce/"
+    assert api.send(path).json()["detail"] == "Sign in to request evidence."
+    client = api.as_(make_user("ada"))
+    answer = client.send(path)
+    assert answer.status_code == 201
+    found = answer.json()
+    assert (found["version"], found["status"], found["requested_by"]) == (str(version.public_id), "queued", "ada")
+    assert (found["identical"], found["pixels"], found["files"]) == (None, {}, {})
+    claim = jobs.claim("one")
+    evidence.compare(
+        claim.comparison.pk,
+        claim.token,
+        identical=False,
+        pixels={"kernel": 1.0},
+        metrics={"kernel[][][]": 0.25, "more": None},
+        made=[evidence.Made("kernel", storage.put(b"x"), ".webp", 1)],
+        environment={"device": "cpu"},
+    )
+    found = api.read(f"comparisons/{found['id']}/").json()
+    assert (found["status"], found["identical"], found["pixels"]) == ("done", False, {"kernel": 1.0})
+    assert found["metrics"] == {"kernel[][][]": 0.25, "more": None}
+    assert b"".join(api.get(found["files"]["kernel"])) == b"x"
+    missing = "00000000-0000-0000-0000-000000000000"
+    assert client.send(f"evidence/versions/{missing}/reproduce/").status_code == 404
+    assert api.read(f"comparisons/{missing}/").json()["detail"] == "There is no such comparison here."
+    Evidence.objects.update(recipe_version=0)
+    assert "has changed since" in client.send(path).json()["detail"]
 
 
 @pytest.mark.parametrize(
