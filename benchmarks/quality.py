@@ -67,7 +67,7 @@ def measure(
     that is among the 3 most excited channels of its layer at the picture (z-scores over the image set); "extremes": the
     median share of a picture's pixels with a colour within 1 % of black or full; "objective": the mean value reached;
     and the mean that torch-lucent reaches at the same input size, with its transforms as shipped ("peer") and with the
-    padding that they add cut off again instead of squeezed into the input ("peer_cropped").
+    best that they can be for one unit ("peer_cropped": see `peers.cropped`).
     """
     answer: dict[str, Any] = {}
     for layer, seen in responses(network, layers, images).items():

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from benchmarks import peers
 from workers import optimize, zoo
-from workers.evidence.feature_visualization import DTYPES, at_once
+from workers.evidence.feature_visualization import DTYPES, at_once, feature_visualization
 from workers.network import Network
 from workers.optimize import Sight, sight
 
@@ -140,38 +140,30 @@ def whole_network(setting: Setting, dtype: str) -> dict[str, Any]:
         for field, fields in groupby(sorted(layer.fields, key=lambda field: field.size)):
             place = layer.name, sight(setting.network, field)
             counts[place] = counts.get(place, 0) + len(list(fields))
-    work: dict[Any, Callable[[], float]] = {place: partial(ours, setting, *place, dtype) for place in counts}
+    names = {place: f"{place[0]} {place[1]}" for place in counts}
+    work: dict[str, Callable[[], float]] = {names[place]: partial(ours, setting, *place, dtype) for place in counts}
     seconds = in_turn({"torch-lucent": partial(shipped, setting), **work}, setting.repeats)
     neurons = sum(counts.values())
-    own = STEPS * sum(count * seconds[place] for place, count in counts.items())  # type: ignore[index]
+    own = STEPS * sum(count * seconds[names[place]] for place, count in counts.items())
     theirs = STEPS * neurons * seconds["torch-lucent"]
     return {"neurons": neurons, "dtype": dtype, "ours": own, "torch-lucent": theirs, "ratio": theirs / own}
 
 
 def linearity(setting: Setting, counts: tuple[int, ...] = (1, 2, 4)) -> dict[str, Any]:
     """Seconds for so many batches of neurons of a layer, and how far the last is from proportional to the first."""
-    from workers.evidence.feature_visualization import feature_visualization
-
     layer = setting.network.layer(setting.small)
     first = layer.fields[0]
     channels = [channel for channel, field in enumerate(layer.fields) if field == first]
     batch = 8
-    work = {
-        str(count): partial(
-            _seconds,
-            setting,
-            lambda count=count: list(
-                feature_visualization(
-                    setting.network,
-                    [(layer.name, channel) for channel in channels[: count * batch]],
-                    steps=setting.steps,
-                    batch=batch,
-                    device=setting.device,
-                )
-            ),
-        )
-        for count in counts
-    }
+
+    def make(count: int) -> None:
+        targets = [(layer.name, channel) for channel in channels[: count * batch]]
+        for _ in feature_visualization(
+            setting.network, targets, steps=setting.steps, batch=batch, device=setting.device
+        ):
+            pass
+
+    work = {str(count): partial(_seconds, setting, partial(make, count)) for count in counts}
     seconds = in_turn(work, setting.repeats)
     found = {count * batch: seconds[str(count)] for count in counts}
     least, most = min(found), max(found)

@@ -131,18 +131,18 @@ def test_only_requirements_that_changed_are_installed(monkeypatch: pytest.Monkey
     monkeypatch.setattr(script, "ROOT", tmp_path)
     monkeypatch.setattr(script, "VENV", venv)
     monkeypatch.setattr(script, "PYTHON", venv)
-    for name in ("requirements.txt", "requirements-dev.txt"):
+    for name in ("requirements.txt", "requirements-dev.txt", "requirements-peers.txt"):
         (tmp_path / name).write_text(f"of-{name}==1\n")
     installed: list[list[str]] = []
 
     def pip(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
-        installed.append([Path(word).name for word in command if word.endswith(".txt")])
+        installed.append([Path(word).name for word in command if word.endswith(".txt") or word == "--no-deps"])
         return subprocess.CompletedProcess(command, 0)
 
     monkeypatch.setattr(subprocess, "run", pip)
     for development in (False, False, True, True):
         script.setup(development=development)
-    assert installed == [["requirements.txt"], ["requirements-dev.txt"]]
+    assert installed == [["requirements.txt"], ["requirements-dev.txt"], ["--no-deps", "requirements-peers.txt"]]
     (tmp_path / "requirements.txt").write_text("another==1\n")
     script.setup(development=True)
-    assert installed[2:] == [["requirements.txt"]]
+    assert installed[3:] == [["requirements.txt"]]
