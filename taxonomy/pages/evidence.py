@@ -20,7 +20,6 @@ from taxonomy.actions import evidence as actions
 from taxonomy.models import (
     Artifact,
     Comparison,
-    Evidence,
     EvidenceVersion,
     Family,
     ImageSet,
@@ -69,19 +68,6 @@ def shown_alone(public_id: str) -> tuple[Exhibit, EvidenceVersion, list[Layer]]:
     return exhibit, version, layers
 
 
-def newer_than(version: EvidenceVersion) -> EvidenceVersion | None:
-    """What took this version's place: a later one, or one that a later version of its recipe made."""
-    row = version.evidence
-    later = Evidence.objects.filter(
-        kind=row.kind, neuron=row.neuron_id, family=row.family_id, other=row.other_id, status=Outcome.DONE
-    ).filter(recipe_version__gt=row.recipe_version)
-    variant = variant_of(row.kind, row.parameters)
-    for found in later.select_related("current").order_by("-recipe_version", "-pk"):
-        if found.current is not None and variant_of(row.kind, found.parameters).startswith(variant):
-            return found.current
-    return row.current if row.current_id != version.pk else None
-
-
 @require_safe
 def version(request: HttpRequest, public_id: str) -> HttpResponse:
     exhibit, shown, _ = shown_alone(public_id)
@@ -94,7 +80,7 @@ def version(request: HttpRequest, public_id: str) -> HttpResponse:
         "version": shown,
         "evidence": row,
         "versions": row.versions.order_by("-number"),
-        "newer": newer_than(shown),
+        "newer": shown.newer(),
         "comparisons": shown.comparisons.select_related("requested_by")[:10],
         "may_request": can_request_evidence(request.user, row.network),
         "quilt": panels.quilt(exhibit) if row.kind == "dataset_examples" and exhibit.panel else [],

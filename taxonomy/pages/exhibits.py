@@ -237,8 +237,14 @@ class Exhibit:
         """The command line that makes it."""
         words = ["./run manage request_evidence", self.shelf.network.name]
         if self.neuron is not None:
-            words += ["--layers", self.neuron.layer.name, "--neurons", str(self.neuron.index)]
-        words += ["--kinds", self.kind.name]
+            words += ["--layer", self.neuron.layer.name, "--neurons", str(self.neuron.index)]
+        elif self.family is not None:
+            words += ["--layer", self.family.layer.name, "--family", f'"{self.family.name}"']
+            words += ["--other", f'"{self.other.name}"'] if self.other is not None else []
+        words += ["--kind", self.kind.name]
+        free = {*self.kind.limits, *self.kind.choices, *self.kind.picks, *(["layer"] if self.kind.layer else [])}
+        for name, value in sorted(self.values.items()):
+            words += ["--set", f"{self.kind.name}.{name}={value}"] if name in free else []
         if self.version is not None and self.version.evidence.image_set is not None:
             words += ["--images", self.version.evidence.image_set.name]
         return " ".join(words)

@@ -283,7 +283,10 @@ def _others(others: Sequence[Mapping[str, Any]]) -> str:
     found: dict[tuple[str, str], list[str]] = {}
     for other in others:
         found.setdefault((other["name"], str(other.get("unit") or "")), []).append(_value(other.get("value")))
-    return "; ".join(f"{_named(name)} {', '.join(values)}{'' if unit == '°' else ' '}{unit}".rstrip() for (name, unit), values in found.items())
+    return "; ".join(
+        f"{_named(name)} {', '.join(values)}{'' if unit == '°' else ' '}{unit}".rstrip()
+        for (name, unit), values in found.items()
+    )
 
 
 def _named(name: str) -> str:

@@ -1,7 +1,10 @@
 import json
 import re
+from html import unescape as html_unescape
+from io import StringIO
 
 import pytest
+from django.core.management import call_command
 
 from taxonomy import recipes, storage
 from taxonomy.models import Artifact, Evidence, Membership
@@ -47,7 +50,21 @@ def test_every_panel_has_its_recipe_permalink_json_and_a_way_to_make_it_again(cl
     shown = section(html, "activation-histogram")
     for said in ("activation_histogram, version 1", "w" * 64, "pictures " + "i" * 64, "device cpu"):
         assert said in shown
-    assert "request_evidence tinynet --layers mixed3b --neurons 3 --kinds activation_histogram --images" in shown
+    assert "request_evidence tinynet --layer mixed3b --neurons 3 --kind activation_histogram --images pictures" in shown
+
+
+def test_the_command_line_makes_the_same_recipe(client, world):
+    html = html_unescape(section(page(client, world.read), "facets-3"))
+    command = re.search(r"request_evidence ([^<]+)", html)[1]
+    assert command == (
+        "tinynet --layer mixed3b --neurons 3 --kind facets "
+        "--set facets.facets=3 --set facets.layer=conv1 --images pictures"
+    )
+    row = Evidence.objects.get(neuron=world.read, kind="facets")
+    Evidence.objects.filter(pk=row.pk).update(status="queued", current=None)
+    call_command("request_evidence", *command.split(), stdout=StringIO())
+    made = Evidence.objects.filter(neuron=world.read, kind="facets").order_by("-pk")[0]
+    assert made.parameters.items() >= row.parameters.items()
 
 
 def test_the_visualization_shows_how_it_came_to_be(client, world):

@@ -3,11 +3,13 @@
 Everything happens through the same commands and actions that a lab would use; a second run finds what is there.
 """
 
+import json
 import random
 import secrets
 import subprocess
 import sys
 from argparse import ArgumentParser
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,15 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.db import transaction
+from django.db.models import F
 
-from taxonomy.actions import families, labels, people, proposals, reviews
+from taxonomy import recipes, storage
+from taxonomy.actions import evidence, families, labels, people, proposals, reviews
 from taxonomy.interchange import distill
+from taxonomy.management.commands import request_evidence
 from taxonomy.management.commands.register_network import describe
 from taxonomy.models import (
+    Artifact,
     EvidenceVersion,
     Family,
     ImageSet,
@@ -42,6 +48,9 @@ REVIEWERS = ("rosa", "sven")
 EDITORS = ("edda", "emil")
 # Families of these layers come with the network; those of the other layers are found by the people.
 BY_CONSTRUCTION = ("conv2d0", "conv2d1", "conv2d2")
+# The neuron that is looked at more closely, and the steps of pictures that are not what a page is for.
+CLOSER = ("mixed3b", 6)
+BRIEF = 128
 SOURCE = "The hand-written curve network: known by construction"
 
 
@@ -57,19 +66,84 @@ class Command(BaseCommand):
         self.catalogue(known)
         network = Network.objects.get(name=NETWORK)
         persons = self.people()
-        evidence = ["request_evidence", NETWORK, "--images", PICTURES, "--steps", str(options["steps"])]
+        asked = self.ask(network, self.of_neurons(network, options["steps"]))
         if options["no_wait"]:
-            call_command(*evidence)
             return
-        call_command(*evidence, "--wait")
+        self.wait(asked)
         if not Family.objects.filter(layer__network=network, proposal__isnull=False).exists():
             self.story(network, known, persons)
+        self.wait(self.ask(network, [self.of_an_example(network), *self.of_families(network)]))
         self.stdout.write(
             f"Demo world: {Neuron.objects.filter(layer__network=network).count()} neurons, "
             f"{Neuron.objects.filter(layer__network=network, standing=Standing.ACCEPTED).count()} accepted.\n"
             f"Sign in as {CONTRIBUTORS[0]} (contributor), {REVIEWERS[0]} (reviewer), {EDITORS[0]} (editor) or "
             f"admin_demo (admin); the password of each is  {self.password()}"
         )
+
+    def ask(self, network: Network, wanted: Sequence[dict[str, Any]]) -> list[int]:
+        """Ask for all of it, and give the evidence's ids."""
+        system, pictures = User.objects.system(), ImageSet.objects.get(name=PICTURES)
+        return [pk for what in wanted for pk in evidence.request(system, network, image_set=pictures, **what).evidence]
+
+    def wait(self, asked: list[int]) -> None:
+        asking = request_evidence.Command()
+        asking.stdout, asking.stderr = self.stdout, self.stderr
+        asking.wait(asked)
+
+    def of_neurons(self, network: Network, steps: int) -> list[dict[str, Any]]:
+        """Every kind of every neuron, as far as a first look at the site should wait for it."""
+        layers = {layer.name: layer for layer in network.layers.all()}
+        rest = [kind for kind in recipes.BY_DEFAULT if kind not in ("feature_visualization", "neighbours")]
+        wanted: list[dict[str, Any]] = [
+            {"kinds": ["feature_visualization"], "parameters": {"feature_visualization": values}}
+            for values in (
+                {"objective": "neuron", "steps": steps},
+                {"objective": "negative", "steps": min(steps, BRIEF)},
+            )
+        ]
+        wanted += [{"kinds": rest}]
+        # Further up the weights to the picture cancel: these neurons do not care about phase.
+        for by, where in (("activation", None), ("rotation", None), ("weights", [layers["conv2d0"]])):
+            wanted.append({"kinds": ["neighbours"], "layers": where, "parameters": {"neighbours": {"by": by}}})
+        closer = ("weight_factors", "decomposed_visualization", "facets")
+        wanted.append(
+            {
+                "kinds": closer,
+                "layers": [layers[CLOSER[0]]],
+                "neurons": [CLOSER[1]],
+                "parameters": {kind: {"steps": min(steps, BRIEF)} for kind in closer},
+            }
+        )
+        return wanted
+
+    def of_an_example(self, network: Network) -> dict[str, Any]:
+        """Where the value comes from in the picture that excites one neuron most."""
+        layer, index = CLOSER
+        found = Artifact.objects.filter(
+            name="data",
+            version=F("version__evidence__current"),
+            version__evidence__kind="dataset_examples",
+            version__evidence__neuron=Neuron.objects.at(network.name, f"{layer}:{index}"),
+        )
+        best = json.loads(storage.read(found.order_by("-pk")[0].sha256))["top"][0]
+        return {
+            "kinds": ["attribution"],
+            "layers": [network.layers.get(name=layer)],
+            "neurons": [index],
+            "parameters": {"attribution": {name: best[name] for name in ("image", "row", "column")}},
+        }
+
+    def of_families(self, network: Network) -> list[dict[str, Any]]:
+        """How the curves answer to turned examples, and what they are made of."""
+        by_name = {(family.layer.name, family.name): family for family in Family.objects.filter(layer__network=network)}
+        curves = [by_name["mixed3b", "Curves"]]
+        return [
+            {"kinds": ["joint_tuning"], "families": curves},
+            *(
+                {"kinds": ["family_weights"], "families": curves, "other": by_name["mixed3a", name]}
+                for name in ("Early Curves", "Lines")
+            ),
+        ]
 
     def catalogue(self, known: dict[str, Any]) -> None:
         if not Network.objects.filter(name=NETWORK).exists():
