@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import groupby
 from typing import Any
 
 import torch
@@ -86,9 +85,11 @@ def tuned(setting: Setting, layer: str, size: int) -> float:
     return _seconds(setting, render) / setting.steps
 
 
-def ours(setting: Setting, layer: str, view: Sight, dtype: str) -> float:
-    """Seconds for a step of one picture by ours, in a batch of the usual size."""
-    values = optimize.quick(setting.network, layer, DTYPES[dtype])
+def ours(setting: Setting, layer: str, branch: str, view: Sight, dtype: str) -> float:
+    """Seconds for a step of one picture by ours, of a neuron of this branch, in a batch of the usual size."""
+    branches = setting.network.layer(layer).branches
+    part = branches.index(branch), branches.count(branch)
+    values = optimize.quick(setting.network, layer, DTYPES[dtype], part)
     batch = at_once(view.size, setting.device)
     generators = [torch.Generator().manual_seed(seed) for seed in range(batch)]
 
@@ -101,23 +102,26 @@ def ours(setting: Setting, layer: str, view: Sight, dtype: str) -> float:
 
 def measure(setting: Setting) -> dict[str, Any]:
     """Seconds a step of one picture, and how many times those of ours the others are."""
-    small = max(setting.network.layer(setting.small).fields, key=lambda field: field.size)
-    stride = setting.network.layer(setting.middle).fields[0].stride
+    middle, small = setting.network.layer(setting.middle), setting.network.layer(setting.small)
+    first, stride = middle.branches[0], middle.fields[0].stride
+    branch, _, field = max(small.runs, key=lambda run: run[2].size)
     views = {
-        "144": (setting.middle, Sight(144, 0, 144 // stride // 2)),
-        "224": (setting.middle, Sight(SHIPPED, 0, SHIPPED // stride // 2)),
-        "64": (setting.small, sight(setting.network, small)),
+        "144": (middle.name, first, Sight(144, 0, 144 // stride // 2)),
+        "224": (middle.name, first, Sight(SHIPPED, 0, SHIPPED // stride // 2)),
+        "64": (small.name, branch, sight(setting.network, field)),
     }
     work: dict[str, Callable[[], float]] = {"torch-lucent": partial(shipped, setting)}
-    for name, (layer, view) in views.items():
-        work |= {f"{name} {dtype}": partial(ours, setting, layer, view, dtype) for dtype in DTYPES}
+    for name, (layer, branch, view) in views.items():
+        work |= {f"{name} {dtype}": partial(ours, setting, layer, branch, view, dtype) for dtype in DTYPES}
         work[f"{name} torch-lucent, tuned"] = partial(tuned, setting, layer, view.size)
     seconds = in_turn(work, setting.repeats)
     return {
         "network": setting.network.architecture,
         "middle": setting.middle,
         "small": setting.small,
-        "views": {name: {"layer": layer, **asdict(view)} for name, (layer, view) in views.items()},
+        "views": {
+            name: {"layer": layer, "branch": branch, **asdict(view)} for name, (layer, branch, view) in views.items()
+        },
         "seconds": seconds,
         "ratios": {name: seconds["torch-lucent"] / value for name, value in seconds.items()},
         "over_tuned": {
@@ -132,15 +136,15 @@ def measure(setting: Setting) -> dict[str, Any]:
 def whole_network(setting: Setting, dtype: str) -> dict[str, Any]:
     """Seconds for a picture of STEPS steps of every neuron, by ours and by torch-lucent as shipped.
 
-    Estimated: for each layer and receptive field the step of one batch is measured, and counts for all its neurons.
+    Estimated: for each branch of each layer the step of one batch is measured, and counts for all its neurons.
     torch-lucent runs the whole network on the same input whatever the layer.
     """
-    counts: dict[tuple[str, Sight], int] = {}
-    for layer in setting.network.layers:
-        for field, fields in groupby(sorted(layer.fields, key=lambda field: field.size)):
-            place = layer.name, sight(setting.network, field)
-            counts[place] = counts.get(place, 0) + len(list(fields))
-    names = {place: f"{place[0]} {place[1]}" for place in counts}
+    counts = {
+        (layer.name, branch, sight(setting.network, field)): count
+        for layer in setting.network.layers
+        for branch, count, field in layer.runs
+    }
+    names = {place: " ".join(map(str, place)) for place in counts}
     work: dict[str, Callable[[], float]] = {names[place]: partial(ours, setting, *place, dtype) for place in counts}
     seconds = in_turn({"torch-lucent": partial(shipped, setting), **work}, setting.repeats)
     neurons = sum(counts.values())

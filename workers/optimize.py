@@ -213,16 +213,19 @@ def sight(network: Network, field: Field, units: int = 1) -> Sight:
     return Sight(network.preprocessing.size, 0, max(round((left - field.start) / field.stride), 0))
 
 
-def quick(network: Network, layer: str, dtype: torch.dtype = torch.float32) -> Callable[[Tensor], Tensor]:
+def quick(
+    network: Network, layer: str, dtype: torch.dtype = torch.float32, part: tuple[int, int] | None = None
+) -> Callable[[Tensor], Tensor]:
     """A function that gives the pre-ReLU values of `layer` in less time, for gradients to the picture.
 
     From RGB in [0, 1] (N, 3, H, W) to float32 (N, channels, rows, columns), as `network.between(pictures, None, layer)`
     up to rounding. It runs copies of the stages (see `workers.rewrite`), channels last and in `dtype`. bfloat16 halves
     the time or better where a processor computes in it (CUDA, and CPUs with AMX or AVX512_BF16) and is slow where it
-    must be emulated; pictures then differ from those of float32 as by another seed.
+    must be emulated; pictures then differ from those of float32 as by another seed. `part` (the first, how many) is for
+    the channels of one branch alone: others are neither given nor computed.
     """
     stages = [network.stages[each.name] for each in network.layers[: network.layer(layer).order + 1]]
-    chain = rewritten(nn.Sequential(*stages)).to(dtype).to(memory_format=torch.channels_last)
+    chain = rewritten(nn.Sequential(*stages), part).to(dtype).to(memory_format=torch.channels_last)
 
     def values(pictures: Tensor) -> Tensor:
         inputs = network.normalise(pictures).to(dtype=dtype, memory_format=torch.channels_last)

@@ -2,12 +2,16 @@
 
 import copy
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 
-def rewritten(module: nn.Module) -> nn.Module:
+def rewritten(module: nn.Module, part: tuple[int, int] | None = None) -> nn.Module:
     """A copy in which what costs time for no reason is put differently.
+
+    Where only some channels are wanted, `part` (the first, and how many), they are all that it gives; if it ends in a
+    concatenation of convolutions, branches that lead to others are not run.
 
     - A ReLU before a max pool, and nothing else, comes after it: there is less left to rectify.
     - A convolution with stride that reads the input itself becomes one without stride on finer-grained channels:
@@ -16,6 +20,8 @@ def rewritten(module: nn.Module) -> nn.Module:
     """
     traced = fx.symbolic_trace(nn.Sequential(copy.deepcopy(module)))  # wrapped: a lone convolution would be taken apart
     modules = dict(traced.named_modules())
+    if part is not None:
+        _keep(traced, modules, *part)
     for node in list(traced.graph.nodes):
         if node.op != "call_module":
             continue
@@ -64,6 +70,25 @@ class Unshuffled(nn.Module):
             units = (extent + 2 * before - kernel) // self.stride + 1
             pads += [before, self.stride * (units + self.weight.shape[2 + axis] - 1) - extent - before]
         return F.conv2d(F.pixel_unshuffle(F.pad(x, pads), self.stride), self.weight, self.bias)
+
+
+def _keep(traced: fx.GraphModule, modules: dict[str, nn.Module], first: int, count: int) -> None:
+    """Let a graph give some of its channels only, and leave out what leads to others where that can be known."""
+    (output,) = (node for node in traced.graph.nodes if node.op == "output")
+    whole = output.args[0]
+    if whole.op == "call_function" and whole.target is torch.cat:
+        passed = 0
+        for node in whole.args[0]:
+            conv = modules.get(str(node.target)) if node.op == "call_module" else None
+            if not isinstance(conv, nn.Conv2d):
+                break
+            if (passed, conv.out_channels) == (first, count):
+                output.args = (node,)
+                traced.graph.eliminate_dead_code()
+                return
+            passed += conv.out_channels
+    with traced.graph.inserting_before(output):
+        output.args = (traced.graph.call_function(torch.narrow, (whole, 1, first, count)),)
 
 
 def _is_lone_relu(node: fx.Node, modules: dict[str, nn.Module]) -> bool:

@@ -68,6 +68,23 @@ def test_a_relu_comes_after_the_pool_that_alone_reads_it():
     assert sequence(Used()) == [nn.ReLU, nn.MaxPool2d]
 
 
+@pytest.mark.parametrize("part", [(0, 1), (1, 2), (1, 1), (0, 3)])
+def test_some_channels_alone(part):
+    module = tiny.Branches()
+    x = torch.randn(2, 2, 6, 6, generator=torch.Generator().manual_seed(0))
+    again = rewritten(module, part)
+    assert torch.allclose(again(x), module(x).narrow(1, *part), atol=1e-5)
+    run = {node.target for node in again.graph.nodes if node.op == "call_module"}
+    # A whole branch is all that runs; of half a branch, or of two, nothing is left out.
+    assert len(run) == (3 if part in ((0, 1), (1, 2)) else 4)
+
+
+def test_some_channels_of_a_layer_without_branches():
+    conv = nn.Conv2d(3, 4, 3)
+    x = torch.randn(1, 3, 5, 5)
+    assert torch.allclose(rewritten(conv, (1, 2))(x), conv(x)[:, 1:3], atol=1e-5)
+
+
 def test_what_is_rewritten_is_a_copy():
     conv = nn.Conv2d(3, 2, 1)
     before = conv.weight.clone()

@@ -67,9 +67,9 @@ def feature_visualization(
     what became the first one, before those steps. A neuron whose value is not finite, or that is not moved beyond
     what plain grey gives, is a Failure. ValueError for an objective, dtype or diversity there is not.
 
-    Neurons of one layer and branch are optimised `batch` pictures at a time (by default as `at_once` says, fewer of larger
-    pictures, and never fewer than one neuron's), the last batch padded, each from a seed of its own: which others are
-    in the batch makes no difference.
+    Neurons of one layer and branch are optimised `batch` pictures at a time (by default as `at_once` says, and never
+    fewer than one neuron's), the last batch padded, each from a seed of its own: which others are in the batch makes no
+    difference.
     """
     if objective not in OBJECTIVES:
         raise ValueError(f"An objective is one of {', '.join(OBJECTIVES)}, not {objective!r}.")
@@ -77,22 +77,25 @@ def feature_visualization(
         raise ValueError(f"A dtype is one of {', '.join(DTYPES)}, not {dtype!r}.")
     if diversity < 1:
         raise ValueError("It takes at least one picture.")
-    groups: dict[str, dict[Field, list[int]]] = {}
+    groups: dict[tuple[str, str, Field], list[int]] = {}
     for layer, channel in targets:
-        groups.setdefault(layer, {}).setdefault(network.layer(layer).fields[channel], []).append(channel)
-    for layer, fields in groups.items():
-        values = quick(network, layer, DTYPES[dtype])
-        for field, channels in fields.items():
-            aim = Aim(network, layer, field, OBJECTIVES[objective], diversity, values)
-            together = max((batch or at_once(aim.sight.size, device)) // diversity, 1)
-            for first in range(0, len(channels), together):
-                part = channels[first : first + together]
-                padded = part + part[-1:] * (together - len(part))
-                climbed = aim.climb(padded, steps=steps, seed=seed, device=device, tick=tick)
-                for entry, channel in enumerate(part):
-                    own = slice(entry * diversity, (entry + 1) * diversity)
-                    asked = {"steps": steps, "objective": objective, "diversity": diversity, "dtype": dtype}
-                    yield _outcome(aim, channel, climbed, own, asked)
+        known = network.layer(layer)
+        groups.setdefault((layer, known.branches[channel], known.fields[channel]), []).append(channel)
+    for (layer, branch, field), channels in groups.items():
+        branches = network.layer(layer).branches
+        # Textures, which only matter to several pictures, are those of the whole layer.
+        part = (branches.index(branch), branches.count(branch)) if diversity == 1 else (0, len(branches))
+        values = quick(network, layer, DTYPES[dtype], part)
+        aim = Aim(network, layer, field, OBJECTIVES[objective], diversity, values, part[0])
+        together = max((batch or at_once(aim.sight.size, device)) // diversity, 1)
+        for first in range(0, len(channels), together):
+            some = channels[first : first + together]
+            padded = some + some[-1:] * (together - len(some))
+            climbed = aim.climb(padded, steps=steps, seed=seed, device=device, tick=tick)
+            for entry, channel in enumerate(some):
+                own = slice(entry * diversity, (entry + 1) * diversity)
+                asked = {"steps": steps, "objective": objective, "diversity": diversity, "dtype": dtype}
+                yield _outcome(aim, channel, climbed, own, asked)
 
 
 def at_once(size: int, device: torch.device | str) -> int:
@@ -109,7 +112,8 @@ class Aim:
     field: Field
     objective: Objective
     diversity: int
-    values: Callable[[Tensor], Tensor]  # the layer's, quickly
+    values: Callable[[Tensor], Tensor]  # of the layer, quickly, from its channel `first`
+    first: int
 
     @property
     def sight(self) -> Sight:
@@ -138,7 +142,7 @@ class Aim:
 
         def draft(pictures: Tensor) -> Tensor:
             found = self.values(view.frame(pictures))
-            reached = self.objective(units(found), own)
+            reached = self.objective(units(found), own - self.first)
             if self.diversity == 1:
                 return reached
             near = units(found, AROUND)
