@@ -19,9 +19,8 @@ from workers.optimize import Climbed, Sight, climb, is_grey, own_seed, quick, si
 from workers.receptive_field import Field
 
 # Pixels of all pictures that are worked on at once: enough to keep a processor busy, not more than its caches like.
-# On one thread, torch gives 1x1 convolutions of fewer than 16 pictures to a slower routine.
 BATCH_PIXELS = 2**16
-BATCH = (16, 64)
+BATCH = (8, 64)
 BATCH_CUDA = 128
 
 SNAPSHOTS = (0, 4, 48)  # steps before which the picture is kept too
