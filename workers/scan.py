@@ -13,7 +13,8 @@ import safetensors.torch
 import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
-from torch import Tensor
+from torch import Tensor, fx, nn
+from torch.nn import functional as F
 from torchvision.transforms import functional as TF
 
 from workers.figures import Picture
@@ -26,6 +27,7 @@ SEED = 0  # of the positions and the pictures that are drawn: the same for every
 TOP = 9  # pictures kept with their positions, for each channel
 KEPT = 16_384  # pictures of which each channel's peak and drawn value are kept
 POSITIONS = 64  # drawn in each picture
+RELUS = (torch.relu, F.relu)
 
 # The histogram's bins: a float32's sign, exponent and first bits of its mantissa, so that which bin a value is in is
 # the same on every machine, and bins of parts add up. Smaller magnitudes than 2 ** LEAST count as zero's neighbours,
@@ -38,6 +40,8 @@ MAGNITUDES = OCTAVES << MANTISSA
 _UPWARD = (np.arange(_LOWEST, _LOWEST + MAGNITUDES, dtype=np.int32) << _SHIFT).view(np.float32).astype(np.float64)
 _UPWARD = np.concatenate([[0.0], _UPWARD[1:], [np.inf]])
 EDGES: NDArray[np.float64] = np.concatenate([-_UPWARD[:0:-1], _UPWARD])
+
+CACHED = 2**18  # numbers that fit into a processor's cache beside others
 
 # Sums are kept as whole numbers of these units, which add up to the same whatever is added first.
 UNITS = tuple(2.0**exponent for exponent in (20, -20, -60, -100))
@@ -153,12 +157,25 @@ def activations(
     pass through the network and cut afterwards: results of the same picture differ in the last digits between
     batches of different sizes, so all have the same.
     """
+    for part, inputs in _padded(network, images, indices, batch=batch, device=device, tick=tick):
+        with torch.inference_mode():
+            found = network.activations(inputs, layers)
+        yield part, {layer: values[: len(part)] for layer, values in found.items()}
+
+
+def _padded(
+    network: Network,
+    images: Pictures,
+    indices: Sequence[int] | None,
+    *,
+    batch: int,
+    device: torch.device | str,
+    tick: Callable[[], None],
+) -> Iterator[tuple[Sequence[int], Tensor]]:
+    """Indices, and as many pictures as `batch` (batch, 3, size, size), RGB in [0, 1], the last repeated if need be."""
     for part, pictures in batches(images, network.preprocessing, batch, indices):
         tick()
-        padded = pictures + pictures[-1:] * (batch - len(pictures))
-        with torch.inference_mode():
-            found = network.activations(to_input(padded, device), layers)
-        yield part, {layer: values[: len(pictures)] for layer, values in found.items()}
+        yield part, to_input(pictures + pictures[-1:] * (batch - len(pictures)), device)
 
 
 @dataclass(frozen=True)
@@ -175,8 +192,8 @@ class Survey:
     in all layers.
 
     From 64 positions of every picture drawn with a seed, and so estimates: `counts` (C, bins), a histogram over `EDGES`
-    whose bins are 1/32 of their values wide; `above` (C,), how many values were above zero; `sums` (2, 4, C), the sums
-    of the values and of their squares (see `_exact`).
+    whose bins are 1/32 of their values wide; `sums` (2, 4, C), the sums of the values and of their squares (see
+    `_exact`).
 
     All are tensors on the CPU. Nothing but `counts` grows with the layer's channels alone, and nothing with the number
     of pictures beyond 16,384. Surveys of parts that were cut between batches make, once merged, that of the whole, to
@@ -199,7 +216,6 @@ class Survey:
     peaks: Tensor
     drawn: Tensor
     counts: Tensor
-    above: Tensor
     sums: Tensor
 
     @property
@@ -211,6 +227,11 @@ class Survey:
     def samples(self) -> int:
         """How many values of each channel the histogram, the mean and the deviation are made of."""
         return POSITIONS * (self.last - self.first)
+
+    @property
+    def above(self) -> Tensor:
+        """(C,): how many of the samples were above zero. Exact: zero is an edge, and counts with what is below."""
+        return self.counts[:, MAGNITUDES:].sum(1)
 
     @property
     def mean(self) -> NDArray[np.float64]:
@@ -300,7 +321,6 @@ class Survey:
             peaks=torch.cat([self.peaks, later.peaks]),
             drawn=torch.cat([self.drawn, later.drawn]),
             counts=self.counts + later.counts,
-            above=self.above + later.above,
             sums=self.sums + later.sums,
         )
 
@@ -349,15 +369,45 @@ def survey(
     if not chosen:
         raise ValueError("There are no images to look at.")
     kept = _drawn_pictures(len(images))
+    deepest = max(network.layer(layer).order for layer in layers)
+    stages = {layer.name: _frugal(network.stages[layer.name]) for layer in network.layers[: deepest + 1]}
     gathered: dict[str, _Gathering] = {}
-    for part, found in activations(network, layers, images, chosen, batch=batch, device=device, tick=tick):
+    for part, inputs in _padded(network, images, chosen, batch=batch, device=device, tick=tick):
         places = torch.from_numpy(np.stack([_drawn_places(index) for index in part])).to(device)
         keep = torch.from_numpy(np.isin(part, kept))
-        for layer, values in found.items():
-            if layer not in gathered:
-                gathered[layer] = _Gathering(values)
-            gathered[layer].add(part, values, places, keep)
+        with torch.inference_mode():
+            values = network.normalise(inputs)
+            for layer, stage in stages.items():
+                values = stage(values)
+                if layer in layers:
+                    if layer not in gathered:
+                        gathered[layer] = _Gathering(values)
+                    gathered[layer].add(part, values[: len(part)], places, keep)
     return {layer: gathered[layer].survey(chosen) for layer in layers}
+
+
+def _frugal(stage: nn.Module) -> nn.Module:
+    """The same function on the same weights, which overwrites what it is given where nothing else reads it.
+
+    A ReLU at its beginning works in place; one before a max pool comes after it, where there is less to do. Neither
+    changes a value. It saves a pass over memory, and its allocation, for every layer.
+    """
+    traced = fx.symbolic_trace(nn.Sequential(stage))  # wrapped: a lone convolution would be taken apart
+    modules, graph = dict(traced.named_modules()), traced.graph
+    (given,) = graph.find_nodes(op="placeholder")
+    first = next(iter(given.users))
+    if len(given.users) > 1 or not (isinstance(modules.get(str(first.target)), nn.ReLU) or first.target in RELUS):
+        return traced
+    users = list(first.users)
+    pooled = len(users) == 1 and isinstance(modules.get(str(users[0].target)), nn.MaxPool2d)
+    spent = users[0] if pooled else given
+    first.replace_all_uses_with(given)
+    graph.erase_node(first)
+    with graph.inserting_after(spent):
+        rectified = graph.call_function(torch.relu_, (spent,))
+    spent.replace_all_uses_with(rectified, delete_user_cb=lambda user: user is not rectified)
+    traced.recompile()
+    return traced
 
 
 def _drawn_pictures(count: int) -> NDArray[np.int64]:
@@ -384,9 +434,9 @@ class _Gathering:
         self.minimum = torch.full((channels,), torch.inf, device=device)
         self.minimum_image = self.minimum_position = torch.full((channels,), -1, device=device)
         self.sound = torch.ones(channels, dtype=torch.bool, device=device)
-        self.counts = torch.zeros(channels * 2 * MAGNITUDES, dtype=torch.long, device=device)
-        self.first_bin = torch.arange(channels, device=device) * 2 * MAGNITUDES
-        self.above = torch.zeros(channels, dtype=torch.long, device=device)
+        self.counts = torch.zeros(channels * 2 * MAGNITUDES, dtype=torch.int32, device=device)
+        self.ones = torch.ones(0, dtype=torch.int32, device=device)
+        self.zero = torch.arange(channels, dtype=torch.int32, device=device)[:, None] * 2 * MAGNITUDES + MAGNITUDES
         self.sums = torch.zeros(2, len(UNITS), channels, dtype=torch.long, device=device)
         self.kept: list[list[Tensor]] = []  # indices, positions, peaks and drawn values of each batch
 
@@ -396,7 +446,7 @@ class _Gathering:
         `places` (n, POSITIONS, 2) are those drawn in each, `keep` (n,) whether single values of it are kept.
         """
         cells = values.permute(0, 2, 3, 1)  # channels last, as they lie in memory: several times as fast
-        upper, lower = cells.amax(2), cells.amin(2)
+        upper, lower = _extremes(cells)
         indices = torch.tensor(part, device=values.device)
         peaks, lowest = upper.amax(1), lower.amin(1)
         self._take_highest(indices, cells, upper, peaks)
@@ -405,10 +455,13 @@ class _Gathering:
 
         extent = torch.tensor([self.rows, self.columns], device=values.device)
         row, column = (places * extent).long().unbind(2)
-        samples = cells[torch.arange(len(part), device=values.device)[:, None], row, column]
-        self._count(samples.flatten(0, 1))
-        position = (row * self.columns + column)[:, 0]
-        self.kept.append([each.cpu()[keep] for each in (indices, position, peaks, samples[:, 0])])
+        position = row * self.columns + column
+        begins = torch.arange(len(part), device=values.device)[:, None] * (self.rows * self.columns)
+        samples = cells.flatten(0, 2).index_select(0, (begins + position).flatten())
+        of_picture = (indices, position[:, 0], peaks, samples[::POSITIONS])
+        self.kept.append([each.cpu()[keep] for each in of_picture])
+        # Channel by channel, so that the histogram being counted into stays in the processor's cache.
+        self._count(samples.T.contiguous())
 
     def _take_highest(self, indices: Tensor, cells: Tensor, upper: Tensor, peaks: Tensor) -> None:
         arrived = indices.expand(cells.shape[3], -1)
@@ -434,16 +487,17 @@ class _Gathering:
         self.minimum_position = self.minimum_position.index_copy(0, channel, position)
 
     def _count(self, samples: Tensor) -> None:
-        """Take in values (m, channels) at drawn positions."""
-        magnitude = ((samples.view(torch.int32) & 0x7FFFFFFF) >> _SHIFT).clamp(_LOWEST, _LOWEST + MAGNITUDES - 1)
-        magnitude -= _LOWEST
-        negative = samples < 0
-        bins = torch.where(negative, ~magnitude, magnitude) + (self.first_bin + MAGNITUDES)
-        self.counts.scatter_add_(0, bins.flatten(), torch.ones_like(self.counts[:1]).expand(bins.numel()))
-        self.above += (samples > 0).sum(0)
+        """Take in values (channels, m) at drawn positions, which are used up."""
+        bits = samples.add_(0.0).view(torch.int32)  # adding makes of -0.0 zero, whose bits are 0
+        bins = (bits & 0x7FFFFFFF).bitwise_right_shift_(_SHIFT).clamp_(_LOWEST, _LOWEST + MAGNITUDES - 1).sub_(_LOWEST)
+        # Zero and less are counted downwards from -1: that is the complement of their magnitude's bin.
+        bins.bitwise_xor_((bits - 1).bitwise_right_shift_(31)).add_(self.zero)
+        if len(self.ones) != bins.numel():
+            self.ones = self.ones.new_ones(bins.numel())
+        self.counts.index_add_(0, bins.flatten(), self.ones)
         # Sums of a batch are the same in every part that begins between batches, and whole numbers from then on.
         exact = samples.double()
-        self.sums += torch.stack([_exact(exact.sum(0)), _exact((exact * exact).sum(0))])
+        self.sums += torch.stack([_exact(exact.sum(1)), _exact(exact.square_().sum(1))])
 
     def survey(self, chosen: range) -> Survey:
         kept, places, peaks, drawn = (torch.cat(parts) for parts in zip(*self.kept, strict=True))
@@ -463,10 +517,23 @@ class _Gathering:
             places=places,
             peaks=peaks,
             drawn=drawn,
-            counts=self.counts.cpu().reshape(-1, 2 * MAGNITUDES),
-            above=self.above.cpu(),
+            counts=self.counts.cpu().long().reshape(-1, 2 * MAGNITUDES),
             sums=self.sums.cpu(),
         )
+
+
+def _extremes(cells: Tensor) -> tuple[Tensor, Tensor]:
+    """The highest and the lowest value of each row of (n, rows, columns, channels): both (n, rows, channels)."""
+    if cells.device.type != "cpu" or not cells.is_contiguous():
+        return cells.amax(2), cells.amin(2)
+    # A few rows at a time: the second look at them then finds them in the processor's cache.
+    n, rows, columns, channels = cells.shape
+    upper, lower = cells.new_empty(n * rows, channels), cells.new_empty(n * rows, channels)
+    several = max(1, CACHED // (columns * channels))
+    for part, high, low in zip(*(each.split(several) for each in (cells.flatten(0, 1), upper, lower)), strict=True):
+        torch.amax(part, 1, out=high)
+        torch.amin(part, 1, out=low)
+    return upper.reshape(n, rows, channels), lower.reshape(n, rows, channels)
 
 
 def _best(values: Tensor, *along: Tensor) -> tuple[Tensor, list[Tensor]]:

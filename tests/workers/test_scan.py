@@ -196,7 +196,7 @@ def test_sums_and_histogram_are_those_of_the_drawn_positions(monkeypatch):
         assert each.above.tolist() == (values > 0).sum(1).tolist()
         for channel, of_channel in enumerate(values):
             inner = EDGES[1:-1]
-            below = [int((of_channel < edge).sum()) for edge in inner[inner >= 0]]
+            below = [int((of_channel < edge if edge else of_channel <= 0).sum()) for edge in inner[inner >= 0]]
             counts = each.counts[channel].cumsum(0).tolist()
             assert counts[-len(below) - 1 : -1] == below
             assert counts[-1] == each.samples
