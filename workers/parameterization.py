@@ -5,6 +5,7 @@ doi 10.23915/distill.00007): a picture is a sum of waves, so that one step of th
 once and smoothly, instead of pixel by pixel. What is ours: the finest waves are damped.
 """
 
+import functools
 from collections.abc import Sequence
 
 import torch
@@ -54,9 +55,15 @@ def to_pictures(waves: Tensor, scale: Tensor) -> Tensor:
     size = scale.shape[0]
     spectrum = torch.view_as_complex(waves.contiguous()) * scale
     values = torch.fft.irfft2(spectrum, s=(size, size), norm="ortho")
-    basis = COLOUR_BASIS.to(values)
+    basis = _colour_basis(values.device)
     if values.shape[1] == 1:
         # The first column of the basis is luminance up to a tint of 4 %: its mean, three times, is grey.
         values = values * basis[:, 0].mean()
         return torch.sigmoid(values).expand(-1, 3, -1, -1)
     return torch.sigmoid(torch.einsum("rc,nchw->nrhw", basis, values))
+
+
+@functools.cache
+def _colour_basis(device: torch.device) -> Tensor:
+    """Copied to a device once: the recording of a CUDA graph forbids copies from the processor's memory."""
+    return COLOUR_BASIS.to(device)

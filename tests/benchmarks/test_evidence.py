@@ -94,3 +94,11 @@ def test_the_table_and_the_file(tmp_path, capsys):
     assert kept["figures"][0]["verdict"]
     assert kept["measured"]["linear"]["growth"] == kept["figures"][0]["value"]
     assert zoo.ARCHITECTURES.keys() >= {"googlenet", "squeezenet1_0"}
+
+
+@pytest.mark.slow
+@needs_data
+def test_pictures_are_as_good_as_they_must_be():
+    figures, found = evidence.pictures_quality(every=64, steps=512)
+    assert found.keys() == {"fire5", "fire8"}
+    assert [figure.what for figure in figures if figure.verdict != "reached"] == []
