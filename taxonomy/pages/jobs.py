@@ -1,4 +1,4 @@
-"""What the workers do: progress, rate, time left, failures with their reasons, cancel and retry."""
+"""What the workers do: progress, rate, time left, failures with their reasons; stopping it, and going on."""
 
 from typing import Any
 
@@ -11,11 +11,12 @@ from django.views.decorators.http import require_POST, require_safe
 
 from taxonomy import dispatch
 from taxonomy.actions import jobs as actions
-from taxonomy.models import Evidence, Job, Outcome
+from taxonomy.models import Comparison, Evidence, EvidenceVersion, Job, Outcome
 from taxonomy.pages.people import asking
 from taxonomy.permissions import can_cancel_job, can_retry_job
 
 PAGE = 20
+PARTS = 200  # shown of a job, those first that are not done
 JOBS = Job.objects.select_related("network", "requested_by")
 
 
@@ -31,14 +32,23 @@ def job_list(request: HttpRequest) -> HttpResponse:
 def _context(request: HttpRequest, job: Job) -> dict[str, Any]:
     failures = (
         Evidence.objects.filter(shard__job=job, status=Outcome.FAILED)
-        .values("kind", "reason", "layer__name")
+        .values("kind", "reason", "layer__name", "family__name")
         .annotate(count=Count("pk"), first=Min("neuron__index"), last=Max("neuron__index"))
         .order_by("-count")
     )
+    shards = list(job.shards.order_by("stage", "order"))
+    passes = [shard for shard in shards if shard.kind == "survey"]
+    halved = EvidenceVersion.objects.filter(evidence__shard__job=job, environment__halved__gt=0)
     return {
         "job": job,
         "network": job.network,
-        "shards": job.shards.order_by("order"),
+        "shards": sorted(shards, key=lambda shard: shard.status == Outcome.DONE)[:PARTS],
+        "parts": len(shards),
+        "passes": len(passes),
+        "passed": sum(shard.status == Outcome.DONE for shard in passes),
+        "waiting": any(shard.waiting and shard.status == Outcome.QUEUED for shard in shards),
+        "halved": 0 if job.is_live else halved.count(),
+        "comparison": Comparison.objects.filter(shard__job=job).first() if shards else None,
         "failures": failures[:30],
         "may_cancel": can_cancel_job(request.user, job),
         "may_retry": can_retry_job(request.user, job),
@@ -58,8 +68,9 @@ def control(request: HttpRequest, public_id: str, verb: str) -> HttpResponse:
     found = get_object_or_404(JOBS, public_id=public_id)
     if verb == "cancel":
         actions.cancel(asking(request), found)
-        messages.success(request, "Cancelled. What was done stays.")
+        messages.success(request, "Stopped. What was done stays.")
     else:
+        goes_on = found.status == Outcome.CANCELLED
         actions.retry(asking(request), found)
-        messages.success(request, "What failed is queued again.")
+        messages.success(request, "It goes on where it was." if goes_on else "What failed is queued again.")
     return redirect(found)
