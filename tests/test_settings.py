@@ -63,9 +63,11 @@ def test_the_defaults_run_as_they_are() -> None:
 
 
 def test_a_database_s_own_wishes_are_kept() -> None:
-    url = "postgresql://curie:secret@db.example.org:5433/neurons?sslmode=require"
+    url = "postgresql://curie:secret@db.example.org:5433/neurons?sslmode=require&options=-c%20work_mem=9MB"
     found = settings("DATABASES", DATABASE_URL=url)["DATABASES"]["default"]
     assert (found["HOST"], found["PORT"], found["NAME"]) == ("db.example.org", 5433, "neurons")
+    options = found["OPTIONS"].pop("options")
+    assert options.startswith("-c work_mem=9MB -c hnsw.")
     assert found["OPTIONS"] == {"sslmode": "require", "connect_timeout": 5}
 
 
