@@ -56,7 +56,7 @@ def test_the_demo_world_is_made_answers_and_can_be_exported(home: Path) -> None:
     process = start(home, "--once", "--port", str(free_port()))
     said, _ = process.communicate(timeout=900)
     assert process.returncode == 0, said[-3000:]
-    assert "All 1,758 are done." in said
+    assert "All 4,089 are done." in said
     assert "the evidence is there, and the taxonomy was exported" in said
     assert left_running(home) == []
 

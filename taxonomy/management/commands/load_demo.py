@@ -94,11 +94,16 @@ class Command(BaseCommand):
         """Every kind of every neuron, as far as a first look at the site should wait for it."""
         layers = {layer.name: layer for layer in network.layers.all()}
         rest = [kind for kind in recipes.BY_DEFAULT if kind not in ("feature_visualization", "neighbours")]
+        # What a neuron is against is shown where something is: sums over all phases have no opposite.
         wanted: list[dict[str, Any]] = [
-            {"kinds": ["feature_visualization"], "parameters": {"feature_visualization": values}}
-            for values in (
-                {"objective": "neuron", "steps": steps},
-                {"objective": "negative", "steps": min(steps, BRIEF)},
+            {
+                "kinds": ["feature_visualization"],
+                "layers": where,
+                "parameters": {"feature_visualization": {"objective": objective, "steps": count}},
+            }
+            for objective, count, where in (
+                ("neuron", steps, None),
+                ("negative", min(steps, BRIEF), [layers["mixed3a"], layers["mixed3b"]]),
             )
         ]
         wanted += [{"kinds": rest}]
