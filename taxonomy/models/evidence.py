@@ -192,6 +192,12 @@ class Comparison(models.Model):
     def get_absolute_url(self) -> str:
         return reverse("comparison", args=[self.public_id])
 
+    @property
+    def same_environment(self) -> bool:
+        """Whether all that decides the bytes beside the recipe is the same. How many were made together does not."""
+        first, second = ({**made, "made_together": 0} for made in (self.version.environment, self.environment))
+        return first == second
+
 
 @pgtrigger.register(
     pgtrigger.Protect(name="survey_parts_are_kept", operation=pgtrigger.Update | pgtrigger.Delete),

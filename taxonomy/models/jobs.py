@@ -72,16 +72,19 @@ class Job(models.Model):
 
 class ShardQuerySet(models.QuerySet["Shard"]):
     def claimable(self, *, heavy: bool) -> "ShardQuerySet":
-        """What a worker may take up now, the most urgent first. ``heavy``: also what is for a GPU, and that first."""
-        now = timezone.now()
+        """What a worker may take up now, the most urgent first. ``heavy``: also what is for a GPU, and that first.
+
+        Passes over images come before what else is as urgent: somebody else's click may wait for them.
+        """
         free = models.Q(status=Outcome.QUEUED, waiting=False) | models.Q(
-            status=Outcome.RUNNING, lease_expires_at__lt=now
+            status=Outcome.RUNNING, lease_expires_at__lt=timezone.now()
         )
         found = self.filter(free)
-        if settings.GPU_WORKERS:
-            found = found if heavy else found.filter(heavy=False)
-            return found.order_by("-job__urgent", "-heavy", "job_id", "stage", "order")
-        return found.order_by("-job__urgent", "job_id", "stage", "order")
+        if settings.GPU_WORKERS and not heavy:
+            found = found.filter(heavy=False)
+        passes = models.Case(models.When(kind="survey", then=0), default=1)
+        gpu = ["-heavy"] if settings.GPU_WORKERS else []
+        return found.order_by("-job__urgent", *gpu, passes, "job_id", "stage", "order")
 
     def orphaned(self) -> "ShardQuerySet":
         """Shards whose worker has gone silent."""

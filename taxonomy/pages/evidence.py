@@ -148,7 +148,7 @@ def comparison(request: HttpRequest, public_id: str) -> HttpResponse:
         ],
         "metrics": sorted(compared.metrics.items()),
         "environment": sorted(set(compared.environment) | set(shown.environment)),
-        "same_environment": compared.environment == shown.environment,
+        "same_environment": compared.same_environment,
     }
     template = "evidence/_comparison.html" if request.headers.get("HX-Request") else "evidence/comparison.html"
     return render(request, template, context)

@@ -12,7 +12,7 @@ from django.core.exceptions import ValidationError
 from django.db import connection
 
 from taxonomy import storage
-from taxonomy.actions import evidence, jobs, labels, people, proposals, reviews
+from taxonomy.actions import evidence, jobs, labels, people, proposals, reviews, surveys
 from taxonomy.actions.evidence import LeaseLost
 from taxonomy.actions.families import import_taxonomy
 from taxonomy.actions.networks import register
@@ -29,10 +29,11 @@ from taxonomy.models import (
     Outcome,
     Reveal,
     Role,
+    Shard,
     User,
 )
 from taxonomy.permissions import Refused
-from tests.factory import make_agreed, make_family, make_network, make_proposal, make_user, neuron_at
+from tests.factory import make_agreed, make_family, make_image_set, make_network, make_proposal, make_user, neuron_at
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -169,17 +170,29 @@ def test_readings_are_revealed_twice(layer: Layer) -> None:
         assert found == [None, None]
 
 
+def test_workers_that_hear_bells_at_once_take_different_shards() -> None:
+    network = make_network(layers={"conv1": 100, "mixed3b": 100})
+    evidence.request(make_user(), network, kinds=["tuning_curves"])
+    found = at_once(*[lambda: jobs.claim("w")] * 12)
+    assert len({claim.shard.pk for claim in found}) == Shard.objects.count() == 12
+    assert at_once(*[lambda: jobs.claim("w")] * 2) == [None, None]
+
+
 def test_requests_cancels_retries_and_workers_do_not_deadlock() -> None:
     """Some seconds of everything that locks jobs, shards and evidence, over the same few neurons."""
     network = make_network(layers={"conv1": 40, "mixed3b": 40})
     layers = list(network.layers.all())
     admin, artifact = make_user(role=Role.ADMIN), evidence.Made("data", storage.put(b"{}"), ".json", 2)
     until = time.monotonic() + 4
-    kinds = ["tuning_curves", "weights", "feature_visualization"]
+    kinds = ["tuning_curves", "weights", "feature_visualization", "dataset_examples", "activation_histogram"]
+    image_sets = [make_image_set(count=200)]
 
     def ask(chance: random.Random) -> None:
-        chosen = chance.sample(layers, 2)
-        evidence.request(make_user(), network, layers=chosen, kinds=chance.sample(kinds, 3))
+        chosen = chance.sample(layers, chance.choice([1, 2]))
+        images, numbers = chance.choice(image_sets), chance.sample(range(40), 9)
+        evidence.request(
+            make_user(), network, layers=chosen, neurons=numbers, kinds=chance.sample(kinds, 3), image_set=images
+        )
 
     def steer(chance: random.Random) -> None:
         job = Job.objects.order_by("?").first()
@@ -189,6 +202,12 @@ def test_requests_cancels_retries_and_workers_do_not_deadlock() -> None:
     def work(chance: random.Random) -> None:
         claim = jobs.claim("w")
         if claim is None:
+            return
+        if claim.shard.kind == "survey" and chance.random() < 0.5:
+            parts = [surveys.Part(layer, "0" * 64, 1) for layer in claim.shard.parameters["layers"]]
+            surveys.record(claim.shard.pk, claim.token, parts, {})
+        elif claim.shard.kind == "survey":
+            jobs.give_up(claim.shard.pk, claim.token, "Enough.")
             return
         for target in claim.targets:
             if chance.random() < 0.3:

@@ -215,6 +215,11 @@ def test_a_recipe_run_again_is_a_comparison_and_no_version(user, network) -> Non
     assert (comparison.status, comparison.identical) == (Outcome.DONE, False)
     assert (comparison.pixels, comparison.metrics) == ({"image": 3}, {"value": 0.5})
     assert comparison.files["image"]["suffix"] == ".webp"
+    assert comparison.same_environment
+    comparison.environment = {"device": "cpu", "made_together": 1}
+    assert comparison.same_environment
+    comparison.environment = {"device": "cuda"}
+    assert not comparison.same_environment
     job = claim.shard.job
     job.refresh_from_db()
     assert (job.status, job.done, job.total) == (Outcome.DONE, 1, 1)

@@ -74,6 +74,16 @@ def test_a_click_overtakes_a_sweep_and_the_oldest_sweep_comes_first(user, networ
     assert set(Job.objects.values_list("status", flat=True)) == {Outcome.DONE}
 
 
+def test_a_click_waits_for_a_sweep_s_passes_and_for_nothing_else_of_it(user, network, images) -> None:
+    kinds = ["feature_visualization", "dataset_examples"]
+    sweep = evidence.request(user, network, kinds=kinds, image_set=images).job
+    click = evidence.request(user, network, kinds=["activation_histogram"], neurons=[3], image_set=images).job
+    assert not click.shards.filter(kind="survey").exists()
+    order = [(shard.job, shard.kind) for shard in do_all()]
+    assert order[:3] == [(sweep, "survey")] * 3
+    assert order[3:5] == [(click, "activation_histogram")] * 2
+
+
 def test_evidence_waits_for_all_parts_of_its_layer_s_pass(user, network, images, bells) -> None:
     kinds = ["dataset_examples", "activation_histogram", "kernels"]
     job = evidence.request(user, network, kinds=kinds, image_set=images).job
@@ -83,7 +93,7 @@ def test_evidence_waits_for_all_parts_of_its_layer_s_pass(user, network, images,
     assert {tuple(shard.parameters["layers"]) for shard in passes} == {("conv1", "mixed3b")}
     assert len(bells) == 4, "for the passes and the kernels"
     kinds_in_order = [shard.kind for shard in do_all()]
-    assert kinds_in_order == ["kernels", *["survey"] * 3, *["dataset_examples"] * 2, *["activation_histogram"] * 2]
+    assert kinds_in_order == [*["survey"] * 3, "kernels", *["dataset_examples"] * 2, *["activation_histogram"] * 2]
     assert len(bells) == 8
     assert SurveyPart.objects.count() == 6
     job.refresh_from_db()

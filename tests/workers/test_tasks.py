@@ -57,7 +57,7 @@ class Workers:
         self.home, self.artifacts = home, artifacts
         self.processes: list[subprocess.Popen[bytes]] = []
 
-    def start(self) -> subprocess.Popen[bytes]:
+    def start(self, **more: str) -> subprocess.Popen[bytes]:
         name = connection.settings_dict["NAME"]
         environment = {
             **os.environ,
@@ -67,6 +67,7 @@ class Workers:
             "LEASE_SECONDS": LEASE_SECONDS,
             "WORKER_THREADS": "1",
             "WORKER_DEVICE": "cpu",
+            **more,
         }
         command = [sys.executable, "-m", "celery", "-A", "taxonomy.celery", "worker", "-I", "workers.tasks"]
         command += ["-Q", "evidence", "--pool", "solo", "-n", f"test-{len(self.processes)}@%h", "--loglevel", "warning"]
@@ -565,6 +566,25 @@ def test_a_worker_killed_in_the_middle_of_a_pass(workers: Workers, network: Netw
     assert_complete(requested)
     assert survey.get().attempts == 2
     assert SurveyPart.objects.count() == 2
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(torch.cuda.is_available(), reason="shows that a worker tried to use a GPU by its having none")
+def test_what_is_heavy_is_rung_for_and_taken_where_a_gpu_is_said_to_be(
+    workers: Workers, network: Network, settings
+) -> None:
+    settings.GPU_WORKERS = True
+    heavy, light = ask(network, layer="conv2d2", steps=2), ask(network, layer="conv2d2", kind="weights")
+    assert (dispatch.waiting("evidence-gpu"), dispatch.waiting("evidence")) == (1, 2)
+    workers.start(GPU_WORKERS="1")
+    wait(lambda: states(light) == DONE, workers)
+    assert states(heavy) == {(Outcome.QUEUED, "")}
+    assert dispatch.waiting("evidence-gpu") == 1
+    workers.start(GPU_WORKERS="1", WORKER_DEVICE="cuda")
+    wait(lambda: not network.jobs.filter(status__in=jobs.LIVE).exists(), workers)
+    ((status, reason),) = states(heavy)
+    assert status == Outcome.FAILED
+    assert "NVIDIA" in reason or "CUDA" in reason
 
 
 @pytest.mark.slow
