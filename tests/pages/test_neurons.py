@@ -362,3 +362,10 @@ def test_imported_pictures_say_so(client, world):
     assert "Not made here: from an article." in html
     assert Evidence.objects.filter(neuron=neuron).count() == 1
     assert "Not made yet" not in html
+
+
+def test_of_a_kind_that_is_partly_made_the_rest_is_named(client, world):
+    make_evidence(neuron_at("3b:6"), "tuning_curves", data=material.tunings()["line"], parameters={"stimulus": "line"})
+    missing = words(page(client, neuron_at("3b:6")).split('id="missing"')[1].split("</section>")[0])
+    assert "Tuning curve also: tuning to curves, tuning to gratings, tuning to high-low frequency," in missing
+    assert "Weights what excites and inhibits it" in missing
