@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Case, Count, Q, QuerySet, When
 from django.utils import timezone
 
 from taxonomy import dispatch, events
@@ -216,12 +216,16 @@ def retry(user: User, job: Job) -> Job:
     require(can_retry_job(user, job))
     shards = list(job.shards.select_for_update(no_key=True).filter(pk__in=job.unfinished().values("shard")))
     _set(job.unfinished().filter(shard__in=shards), status=Outcome.QUEUED, reason="")
+    job.shards.filter(pk__in=[shard.pk for shard in shards]).update(
+        status=Outcome.QUEUED,
+        waiting=Case(When(stage__gt=0, then=True), default=False),
+        reason="",
+        attempts=0,
+        rung_at=timezone.now(),
+        finished_at=None,
+    )
     for shard in shards:
-        shard.status, shard.reason, shard.attempts = Outcome.QUEUED, "", 0
-        shard.rung_at, shard.finished_at = timezone.now(), None
-        shard.waiting = shard.stage > 0
-        shard.save()
-        if not shard.waiting:
+        if not shard.stage:
             ring(heavy=shard.heavy)
     surveys.prepare(job)
     _count(job)
