@@ -154,14 +154,17 @@ def whole_network(setting: Setting, dtype: str) -> dict[str, Any]:
 
 
 def linearity(setting: Setting, counts: tuple[int, ...] = (1, 2, 4)) -> dict[str, Any]:
-    """Seconds for so many batches of neurons of a layer, and how far the last is from proportional to the first."""
+    """Seconds for so many batches of neurons of a layer, and how far the last is from proportional to the first.
+
+    The same neurons in every batch: with others, some climbs of a few steps would have to be tried a second time.
+    """
     layer = setting.network.layer(setting.small)
     first = layer.fields[0]
     channels = [channel for channel, field in enumerate(layer.fields) if field == first]
     batch = 8
 
     def make(count: int) -> None:
-        targets = [(layer.name, channel) for channel in channels[: count * batch]]
+        targets = [(layer.name, channel) for channel in channels[:batch]] * count
         for _ in feature_visualization(
             setting.network, targets, steps=setting.steps, batch=batch, device=setting.device
         ):
