@@ -41,7 +41,7 @@ _UPWARD = (np.arange(_LOWEST, _LOWEST + MAGNITUDES, dtype=np.int32) << _SHIFT).v
 _UPWARD = np.concatenate([[0.0], _UPWARD[1:], [np.inf]])
 EDGES: NDArray[np.float64] = np.concatenate([-_UPWARD[:0:-1], _UPWARD])
 
-CACHED = 2**18  # numbers that fit into a processor's cache beside others
+CACHED = 2**18  # numbers that fit into the cache of one core beside others
 
 # Sums are kept as whole numbers of these units, which add up to the same whatever is added first.
 UNITS = tuple(2.0**exponent for exponent in (20, -20, -60, -100))
@@ -529,7 +529,7 @@ def _extremes(cells: Tensor) -> tuple[Tensor, Tensor]:
     # A few rows at a time: the second look at them then finds them in the processor's cache.
     n, rows, columns, channels = cells.shape
     upper, lower = cells.new_empty(n * rows, channels), cells.new_empty(n * rows, channels)
-    several = max(1, CACHED // (columns * channels))
+    several = max(1, CACHED * torch.get_num_threads() // (columns * channels))
     for part, high, low in zip(*(each.split(several) for each in (cells.flatten(0, 1), upper, lower)), strict=True):
         torch.amax(part, 1, out=high)
         torch.amin(part, 1, out=low)
