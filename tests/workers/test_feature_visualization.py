@@ -217,8 +217,19 @@ def test_squeezenet_pictures_excite_and_are_legible():
     assert np.median(ends) < 0.15
 
 
-def test_output_belongs_to_version_2():
-    (finding,) = visualize(tiny.one_conv(), [("conv", 0)], steps=8, batch=1)
+@pytest.mark.parametrize(
+    ("asked", "last", "columns"),
+    [
+        ({}, "image", [123.3, 127.3, 137.7]),
+        ({"objective": "negative"}, "image", [131.7, 127.9, 117.0]),
+        ({"objective": "channel"}, "image", [110.1, 108.2, 123.0, 132.7, 139.4, 142.1, 135.1]),
+        ({"diversity": 2}, "image_2", [123.6, 127.1, 137.2]),
+        ({"dtype": "bfloat16"}, "image", [123.3, 127.3, 137.7]),
+    ],
+    ids=["neuron", "negative", "channel", "diversity", "bfloat16"],
+)
+def test_output_belongs_to_version_2(asked, last, columns):
+    (finding,) = visualize(tiny.one_conv(), [("conv", 0)], steps=8, batch=1, **asked)
     assert recipes.KINDS["feature_visualization"].version == 2
     # Rounded, because processors differ in the last digits.
-    assert finding.pictures["image"].mean(axis=(0, 2)) == pytest.approx([123.3, 127.3, 137.7], abs=0.5)
+    assert finding.pictures[last].mean(axis=(0, 2)) == pytest.approx(columns, abs=0.5)
