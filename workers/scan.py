@@ -458,8 +458,9 @@ class _Gathering:
         position = row * self.columns + column
         begins = torch.arange(len(part), device=values.device)[:, None] * (self.rows * self.columns)
         samples = cells.flatten(0, 2).index_select(0, (begins + position).flatten())
-        of_picture = (indices, position[:, 0], peaks, samples[::POSITIONS])
-        self.kept.append([each.cpu()[keep] for each in of_picture])
+        if keep.any() or not self.kept:
+            of_picture = (indices, position[:, 0], peaks, samples[::POSITIONS])
+            self.kept.append([each.cpu()[keep] for each in of_picture])
         # Channel by channel, so that the histogram being counted into stays in the processor's cache.
         self._count(samples.T.contiguous())
 
