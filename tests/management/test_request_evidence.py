@@ -113,7 +113,7 @@ def test_failures_are_named_and_the_command_fails(network: Network, monkeypatch)
     make_evidence(neuron_at("3b:0"), parameters=FIRST)
     work(monkeypatch, lambda: do_a_shard("This neuron is dead."))
     with pytest.raises(CommandError) as caught:
-        run(*"tinynet --layer mixed3b --kind feature_visualization --set".split(), PICK, "--wait")
+        run(*["tinynet", "--layer", "mixed3b", "--kind", "feature_visualization", "--set"], PICK, "--wait")
     said = str(caught.value).splitlines()
     assert said[0] == "1 of 8 are done, 7 failed."
     assert said[1] == "  feature_visualization of tinynet/mixed3b:1: This neuron is dead."
