@@ -66,7 +66,7 @@ def test_by_activation_the_cosine_is_the_correlation_of_peaks(tmp_path: Path):
 
 def test_many_pictures_are_projected_and_cosines_stay(tmp_path: Path):
     network, images = tiny.one_conv(), pictures(tmp_path, 3)
-    surveys = scan.survey(network, ["conv"], images)
+    surveys = {"conv": scan.Survey.from_bytes(scan.survey(network, ["conv"], images)["conv"].to_bytes())}  # writable
     random = np.random.default_rng(1)
     shared = random.standard_normal(5000)
     peaks = np.stack([shared, shared + 0.5 * random.standard_normal(5000), random.standard_normal(5000), -shared], 1)
