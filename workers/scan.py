@@ -41,7 +41,8 @@ _UPWARD = (np.arange(_LOWEST, _LOWEST + MAGNITUDES, dtype=np.int32) << _SHIFT).v
 _UPWARD = np.concatenate([[0.0], _UPWARD[1:], [np.inf]])
 EDGES: NDArray[np.float64] = np.concatenate([-_UPWARD[:0:-1], _UPWARD])
 
-CACHED = 2**18  # numbers that fit into the cache of one core beside others
+CACHED = 2**20  # numbers that about fit into the caches of one core
+ALONE = 2**15 - 1  # numbers that torch works on in one thread
 
 # Sums are kept as whole numbers of these units, which add up to the same whatever is added first.
 UNITS = tuple(2.0**exponent for exponent in (20, -20, -60, -100))
@@ -434,9 +435,7 @@ class _Gathering:
         self.minimum = torch.full((channels,), torch.inf, device=device)
         self.minimum_image = self.minimum_position = torch.full((channels,), -1, device=device)
         self.sound = torch.ones(channels, dtype=torch.bool, device=device)
-        self.counts = torch.zeros(channels * 2 * MAGNITUDES, dtype=torch.int32, device=device)
-        self.ones = torch.ones(0, dtype=torch.int32, device=device)
-        self.zero = torch.arange(channels, dtype=torch.int32, device=device)[:, None] * 2 * MAGNITUDES + MAGNITUDES
+        self.counts = torch.zeros(channels, 2 * MAGNITUDES, dtype=torch.int32, device=device)
         self.sums = torch.zeros(2, len(UNITS), channels, dtype=torch.long, device=device)
         self.kept: list[list[Tensor]] = []  # indices, positions, peaks and drawn values of each batch
 
@@ -461,8 +460,7 @@ class _Gathering:
         if keep.any() or not self.kept:
             of_picture = (indices, position[:, 0], peaks, samples[::POSITIONS])
             self.kept.append([each.cpu()[keep] for each in of_picture])
-        # Channel by channel, so that the histogram being counted into stays in the processor's cache.
-        self._count(samples.T.contiguous())
+        self._count(samples)
 
     def _take_highest(self, indices: Tensor, cells: Tensor, upper: Tensor, peaks: Tensor) -> None:
         arrived = indices.expand(cells.shape[3], -1)
@@ -488,17 +486,28 @@ class _Gathering:
         self.minimum_position = self.minimum_position.index_copy(0, channel, position)
 
     def _count(self, samples: Tensor) -> None:
-        """Take in values (channels, m) at drawn positions, which are used up."""
-        bits = samples.add_(0.0).view(torch.int32)  # adding makes of -0.0 zero, whose bits are 0
+        """Take in values (m, channels) at drawn positions."""
+        # A few channels at a time: they and their histograms stay in the processor's cache, and they are too few to be
+        # handed out to threads. Many short pieces of work in several threads, each waiting for the slowest, would make
+        # the pass several times as long wherever something else runs too.
+        several = max(1, ALONE // len(samples)) if samples.device.type == "cpu" else samples.shape[1]
+        sums = [
+            self._count_some(*part) for part in zip(samples.split(several, 1), self.counts.split(several), strict=True)
+        ]
+        # Sums of a batch are the same in every part that begins between batches, and whole numbers from then on.
+        self.sums += _exact(torch.cat(sums, 1))
+
+    @staticmethod
+    def _count_some(samples: Tensor, counts: Tensor) -> Tensor:
+        """Count the values (m, channels) into `counts` (channels, bins); their sums and those of their squares."""
+        values = samples.T.contiguous().add_(0.0)  # adding makes of -0.0 zero, whose bits are 0
+        bits = values.view(torch.int32)
         bins = (bits & 0x7FFFFFFF).bitwise_right_shift_(_SHIFT).clamp_(_LOWEST, _LOWEST + MAGNITUDES - 1).sub_(_LOWEST)
         # Zero and less are counted downwards from -1: that is the complement of their magnitude's bin.
-        bins.bitwise_xor_((bits - 1).bitwise_right_shift_(31)).add_(self.zero)
-        if len(self.ones) != bins.numel():
-            self.ones = self.ones.new_ones(bins.numel())
-        self.counts.index_add_(0, bins.flatten(), self.ones)
-        # Sums of a batch are the same in every part that begins between batches, and whole numbers from then on.
-        exact = samples.double()
-        self.sums += torch.stack([_exact(exact.sum(1)), _exact(exact.square_().sum(1))])
+        bins.bitwise_xor_((bits - 1).bitwise_right_shift_(31)).add_(MAGNITUDES)
+        counts.scatter_add_(1, bins.long(), torch.ones_like(counts[:, :1]).expand(bins.shape))
+        exact = values.double()
+        return torch.stack([exact.sum(1), exact.square_().sum(1)])
 
     def survey(self, chosen: range) -> Survey:
         kept, places, peaks, drawn = (torch.cat(parts) for parts in zip(*self.kept, strict=True))
@@ -518,7 +527,7 @@ class _Gathering:
             places=places,
             peaks=peaks,
             drawn=drawn,
-            counts=self.counts.cpu().long().reshape(-1, 2 * MAGNITUDES),
+            counts=self.counts.cpu().long(),
             sums=self.sums.cpu(),
         )
 
@@ -544,14 +553,14 @@ def _best(values: Tensor, *along: Tensor) -> tuple[Tensor, list[Tensor]]:
 
 
 def _exact(sums: Tensor) -> Tensor:
-    """float64 sums (C,) as whole numbers (units, C) of each of UNITS: to 2 ** -100, and at most 2 ** 80."""
+    """float64 sums (..., C) as whole numbers (..., units, C) of each of UNITS: to 2 ** -100, and at most 2 ** 80."""
     rest = sums.nan_to_num(0.0, 0.0, 0.0).clamp(-(2.0**80), 2.0**80)
     parts = []
     for unit in UNITS:
         part = (rest / unit).floor()
         rest = rest - part * unit
         parts.append(part.long())
-    return torch.stack(parts)
+    return torch.stack(parts, -2)
 
 
 def _sum(parts: Tensor) -> NDArray[np.float64]:
