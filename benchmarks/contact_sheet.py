@@ -43,7 +43,7 @@ def gather(network: Network, images: scan.Pictures, layer: str, channels: Sequen
         "histogram": activation_histogram(network, targets, images=images, surveys=surveys),
         "weights": weights(network, targets, direction="in", layer=before),
     }
-    found = {
+    found: dict[str, dict[Any, Any]] = {
         name: {outcome.channel: outcome for outcome in outcomes if isinstance(outcome, Finding)}
         for name, outcomes in made.items()
     }
