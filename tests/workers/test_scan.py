@@ -300,6 +300,20 @@ def test_memory_does_not_grow_with_the_number_of_pictures(monkeypatch):
     assert many[1][-1] - many[1][0] < 300_000
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", zoo.ARCHITECTURES)
+def test_what_is_overwritten_on_the_way_changes_no_value(name):
+    torch.manual_seed(0)
+    architecture = zoo.ARCHITECTURES[name]
+    network, images = architecture.network(name, architecture.factory()), pictures(noise(2, 256))
+    layers = [layer.name for layer in network.layers]
+    found = survey(network, layers, images, batch=2)
+    ((_, values),) = activations(network, layers, images, batch=2)
+    for layer in layers:
+        assert torch.equal(found[layer].peaks, values[layer].amax((2, 3)))
+        assert torch.equal(found[layer].minimum, values[layer].amin((0, 2, 3)))
+
+
 @needs_data
 @pytest.mark.slow
 def test_one_picture_at_a_time_gives_the_same_survey():
