@@ -149,6 +149,8 @@ def can_cancel_job(user: Person, job: Job) -> Answer:
 def can_retry_job(user: Person, job: Job) -> Answer:
     if job.is_live:
         return Denied("This job is still running: cancel it first, or wait.")
+    if job.shards.filter(comparison__isnull=False).exists():
+        return Denied("This was a recipe run again: run it again from the page of its version.")
     if not job.unfinished().exists():
         return Denied("Everything in this job is done: there is nothing to retry.")
     return can_control_job(user, job)

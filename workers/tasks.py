@@ -130,9 +130,10 @@ class Effort:
     be halved.
     """
 
-    def __init__(self, function: Callable[..., Any], batch: int | None = None) -> None:
+    def __init__(self, function: Callable[..., Any], batch: int | None = None, dtype: str = "float32") -> None:
         parameter = inspect.signature(function).parameters.get("batch")
         self.batch = batch or (None if parameter is None else parameter.default)
+        self.dtype = dtype
         self.halved = 0
         self._takes_batch = parameter is not None
         self._again = True
@@ -143,7 +144,9 @@ class Effort:
 
     @property
     def environment(self) -> dict[str, Any]:
-        return _environment() | self.arguments | ({"halved": self.halved} if self.halved else {})
+        return (
+            _environment() | {"dtype": self.dtype} | self.arguments | ({"halved": self.halved} if self.halved else {})
+        )
 
     def through(self, work: Callable[[], None]) -> None:
         """Work, and again what is left of it, until it is through. ``work`` reads ``arguments`` each time."""
@@ -204,19 +207,25 @@ def _target(evidence: Evidence) -> tuple[str, Channel]:
 
 def _make(claim: jobs.Claim, network: zoo.Network, tick: Callable[[], None]) -> None:
     shard, token = claim.shard, claim.token
-    left = {_target(evidence): evidence for evidence in claim.targets}
+    version = recipes.KINDS[shard.kind].version
+    for evidence in claim.targets:
+        if evidence.recipe_version != version:  # asked for before an upgrade: what is made now is something else
+            actions.fail(evidence.pk, token, f"The recipe of {shard.kind} has changed since. Ask for it anew.")
+    left = {_target(evidence): evidence for evidence in claim.targets if evidence.recipe_version == version}
+    if not left:
+        return
     arguments, together = dict(shard.parameters), len(left)
     if shard.image_set is not None:
         arguments["images"] = _pictures(shard.image_set)
         photographs = Photographs(shard.image_set, arguments["images"], network.preprocessing)
         if recipes.KINDS[shard.kind].surveyed:
-            layers = {evidence.layer.name: evidence.layer for evidence in claim.targets}
+            layers = {evidence.layer.name: evidence.layer for evidence in left.values()}
             arguments["surveys"] = {
                 name: _surveyed(*(part.sha256 for part in surveys.parts_of(layer, shard.image_set)))
                 for name, layer in layers.items()
             }
     kind = _kind(shard.kind)
-    effort = Effort(kind)
+    effort = Effort(kind, dtype=shard.parameters.get("dtype", "float32"))
     began = time.monotonic()
 
     def work() -> None:
@@ -279,7 +288,7 @@ def _reproduce(claim: jobs.Claim, comparison: Comparison, network: zoo.Network, 
     if shard.image_set is not None:
         arguments["images"] = _pictures(shard.image_set)
     kind = _kind(shard.kind)
-    effort = Effort(kind, batch=version.environment.get("batch"))
+    effort = Effort(kind, version.environment.get("batch"), dtype=shard.parameters.get("dtype", "float32"))
     target = _target(claim.targets[0])
 
     def work() -> None:
@@ -410,7 +419,6 @@ def _environment() -> dict[str, Any]:
         "processor": torch.cuda.get_device_name(DEVICE) if ON_GPU else _processor(),
         **({"cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version()} if ON_GPU else {}),
         "threads": torch.get_num_threads(),
-        "dtype": "float32",
         "tf32": torch.backends.cudnn.allow_tf32,
         "torch": torch.__version__,
         "torchvision": torchvision.__version__,

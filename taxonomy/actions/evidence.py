@@ -447,6 +447,8 @@ def keep_photographs(files: Mapping[Image, str], *, resize: int, size: int) -> N
 def reproduce(user: User, version: EvidenceVersion) -> Comparison:
     """Run a version's recipe again, to see whether it gives the same. It never becomes a version of its own.
 
+    While it is being run again, asking once more gives the same comparison.
+
     Raises:
         Refused: when the user may not.
         RecipeError: when the recipe has changed since, or nothing was computed.
@@ -461,6 +463,10 @@ def reproduce(user: User, version: EvidenceVersion) -> Comparison:
             f"The recipe of {kind.name} has changed since: this was made by version {evidence.recipe_version}, and "
             f"there is version {kind.version} now. Ask for the evidence anew to compare the two."
         )
+    Network.objects.select_for_update(no_key=True).get(pk=network.pk)  # one request at a time, as for new evidence
+    running = version.comparisons.filter(status__in=(Outcome.QUEUED, Outcome.RUNNING)).first()
+    if running is not None:
+        return running
     job = Job.objects.create(
         title=f"{kind.title.lower()} of {evidence.subject} again"[:200],
         network=network,

@@ -104,7 +104,10 @@ class EvidenceVersion(models.Model):
         A recipe may have got further parameters since: what has all of these is the same.
         """
         own = self.evidence
+        # A list contains its parts too, and a family that has grown is not the same.
+        whole = {f"parameters__{name}": value for name, value in own.parameters.items() if isinstance(value, list)}
         later = Evidence.objects.filter(
+            **whole,
             kind=own.kind,
             neuron=own.neuron_id,
             family=own.family_id,
@@ -195,7 +198,11 @@ class Comparison(models.Model):
     @property
     def same_environment(self) -> bool:
         """Whether all that decides the bytes beside the recipe is the same. How many were made together does not."""
-        first, second = ({**made, "made_together": 0} for made in (self.version.environment, self.environment))
+        beside = ("made_together", "halved")  # the batch that memory allowed in the end is compared
+        first, second = (
+            {name: value for name, value in made.items() if name not in beside}
+            for made in (self.version.environment, self.environment)
+        )
         return first == second
 
 

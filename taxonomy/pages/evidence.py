@@ -140,11 +140,11 @@ def comparison(request: HttpRequest, public_id: str) -> HttpResponse:
         "pictures": [
             {
                 "name": name,
-                "before": exhibit.pictures[name],
+                "before": exhibit.pictures.get(name, ""),
                 "after": reverse("comparison_file", args=[public_id, name]) if name in compared.files else "",
                 "difference": compared.pixels.get(name),
             }
-            for name in sorted(exhibit.pictures)
+            for name in sorted({*exhibit.pictures, *compared.files})
         ],
         "metrics": sorted(compared.metrics.items()),
         "environment": sorted(set(compared.environment) | set(shown.environment)),
@@ -330,7 +330,7 @@ def request_of_family(request: HttpRequest, name: str, layer_name: str, pk: int)
     what: dict[str, Any] = {"network": here.network, "families": [found]}
     if form.cleaned_data["kinds"] == ["family_weights"]:
         chosen = request.POST.get("other", "")
-        other = families.get(int(chosen)) if chosen.isascii() and chosen.isdigit() else None
+        other = families.get(int(chosen)) if chosen.isascii() and chosen.isdigit() and len(chosen) < 10 else None
         if other is None or other.layer.order == here.order:
             messages.error(request, "Choose a family of another layer.")
             return redirect(found)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -239,8 +240,8 @@ class Exhibit:
         if self.neuron is not None:
             words += ["--layer", self.neuron.layer.name, "--neurons", str(self.neuron.index)]
         elif self.family is not None:
-            words += ["--layer", self.family.layer.name, "--family", f'"{self.family.name}"']
-            words += ["--other", f'"{self.other.name}"'] if self.other is not None else []
+            words += ["--layer", self.family.layer.name, "--family", shlex.quote(self.family.name)]
+            words += ["--other", shlex.quote(self.other.name)] if self.other is not None else []
         words += ["--kind", self.kind.name]
         free = {*self.kind.limits, *self.kind.choices, *self.kind.picks, *(["layer"] if self.kind.layer else [])}
         for name, value in sorted(self.values.items()):

@@ -205,6 +205,7 @@ def test_a_recipe_run_again_is_a_comparison_and_no_version(user, network) -> Non
     evidence.request(user, network, kinds=["tuning_curves"])
     version = made()
     comparison = evidence.reproduce(user, version)
+    assert evidence.reproduce(user, version) == comparison, "a second click asks for nothing more"
     claim = jobs.claim("one")
     assert claim.comparison == comparison, "it is urgent"
     assert (claim.targets, claim.shard.kind) == ([version.evidence], "feature_visualization")
@@ -237,6 +238,8 @@ def test_a_comparison_that_fails_or_is_cancelled_says_so(user, network) -> None:
     job = claim.shard.job
     job.refresh_from_db()
     assert (job.status, job.failed) == (Outcome.FAILED, 1)
+    with pytest.raises(Refused, match="from the page of its version"):
+        jobs.retry(user, job)
     other = evidence.reproduce(user, version)
     claim = jobs.claim("one")
     jobs.cancel(user, claim.shard.job)

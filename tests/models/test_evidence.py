@@ -44,6 +44,15 @@ def test_a_later_recipe_takes_an_older_one_s_place() -> None:
     assert third.current.newer() is None
 
 
+def test_a_family_that_has_grown_takes_no_version_s_place() -> None:
+    make_network()
+    old = made(1, members=[1, 2])
+    made(2, members=[1, 2, 3])
+    assert old.current.newer() is None
+    same = made(2, members=[1, 2], top=4)
+    assert old.current.newer() == same.current
+
+
 def vectors_of(layer: Layer, images: ImageSet | None, values: np.ndarray, likeness: str = "activation") -> None:
     neurons = list(layer.neurons.order_by("index"))
     rows = Evidence.objects.bulk_create(
