@@ -4,15 +4,20 @@ from dataclasses import dataclass
 
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils import timezone
 
 from taxonomy.models import (
     SETTLED,
+    UNDO,
+    Gold,
     Job,
     Label,
+    Lease,
     Network,
     Neuron,
     Proposal,
     ProposalState,
+    Reveal,
     Role,
     User,
 )
@@ -66,25 +71,85 @@ def can_label(user: Person, neuron: Neuron | None = None) -> Answer:
     return _takes_part(user, "label neurons")
 
 
+def can_undo_label(user: Person, label: Label) -> Answer:
+    answer = _signed_in(user, "take a label back")
+    if not answer:
+        return answer
+    if label.author_id != user.pk:
+        return Denied("Only its author takes a label back.")
+    if label.undone_at is not None:
+        return Denied("This label was taken back already.")
+    if label.superseded_at is not None:
+        return Denied("You have read this neuron anew since: change that reading instead.")
+    if label.gold:
+        return Denied("You were shown how others read this neuron: a label is taken back before that, or changed.")
+    if timezone.now() > label.created_at + UNDO:
+        return Denied("A label can be taken back for a minute. Change it on the neuron's page instead.")
+    return Allowed()
+
+
+def can_steer_queue(user: Person) -> Answer:
+    """Set how many readings a layer's neurons ask for, and mark gold neurons."""
+    answer = _takes_part(user, "mark gold neurons or set how many readings are asked for")
+    if answer and isinstance(user, User) and user.role != Role.EDITOR:
+        return Denied("Only editors mark gold neurons and set how many readings are asked for.")
+    return answer
+
+
 def sees_all_readings(user: Person) -> bool:
-    """Reviewers and editors look at every reading and standing, whether or not they gave their own."""
-    return isinstance(user, User) and user.reviews
+    """Reviewers and editors may look at every reading; each look is recorded, and their own is not blind after it."""
+    return isinstance(user, User) and user.reviews and user.is_active
 
 
-def can_see_readings(user: Person, neuron: Neuron, *, has_labelled: bool) -> Answer:
-    """Independence: until a neuron is settled, others' readings are for those who gave theirs, and for reviewers."""
-    if neuron.is_settled or has_labelled or sees_all_readings(user):
+def hidden_from(user: Person) -> frozenset[int]:
+    """Settled neurons whose answer this person is not shown: they hold it in the queue, or it is gold and unanswered.
+
+    Reviewers know the settled neurons: from them only what they hold is hidden. One query.
+    """
+    if not isinstance(user, User):
+        return frozenset()
+    hidden = Lease.objects.live().filter(person=user, neuron__standing__in=SETTLED).values_list("neuron", flat=True)
+    if user.role == Role.CONTRIBUTOR:
+        answered = Label.objects.filter(neuron=OuterRef("neuron"), author=user, undone_at=None)
+        gold = Gold.objects.current().filter(~Exists(answered)).values_list("neuron", flat=True)
+        hidden = hidden.order_by().union(gold.order_by())
+    return frozenset(hidden)
+
+
+def given(user: User, path: str = "neuron") -> Exists:
+    """Whether this person gave a reading of the neuron at ``path`` that can no longer be taken back.
+
+    After the minute for that, or from the moment at which they asked to see the others' readings.
+    """
+    own = Label.objects.filter(neuron=OuterRef(path), author=user, undone_at=None)
+    revealed = Reveal.objects.filter(neuron=OuterRef("neuron"), person=user)
+    return Exists(own.filter(Q(created_at__lte=timezone.now() - UNDO) | Exists(revealed)))
+
+
+def can_see_readings(user: Person, neuron: Neuron, *, has_given: bool, is_hidden: bool = False) -> Answer:
+    """Independence: until a neuron is settled, others' readings are for those who gave theirs, and for reviewers.
+
+    Args:
+        has_given: as ``given`` says.
+        is_hidden: whether the neuron is among ``hidden_from(user)``.
+    """
+    if is_hidden:
+        return Denied("How others read it is shown after you have given your own reading.")
+    if neuron.is_settled or has_given or sees_all_readings(user):
         return Allowed()
     return Denied("Others' readings are shown after you have given yours, so that first readings stay independent.")
 
 
 def labels_visible_to(user: Person, labels: QuerySet[Label]) -> QuerySet[Label]:
     """``can_see_readings`` for a list: of these labels, those whose neuron's readings this person may see."""
+    hidden = hidden_from(user)
+    if hidden:
+        labels = labels.exclude(~Q(author_id=user.pk), neuron__in=hidden)
     if sees_all_readings(user):
         return labels
     visible = Q(neuron__standing__in=SETTLED)
     if isinstance(user, User):
-        visible |= Q(Exists(Label.objects.filter(neuron=OuterRef("neuron"), author=user)))
+        visible |= Q(author=user) | Q(given(user))
     return labels.filter(visible)
 
 

@@ -91,7 +91,7 @@ def import_taxonomy(
             imported.memberships += len(units)
             events.record(user, "family.imported", family=family, data={"neurons": len(units), "source": source})
         _set_parents(layer, record)
-        layer.neurons.filter(index__in=placed).update(standing=Standing.ACCEPTED)
+        layer.neurons.filter(index__in=placed).update(standing=Standing.ACCEPTED, asks=0)
     if icons:
         wanted = {(neuron.layer.name, neuron.index): neuron for neuron in _neurons(network)}
         pictures = {wanted[place]: picture for place, picture in icons.items() if place in wanted}

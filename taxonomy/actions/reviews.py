@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from django.db import transaction
 
 from taxonomy import consensus, events
-from taxonomy.actions.labels import parents, reading, readings, result_of, tally
+from taxonomy.actions.labels import parents, readings, readings_of, result_of, tally
 from taxonomy.models import Decision, Family, Label, Membership, Neuron, Review, Standing, User
 from taxonomy.permissions import Allowed, Answer, Denied, Person, can_review, require
 
@@ -20,7 +20,7 @@ def can_accept_each(user: Person, neurons: Sequence[Neuron]) -> dict[int, Answer
     found: dict[int, list[Label]] = {neuron.pk: [] for neuron in neurons}
     tree: dict[int, int | None] = {}
     if can_review(user) and any(neuron.standing == Standing.AGREED for neuron in neurons):
-        for label in Label.objects.current().filter(neuron__in=neurons).order_by("pk"):
+        for label in Label.objects.current().filter(neuron__in=neurons).prefetch_related("further").order_by("pk"):
             found[label.neuron_id].append(label)
         layers = {neuron.layer_id for neuron in neurons}
         tree = dict(Family.objects.filter(layer__in=layers).values_list("pk", "parent_id"))
@@ -36,7 +36,7 @@ def _can_accept(user: Person, neuron: Neuron, found: list[Label], tree: Mapping[
     if neuron.standing != Standing.AGREED:
         return Denied("Only an agreed neuron can be accepted: over two thirds, at least three people, for one family.")
     agreed = result_of(found, tree).family
-    others = [reading(label) for label in found if label.author_id != user.pk]
+    others = readings_of([label for label in found if label.author_id != user.pk], ())
     if agreed is None or not consensus.qualifies(agreed, others, tree):
         return Denied("Your own reading decides this one: without it the others do not agree. Another reviewer has to.")
     return Allowed()
@@ -69,7 +69,7 @@ def accept(user: User, neuron: Neuron, *, comment: str = "") -> Review:
     review.full_clean()
     review.save()
     Membership.objects.create(family=family, neuron=neuron, review=review, made_by=user)
-    neuron.standing = Standing.ACCEPTED
-    neuron.save(update_fields=["standing"])
+    neuron.standing, neuron.asks = Standing.ACCEPTED, 0
+    neuron.save(update_fields=["standing", "asks"])
     events.record(user, "review.accepted", neuron=neuron, family=family, review=review)
     return review

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models import Count, OuterRef, Prefetch, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema
@@ -13,8 +13,8 @@ from rest_framework.response import Response
 
 from taxonomy.actions import labels
 from taxonomy.api.resources import NeuronFilter, Resource, layer_called, network_called
-from taxonomy.models import SETTLED, Family, Label, Layer, Membership, Network, Neuron
-from taxonomy.permissions import can_see_readings
+from taxonomy.models import SETTLED, Family, Layer, Membership, Network, Neuron, User
+from taxonomy.permissions import can_see_readings, given
 
 
 class NetworkSerializer(serializers.ModelSerializer):
@@ -139,7 +139,7 @@ class NeuronSerializer(serializers.ModelSerializer):
 
 
 def standing_is_shown(request: Request, neuron: Any) -> bool:
-    return bool(can_see_readings(request.user, neuron, has_labelled=neuron.has_labelled))
+    return bool(can_see_readings(request.user, neuron, has_given=neuron.has_given))
 
 
 class NeuronsFilter(NeuronFilter):
@@ -157,11 +157,12 @@ class NeuronViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource):
     filterset_class = NeuronsFilter
 
     def get_queryset(self) -> QuerySet[Neuron]:
-        mine = Label.objects.filter(neuron=OuterRef("pk"), author=self.request.user.pk)
+        user = self.request.user
+        has_given = given(user, "pk") if isinstance(user, User) else Value(False)
         current = Membership.objects.current().select_related("family").order_by("-primary", "pk")
         return (
             Neuron.objects.select_related("layer__network")
-            .annotate(has_labelled=Exists(mine))
+            .annotate(has_given=has_given)
             .prefetch_related(Prefetch("memberships", queryset=current, to_attr="current_memberships"))
             .order_by("layer__network_id", "layer__order", "index")
         )

@@ -1,5 +1,7 @@
 """The record: one file for each noun."""
 
+from taxonomy.models.agreement import Agreement
+from taxonomy.models.discussions import Comment, Discussion, Wording
 from taxonomy.models.events import Event
 from taxonomy.models.evidence import (
     Artifact,
@@ -23,34 +25,45 @@ from taxonomy.models.families import (
 )
 from taxonomy.models.images import Image, ImageSet, Photograph
 from taxonomy.models.jobs import Job, Shard
-from taxonomy.models.labels import Label, Reveal, Tally, Verdict
+from taxonomy.models.labels import UNDO, Label, Reveal, Tally, Verdict
+from taxonomy.models.leases import Gold, Lease, Sheet
 from taxonomy.models.networks import SETTLED, Layer, Network, Neuron, Standing
-from taxonomy.models.people import Role, User
+from taxonomy.models.notifications import Notification, Subscription, Why
+from taxonomy.models.people import Digest, Role, User
 from taxonomy.models.proposals import Proposal, ProposalKind, ProposalState
-from taxonomy.models.reviews import Decision, Review
+from taxonomy.models.reviews import Decision, Need, Review
 
 __all__ = [
     "SETTLED",
+    "UNDO",
+    "Agreement",
     "Artifact",
+    "Comment",
     "Comparison",
     "Confidence",
     "Decision",
+    "Digest",
+    "Discussion",
     "Event",
     "Evidence",
     "EvidenceVersion",
     "Family",
     "FamilyKind",
     "FamilyLink",
+    "Gold",
     "Image",
     "ImageSet",
     "Job",
     "Label",
     "Layer",
+    "Lease",
     "Likeness",
     "LinkKind",
     "Membership",
+    "Need",
     "Network",
     "Neuron",
+    "Notification",
     "Outcome",
     "Photograph",
     "Proposal",
@@ -60,12 +73,16 @@ __all__ = [
     "Review",
     "Role",
     "Shard",
+    "Sheet",
     "Sprite",
     "Standing",
+    "Subscription",
     "SurveyPart",
     "Symmetry",
     "Tally",
     "User",
     "Vector",
     "Verdict",
+    "Why",
+    "Wording",
 ]

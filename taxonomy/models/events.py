@@ -1,33 +1,46 @@
 """Events: one row for each change, written once. Activity, history and credits all read it."""
 
+from collections.abc import Collection
+
 import pgtrigger
 from django.contrib.auth.models import AnonymousUser
 from django.db import models
+from django.utils import timezone
 
+from taxonomy.models.discussions import Comment
 from taxonomy.models.evidence import Evidence
 from taxonomy.models.families import Family
 from taxonomy.models.images import ImageSet
 from taxonomy.models.jobs import Job
-from taxonomy.models.labels import Label
+from taxonomy.models.labels import UNDO, Label, Reveal
 from taxonomy.models.networks import SETTLED, Layer, Network, Neuron
 from taxonomy.models.people import User
 from taxonomy.models.proposals import Proposal
 from taxonomy.models.reviews import Review
 
-# What these tell of a neuron goes beyond "n of 3 readings".
-TELLING = ("neuron.agreed",)
+# What these tell of a neuron goes beyond "n of 3 readings": what was decided, agreed or said there.
+TELLING = r"^(neuron|review|comment|gold)\."
 
 
 class EventQuerySet(models.QuerySet["Event"]):
-    def visible_to(self, user: User | AnonymousUser) -> "EventQuerySet":
-        """Without what would tell this person, before they gave their own reading, how a neuron is read by others."""
-        if isinstance(user, User) and user.reviews:
-            return self
-        hidden = models.Q(verb__in=TELLING) & ~models.Q(neuron__standing__in=SETTLED)
+    def visible_to(self, user: User | AnonymousUser, hidden: Collection[int] = ()) -> "EventQuerySet":
+        """Without what would tell this person, before they gave their own reading, how a neuron is read by others.
+
+        Args:
+            hidden: settled neurons whose answer is hidden from this person (``permissions.hidden_from``).
+        """
+        telling = models.Q(verb__regex=TELLING, neuron__isnull=False)
+        unsettled = telling & ~models.Q(neuron__standing__in=SETTLED)
         if isinstance(user, User):
-            read = Label.objects.filter(neuron=models.OuterRef("neuron"), author=user)
-            hidden &= models.Q(~models.Exists(read))
-        return self.exclude(hidden)
+            read = Label.objects.filter(neuron=models.OuterRef("neuron"), author=user, undone_at=None)
+            revealed = Reveal.objects.filter(neuron=models.OuterRef("neuron"), person=user)
+            given = models.Q(models.Exists(read.filter(created_at__lte=timezone.now() - UNDO)))
+            looked = models.Q(models.Exists(revealed))
+            if not user.reviews:  # who reviews may look without having read, and the look is recorded
+                looked &= models.Q(models.Exists(read))
+            unsettled &= ~(given | looked)
+        found = self.exclude(unsettled)
+        return found.exclude(telling, neuron__in=hidden) if hidden else found
 
 
 @pgtrigger.register(
@@ -49,6 +62,7 @@ class Event(models.Model):
     proposal = models.ForeignKey(Proposal, models.PROTECT, null=True, related_name="events")
     evidence = models.ForeignKey(Evidence, models.PROTECT, null=True, related_name="events")
     job = models.ForeignKey(Job, models.PROTECT, null=True, related_name="events")
+    comment = models.ForeignKey(Comment, models.PROTECT, null=True, related_name="events")
     person = models.ForeignKey(User, models.PROTECT, null=True, related_name="events_about")
     data = models.JSONField(default=dict, blank=True)
 

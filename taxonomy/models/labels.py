@@ -1,9 +1,11 @@
 """Labels: one contributor's reading of one neuron, kept for ever; and what was revealed to whom."""
 
+import datetime
 import uuid
 
 import pgtrigger
 from django.db import models
+from django.utils import timezone
 
 from taxonomy.models.evidence import EvidenceVersion
 from taxonomy.models.families import Confidence, Family
@@ -18,14 +20,22 @@ class Verdict(models.TextChoices):
     NONE_OF_THESE = "none of these"
 
 
+# So long a label can be taken back; from then on, or from a reveal asked for before, it counts as given.
+UNDO = datetime.timedelta(minutes=1)
+
+
 class LabelQuerySet(models.QuerySet["Label"]):
     def current(self) -> "LabelQuerySet":
         return self.filter(superseded_at=None)
 
+    def given(self) -> "LabelQuerySet":
+        """Those that can no longer be taken back by their time alone: their authors see what others read."""
+        return self.filter(undone_at=None, created_at__lte=timezone.now() - UNDO)
+
 
 @pgtrigger.register(
     pgtrigger.Protect(name="labels_are_kept", operation=pgtrigger.Delete),
-    pgtrigger.ReadOnly(name="labels_are_only_superseded", exclude=["superseded_at"]),
+    pgtrigger.ReadOnly(name="labels_are_only_superseded", exclude=["superseded_at", "undone_at"]),
 )
 class Label(models.Model):
     """A family, or 'cannot tell from this evidence', or 'none of these'. One current label a person and neuron."""
@@ -44,8 +54,14 @@ class Label(models.Model):
     note = Prose(blank=True)
     blind = models.BooleanField(help_text="nothing about this neuron was settled, or had been revealed to its author")
     seen = models.ManyToManyField(EvidenceVersion, blank=True, related_name="+")
+    submission = models.UUIDField(null=True, blank=True, help_text="the sender's own key: sent twice, taken once")
+    gold = models.BooleanField(default=False, help_text="given on a gold neuron whose answer was hidden")
+    follows = models.ForeignKey(
+        "self", models.PROTECT, null=True, blank=True, related_name="+", help_text="the label that this one carries on"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     superseded_at = models.DateTimeField(null=True, blank=True)
+    undone_at = models.DateTimeField(null=True, blank=True)
 
     objects = LabelQuerySet.as_manager()
 
@@ -54,6 +70,14 @@ class Label(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["neuron", "author"], condition=models.Q(superseded_at=None), name="label_is_current_once"
+            ),
+            models.UniqueConstraint(
+                fields=["author", "submission", "neuron"],
+                condition=models.Q(submission__isnull=False),
+                name="label_is_submitted_once",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(undone_at=None) | models.Q(superseded_at__isnull=False), name="label_undone_is_over"
             ),
             models.CheckConstraint(
                 condition=(

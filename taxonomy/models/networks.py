@@ -60,12 +60,16 @@ class Layer(models.Model):
     order = models.PositiveIntegerField()
     channels = models.PositiveIntegerField()
     fields = models.JSONField(default=list, blank=True)
+    overlap = models.PositiveSmallIntegerField(default=3, help_text="how many readings each of its neurons asks for")
 
     class Meta:
         ordering = ["order"]
         constraints = [
             models.UniqueConstraint(fields=["network", "name"], name="layer_name_is_unique_in_network"),
             models.UniqueConstraint(fields=["network", "order"], name="layer_order_is_unique_in_network"),
+            models.CheckConstraint(
+                condition=models.Q(overlap__gte=3, overlap__lte=9), name="layer_overlap_is_three_to_nine"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -95,7 +99,8 @@ class Standing(models.TextChoices):
     STALE = "stale"
 
 
-SETTLED = (Standing.ACCEPTED, Standing.CONTESTED)
+# A person decided, and everybody may know: a stale answer was accepted before it has to be confirmed again.
+SETTLED = (Standing.ACCEPTED, Standing.CONTESTED, Standing.STALE)
 
 
 class NeuronQuerySet(models.QuerySet["Neuron"]):
@@ -158,6 +163,7 @@ class Neuron(models.Model):
     # Derived from the current labels and decisions by actions/, kept here so that a map of 10,000 is one query.
     standing = models.CharField(max_length=16, choices=Standing, default=Standing.UNLABELLED)
     readings = models.PositiveIntegerField(default=0, help_text="how many people have a current label on it")
+    asks = models.PositiveSmallIntegerField(default=3, help_text="how many readings it asks for by now")
 
     objects = NeuronQuerySet.as_manager()
 
@@ -167,7 +173,14 @@ class Neuron(models.Model):
             models.UniqueConstraint(fields=["layer", "index"], name="neuron_index_is_unique_in_layer"),
             models.CheckConstraint(condition=models.Q(standing__in=Standing.values), name="neuron_standing_is_known"),
         ]
-        indexes = [models.Index(fields=["standing", "readings"], name="neuron_by_standing")]
+        indexes = [
+            models.Index(fields=["standing", "readings"], name="neuron_by_standing"),
+            models.Index(
+                fields=["layer", "-readings", "index"],
+                condition=models.Q(asks__gt=models.F("readings")),
+                name="neuron_that_asks",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.layer.network.name}/{self.address}"

@@ -14,6 +14,14 @@ class Role(models.TextChoices):
     ADMIN = "admin"
 
 
+class Digest(models.TextChoices):
+    """How often notifications come by mail."""
+
+    OFF = "off"
+    DAILY = "daily"
+    WEEKLY = "weekly"
+
+
 class PeopleManager(UserManager["User"]):
     def system(self) -> "User":
         """The user that machine work (imports from the command line, the reaper) is recorded under."""
@@ -35,12 +43,18 @@ class User(AbstractUser):
     is_system = models.BooleanField(default=False)
     terms_version = models.CharField(max_length=20, blank=True)
     terms_accepted_at = models.DateTimeField(null=True, blank=True)
+    pseudonymous = models.BooleanField(default=False, help_text="credited in releases under a pseudonym")
+    digest = models.CharField(max_length=8, choices=Digest, default=Digest.DAILY)
+    digested_at = models.DateTimeField(null=True, blank=True, help_text="when the last digest was sent")
+    feed_key = models.UUIDField(null=True, unique=True, editable=False, help_text="opens the person's own Atom feed")
+    shortcuts = models.BooleanField(default=True, help_text="whether single letters act on pages")
 
     objects: ClassVar[PeopleManager] = PeopleManager()
 
     class Meta:
         constraints = [
             models.CheckConstraint(condition=models.Q(role__in=Role.values), name="user_role_is_known"),
+            models.CheckConstraint(condition=models.Q(digest__in=Digest.values), name="user_digest_is_known"),
         ]
 
     def __str__(self) -> str:

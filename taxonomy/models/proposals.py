@@ -7,6 +7,7 @@ from django.urls import reverse
 
 from taxonomy.models.families import Confidence, Family, FamilyKind, Symmetry
 from taxonomy.models.fields import Line, Prose
+from taxonomy.models.labels import Label
 from taxonomy.models.networks import Layer
 from taxonomy.models.people import User
 
@@ -36,6 +37,12 @@ class Proposal(models.Model):
     family_kind = models.CharField(max_length=16, choices=FamilyKind, default=FamilyKind.NATURAL)
     confidence = models.CharField(max_length=8, choices=Confidence, default=Confidence.MEDIUM)
     symmetry = models.CharField(max_length=12, choices=Symmetry, default=Symmetry.NONE)
+    asked_by: "models.ManyToManyField[Label, models.Model]" = models.ManyToManyField(
+        "Label",
+        blank=True,
+        related_name="+",
+        help_text="“none of these” that ask for it, and follow it",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     decided_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="decided_proposals")
     decided_at = models.DateTimeField(null=True, blank=True)

@@ -1,17 +1,31 @@
-"""Reviews: what a reviewer decided on a neuron."""
+"""Reviews: what reviewers and editors decided on a neuron, and what evidence it waits for."""
 
 import pgtrigger
 from django.db import models
 
+from taxonomy.models.evidence import EvidenceVersion
 from taxonomy.models.families import Family
 from taxonomy.models.fields import Prose
+from taxonomy.models.jobs import Job
 from taxonomy.models.labels import Tally
 from taxonomy.models.networks import Neuron
 from taxonomy.models.people import User
 
 
 class Decision(models.TextChoices):
-    ACCEPT = "accept"
+    """One step of the state table (docs/vocabulary.md, "standing") that a person, or the system, takes."""
+
+    ACCEPT = "accept"  # agreed -> accepted
+    OBJECT = "object"  # on an agreed neuron; disputed after 72 hours
+    WITHDRAW = "withdraw"  # one's own objection, or one's own demand for evidence
+    NEED_EVIDENCE = "need evidence"  # open, agreed -> needs evidence
+    UNDO = "undo"  # accepted -> open
+    STALE = "stale"  # accepted -> stale, by the system
+    RECONFIRM = "reconfirm"  # stale -> accepted
+    DECLINE = "decline"  # stale -> open
+    SETTLE = "settle"  # disputed -> accepted, by an uninvolved editor
+    CONTEST = "contest"  # disputed -> contested, by an uninvolved editor
+    REOPEN = "reopen"  # contested -> disputed, on new evidence
 
 
 @pgtrigger.register(
@@ -24,12 +38,74 @@ class Review(models.Model):
     reviewer = models.ForeignKey(User, models.PROTECT, related_name="given_reviews")
     decision = models.CharField(max_length=16, choices=Decision)
     family = models.ForeignKey(Family, models.PROTECT, null=True, blank=True, related_name="reviews")
-    tally = models.ForeignKey(Tally, models.PROTECT, related_name="reviews")
+    tally = models.ForeignKey(Tally, models.PROTECT, null=True, blank=True, related_name="reviews")
+    answers = models.ForeignKey(
+        "self",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="answered_by",
+        help_text="the one it withdraws or undoes",
+    )
+    kind = models.CharField(max_length=40, blank=True, help_text="the kind of evidence it asks for, or that changed")
+    cites = models.ManyToManyField(EvidenceVersion, blank=True, related_name="cited_by")
     comment = Prose(blank=True)
     at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ["id"]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(decision__in=Decision.values), name="review_decision_is_known"),
+            models.CheckConstraint(
+                condition=~models.Q(decision="need evidence") | ~models.Q(kind=""), name="review_names_the_evidence"
+            ),
+            models.UniqueConstraint(
+                fields=["answers"], condition=models.Q(answers__isnull=False), name="review_is_answered_once"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.reviewer} {self.decision} {self.neuron}"
+
+
+class NeedQuerySet(models.QuerySet["Need"]):
+    def open(self) -> "NeedQuerySet":
+        return self.filter(met_at=None, withdrawn_at=None)
+
+
+@pgtrigger.register(
+    pgtrigger.Protect(name="needs_are_kept", operation=pgtrigger.Delete),
+    pgtrigger.ReadOnly(name="needs_only_end", exclude=["met_at", "withdrawn_at", "job", "asked_at", "problem"]),
+)
+class Need(models.Model):
+    """Evidence that a neuron waits for: two labels miss it, or a reviewer asked (``review``). A success ends it."""
+
+    neuron = models.ForeignKey(Neuron, models.PROTECT, related_name="needs")
+    kind = models.CharField(max_length=40)
+    review = models.OneToOneField(Review, models.PROTECT, null=True, blank=True, related_name="need")
+    job = models.ForeignKey(Job, models.SET_NULL, null=True, blank=True, related_name="needs")
+    at = models.DateTimeField(auto_now_add=True)
+    asked_at = models.DateTimeField(null=True, blank=True, help_text="when the workers were asked for it")
+    problem = models.CharField(max_length=500, blank=True, help_text="why the workers could not be asked")
+    met_at = models.DateTimeField(null=True, blank=True)
+    withdrawn_at = models.DateTimeField(null=True, blank=True)
+
+    objects = NeedQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["neuron", "kind"],
+                condition=models.Q(met_at=None, withdrawn_at=None, review=None),
+                name="need_of_labels_is_open_once",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["neuron"], condition=models.Q(met_at=None, withdrawn_at=None), name="need_that_is_open"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.neuron}"

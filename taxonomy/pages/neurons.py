@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import messages
+from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -18,7 +19,7 @@ from taxonomy.pages.labels import LabelForm, initial_of
 from taxonomy.pages.networks import layer_of, state
 from taxonomy.pages.people import asking
 from taxonomy.pages.stand import Stand
-from taxonomy.permissions import can_label, can_request_evidence, can_see_readings, require
+from taxonomy.permissions import can_label, can_request_evidence, can_see_readings, given, require
 from taxonomy.rendering.markdown import References
 
 
@@ -49,7 +50,7 @@ def page(
         neuron.labels.current().select_related("author", "family").prefetch_related("further").order_by("created_at")
     )
     own = next((label for label in every if label.author_id == user.pk), None)
-    may_see = can_see_readings(user, neuron, has_labelled=own is not None)
+    may_see = can_see_readings(user, neuron, has_given=has_given(user, neuron))
     # A reviewer who has not read it yet may still read it blind: the others' readings come when asked for.
     offered = bool(may_see) and own is None and not neuron.is_settled
     shown = bool(may_see) and (not offered or "readings" in request.GET)
@@ -102,6 +103,10 @@ def neighbours(request: HttpRequest, name: str, layer_name: str, index: int) -> 
     }
     template = "neurons/_neighbours.html" if request.headers.get("HX-Request") else "neurons/neighbours.html"
     return render(request, template, context)
+
+
+def has_given(user: User | AnonymousUser, neuron: Neuron) -> bool:
+    return isinstance(user, User) and Neuron.objects.filter(given(user, "pk"), pk=neuron.pk).exists()
 
 
 def families_of(neuron: Neuron) -> tuple[list[Family], dict[int, list[int]], list[Membership]]:
