@@ -1,6 +1,7 @@
 """Who may do what, in one place. Each answer is Allowed, or Denied with the reason that page, API and command show."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -9,12 +10,14 @@ from django.utils import timezone
 from taxonomy.models import (
     SETTLED,
     UNDO,
+    Event,
     Gold,
     Job,
     Label,
     Lease,
     Network,
     Neuron,
+    Notification,
     Proposal,
     ProposalState,
     Reveal,
@@ -106,14 +109,26 @@ def hidden_from(user: Person) -> frozenset[int]:
 
     Reviewers know the settled neurons: from them only what they hold is hidden. One query.
     """
-    if not isinstance(user, User):
-        return frozenset()
+    return frozenset(_hidden_from(user)) if isinstance(user, User) else frozenset()
+
+
+def _hidden_from(user: User) -> QuerySet[Any, int]:
     hidden = Lease.objects.live().filter(person=user, neuron__standing__in=SETTLED).values_list("neuron", flat=True)
     if user.role == Role.CONTRIBUTOR:
         answered = Label.objects.filter(neuron=OuterRef("neuron"), author=user, undone_at=None)
         gold = Gold.objects.current().filter(~Exists(answered)).values_list("neuron", flat=True)
         hidden = hidden.order_by().union(gold.order_by())
-    return frozenset(hidden)
+    return hidden.order_by()
+
+
+def notifications_of(user: Person) -> QuerySet[Notification]:
+    """What this person is told by now; what would tell them how others read a neuron waits until they gave a reading.
+
+    As ``Event.visible_to``, in one query.
+    """
+    if not isinstance(user, User) or not user.is_active:
+        return Notification.objects.none()
+    return user.notifications.filter(event__in=Event.objects.visible_to(user, _hidden_from(user)))
 
 
 def given(user: User, path: str = "neuron") -> Exists:
@@ -151,6 +166,18 @@ def labels_visible_to(user: Person, labels: QuerySet[Label]) -> QuerySet[Label]:
     if isinstance(user, User):
         visible |= Q(author=user) | Q(given(user))
     return labels.filter(visible)
+
+
+def can_follow(user: Person) -> Answer:
+    """Subscribe, mute, be told, and say how."""
+    return _signed_in(user, "follow discussions and be told what happens")
+
+
+def can_read_notification(user: Person, notification: Notification) -> Answer:
+    answer = can_follow(user)
+    if answer and notification.person_id != user.pk:
+        return Denied("This was told to somebody else: only they mark it as read.")
+    return answer
 
 
 def can_review(user: Person, neuron: Neuron | None = None) -> Answer:

@@ -1,6 +1,7 @@
 """Discussions: what people say to each other about a neuron, a family or a proposal; every wording is kept."""
 
 import uuid
+from typing import ClassVar
 
 import pgtrigger
 from django.db import models
@@ -12,6 +13,22 @@ from taxonomy.models.networks import Layer, Neuron
 from taxonomy.models.people import User
 from taxonomy.models.proposals import Proposal
 
+Subject = Neuron | Family | Proposal
+
+
+class DiscussionManager(models.Manager["Discussion"]):
+    def about(self, subject: Subject) -> models.QuerySet["Discussion"]:
+        """The one on this subject, or none."""
+        return self.filter(**_named(subject))
+
+    def of(self, subject: Subject) -> "Discussion":
+        """The one on this subject, made if there is none."""
+        return self.get_or_create(**_named(subject), defaults={"layer_id": subject.layer_id})[0]
+
+
+def _named(subject: Subject) -> dict[str, Subject]:
+    return {type(subject).__name__.lower(): subject}
+
 
 class Discussion(models.Model):
     """All comments on one subject. Made with the first of them, or when somebody subscribes."""
@@ -22,6 +39,8 @@ class Discussion(models.Model):
     family = models.OneToOneField(Family, models.PROTECT, null=True, blank=True, related_name="discussion")
     proposal = models.OneToOneField(Proposal, models.PROTECT, null=True, blank=True, related_name="discussion")
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects: ClassVar[DiscussionManager] = DiscussionManager()
 
     class Meta:
         constraints = [
@@ -42,7 +61,7 @@ class Discussion(models.Model):
         return f"{self.subject.get_absolute_url()}#discussion"
 
     @property
-    def subject(self) -> Neuron | Family | Proposal:
+    def subject(self) -> Subject:
         found = self.neuron or self.family or self.proposal
         assert found is not None  # by the constraint
         return found

@@ -1,13 +1,14 @@
 """Events: one row for each change, written once. Activity, history and credits all read it."""
 
 from collections.abc import Collection
+from typing import Any
 
 import pgtrigger
 from django.contrib.auth.models import AnonymousUser
 from django.db import models
 from django.utils import timezone
 
-from taxonomy.models.discussions import Comment
+from taxonomy.models.discussions import Comment, Subject
 from taxonomy.models.evidence import Evidence
 from taxonomy.models.families import Family
 from taxonomy.models.images import ImageSet
@@ -22,8 +23,11 @@ from taxonomy.models.reviews import Review
 TELLING = r"^(neuron|review|comment|gold)\."
 
 
+Hidden = Collection[int] | models.QuerySet[Any, int]
+
+
 class EventQuerySet(models.QuerySet["Event"]):
-    def visible_to(self, user: User | AnonymousUser, hidden: Collection[int] = ()) -> "EventQuerySet":
+    def visible_to(self, user: User | AnonymousUser, hidden: Hidden = ()) -> "EventQuerySet":
         """Without what would tell this person, before they gave their own reading, how a neuron is read by others.
 
         Args:
@@ -39,8 +43,7 @@ class EventQuerySet(models.QuerySet["Event"]):
             if not user.reviews:  # who reviews may look without having read, and the look is recorded
                 looked &= models.Q(models.Exists(read))
             unsettled &= ~(given | looked)
-        found = self.exclude(unsettled)
-        return found.exclude(telling, neuron__in=hidden) if hidden else found
+        return self.exclude(unsettled).exclude(telling, neuron__in=hidden)
 
 
 @pgtrigger.register(
@@ -73,3 +76,8 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return f"{self.actor} {self.verb}"
+
+    @property
+    def subject(self) -> Subject | None:
+        """What it happened to and people talk about, if anything."""
+        return self.proposal or self.neuron or self.family
