@@ -1,6 +1,8 @@
-"""The only writer of Event."""
+"""The only writer of Event, and what its rows are told with."""
 
 from typing import Any
+
+from django.db.models import QuerySet
 
 from taxonomy.models import Event, User
 
@@ -14,3 +16,23 @@ def record(actor: User, verb: str, *, data: dict[str, Any] | None = None, **subj
         if subjects.get(lower) is not None and subjects.get(upper) is None:
             subjects[upper] = getattr(subjects[lower], upper)
     return Event.objects.create(actor=actor, verb=verb, data=data or {}, **subjects)
+
+
+def told(events: QuerySet[Event], count: int) -> list[Event]:
+    """The newest of these events, with all that their sentences name.
+
+    One query, and one for each kind of subject that hardly any event has: with a join for each, Postgres would plan for
+    longer than it reads.
+    """
+    found = list(
+        events.select_related("actor", "network", "layer__sprite", "neuron", "family").prefetch_related(
+            "image_set", "proposal", "job", "person", "comment"
+        )[:count]
+    )
+    for event in found:  # ``events.record`` brings layer and network along with what lies in them
+        if event.layer is not None and event.network is not None:
+            event.layer.network = event.network
+            for subject in (event.neuron, event.family, event.proposal):
+                if subject is not None:
+                    subject.layer = event.layer
+    return found

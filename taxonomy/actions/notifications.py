@@ -71,9 +71,7 @@ def mute(user: User, discussion: Discussion) -> Subscription:
     subscription, _ = Subscription.objects.update_or_create(
         person=user, discussion=discussion, defaults={"muted": True}
     )
-    for notification in notifications_of(user).filter(read_at=None).select_related("event__comment"):
-        if discussion_of(notification.event) == discussion:
-            read(user, notification)
+    user.notifications.filter(read_at=None, event__in=Event.objects.of(discussion)).update(read_at=timezone.now())
     return subscription
 
 

@@ -8,7 +8,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.db import models
 from django.utils import timezone
 
-from taxonomy.models.discussions import Comment, Subject
+from taxonomy.models.discussions import Comment, Discussion, Subject
 from taxonomy.models.evidence import Evidence
 from taxonomy.models.families import Family
 from taxonomy.models.images import ImageSet
@@ -44,6 +44,16 @@ class EventQuerySet(models.QuerySet["Event"]):
                 looked &= models.Q(models.Exists(read))
             unsettled &= ~(given | looked)
         return self.exclude(unsettled).exclude(telling, neuron__in=hidden)
+
+    def of(self, discussion: Discussion) -> "EventQuerySet":
+        """What happened in a discussion, and to its subject (``Event.subject``)."""
+        if discussion.proposal_id:
+            to_it = models.Q(proposal=discussion.proposal_id)
+        elif discussion.neuron_id:
+            to_it = models.Q(proposal=None, neuron=discussion.neuron_id)
+        else:
+            to_it = models.Q(proposal=None, neuron=None, family=discussion.family_id)
+        return self.filter(models.Q(comment__discussion=discussion) | to_it)
 
 
 @pgtrigger.register(
