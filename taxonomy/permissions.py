@@ -10,6 +10,8 @@ from django.utils import timezone
 from taxonomy.models import (
     SETTLED,
     UNDO,
+    Comment,
+    Discussion,
     Event,
     Gold,
     Job,
@@ -24,6 +26,7 @@ from taxonomy.models import (
     Role,
     User,
 )
+from taxonomy.models.discussions import Subject
 
 Person = User | AnonymousUser
 
@@ -137,8 +140,23 @@ def given(user: User, path: str = "neuron") -> Exists:
     After the minute for that, or from the moment at which they asked to see the others' readings.
     """
     own = Label.objects.filter(neuron=OuterRef(path), author=user, undone_at=None)
-    revealed = Reveal.objects.filter(neuron=OuterRef("neuron"), person=user)
+    # A look from before the reading, at what was settled then, does not end the minute.
+    revealed = Reveal.objects.filter(neuron=OuterRef("neuron"), person=user, at__gte=OuterRef("created_at"))
     return Exists(own.filter(Q(created_at__lte=timezone.now() - UNDO) | Exists(revealed)))
+
+
+def told_in_passing(user: Person, path: str = "pk") -> Q:
+    """Whether lists, too, tell this person where the unsettled neuron at ``path`` stands.
+
+    To who gave a reading of it; and to who reviews, once they asked to look at it. Everybody else is told how many
+    have read it (``Neuron.progress``), wherever they did not open its readings.
+    """
+    if not isinstance(user, User):
+        return Q(pk__in=())
+    told = Q(given(user, path))
+    if sees_all_readings(user):
+        told |= Q(Exists(Reveal.objects.filter(neuron=OuterRef(path), person=user)))
+    return told
 
 
 def can_see_readings(user: Person, neuron: Neuron, *, has_given: bool, is_hidden: bool = False) -> Answer:
@@ -166,6 +184,59 @@ def labels_visible_to(user: Person, labels: QuerySet[Label]) -> QuerySet[Label]:
     if isinstance(user, User):
         visible |= Q(author=user) | Q(given(user))
     return labels.filter(visible)
+
+
+def discussions_visible_to(user: Person, discussions: QuerySet[Discussion]) -> QuerySet[Discussion]:
+    """Of these, those that this person may read: what is said of a neuron tells how it is read. Two queries with it."""
+    visible = Q(neuron=None) | Q(neuron__standing__in=SETTLED) | told_in_passing(user, "neuron")
+    return discussions.filter(visible).exclude(neuron__in=hidden_from(user))
+
+
+def can_see_discussion(user: Person, subject: Subject) -> Answer:
+    """Of a family or a proposal everybody; of a neuron whoever may see how it is read. At most two queries."""
+    if not isinstance(subject, Neuron):
+        return Allowed()
+    if subject.pk not in hidden_from(user):
+        told = Q(standing__in=SETTLED) | told_in_passing(user)
+        if Neuron.objects.filter(told, pk=subject.pk).exists():
+            return Allowed()
+    return Denied("What is said about this neuron is shown after you have given your own reading of it.")
+
+
+def can_comment(user: Person, subject: Subject | None = None) -> Answer:
+    answer = _takes_part(user, "comment")
+    return can_see_discussion(user, subject) if answer and subject is not None else answer
+
+
+def can_edit_comment(user: Person, comment: Comment) -> Answer:
+    answer = _signed_in(user, "change a comment")
+    if answer and comment.author_id != user.pk:
+        return Denied("Only its author changes a comment.")
+    if answer and comment.hidden_at is not None:
+        return Denied("This comment is hidden: write to an admin if you think that it should not be.")
+    return answer
+
+
+def can_resolve(user: Person, comment: Comment) -> Answer:
+    """Resolve what somebody began to discuss, or take it up again: its author, the subject's proposer, reviewers."""
+    answer = _takes_part(user, "resolve discussions")
+    if not answer:
+        return answer
+    if comment.parent_id is not None:
+        return Denied("A reply is resolved with the comment that it replies to.")
+    proposal = comment.discussion.proposal or getattr(comment.discussion.family, "proposal", None)
+    involved = {comment.author_id, proposal.author_id if proposal else None}
+    if user.pk not in involved and not sees_all_readings(user):
+        return Denied("Only who began it, who proposed the family, or a reviewer resolves a discussion.")
+    return answer
+
+
+def can_moderate(user: Person) -> Answer:
+    """Hide what does not belong here, and show it again."""
+    answer = _signed_in(user, "hide comments")
+    if answer and isinstance(user, User) and user.role != Role.ADMIN:
+        return Denied("Only admins hide comments.")
+    return answer
 
 
 def can_follow(user: Person) -> Answer:

@@ -1,19 +1,26 @@
-"""Markdown from people, with neurons in it: ``[[3b:379]]``, ``[[inceptionv1/3b:379]]``, ``[[family:3b/curves]]``.
+"""Markdown from people, with neurons in it: ``[[3b:379]]``, ``[[inceptionv1/3b:379]]``, ``[[family:3b/curves]]``, and
+people: ``@ada``.
 
-Raw HTML is not let through, and what comes out is sanitised once more before the chips are put in.
+Raw HTML is not let through, and what comes out is sanitised once more before the chips are put in. Characters that turn
+or hide what stands around them are left out, and each paragraph finds its own direction, so that no text disturbs the
+page. Pictures from elsewhere are shown as links: a page fetches nothing that its reader did not ask for.
 """
 
 import re
+from collections.abc import Mapping
 from functools import cached_property
+from typing import Any
 
 import nh3
 from django.urls import reverse
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
+from markdown_it.rules_core import StateCore
 from markdown_it.rules_inline import StateInline
+from markdown_it.token import Token
 
-from taxonomy.models import Family, Layer, Network
+from taxonomy.models import Family, Layer, Network, User
 from taxonomy.rendering.chips import chip
 
 # References are carried through the sanitiser as a number between two characters that no text of people keeps.
@@ -21,27 +28,102 @@ OPEN, CLOSE = "\ue000", "\ue001"
 REFERENCE = re.compile(r"\[\[([^\[\]\n]{1,160})\]\]")
 NEURON = re.compile(r"(?:(?P<network>[\w.-]{1,60})/)?(?P<layer>[\w.-]{1,60}):(?P<index>\d{1,9})")
 FAMILY = re.compile(r"family:(?:(?P<network>[\w.-]{1,60})/)?(?P<layer>[\w.-]{1,60})/(?P<name>.{1,120})")
+MENTION = re.compile(r"@([\w.@+-]{1,150})")
+PICTURE = re.compile(r"!\[[^\[\]\n]{0,300}\]\(")
+# What turns the direction of the text around it, or is there without being seen. (The joiners U+200C and U+200D are
+# letters' business in Persian and Hindi, and stay.)
+UNSEEN = re.compile(
+    "[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e"
+    "\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff]"
+)
+# A letter carries a few marks; a tower of them reaches into the lines of others.
+MARKS = "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
+TOWER = re.compile(f"({MARKS}{{4}}){MARKS}+")
+MOST_REFERENCES = 200
+MOST_CELLS = 5_000
 TAGS = {
     *("p", "br", "em", "strong", "a", "code", "pre", "ul", "ol", "li", "blockquote", "hr", "h3", "h4", "h5", "h6"),
     *("table", "thead", "tbody", "tr", "th", "td", "sub", "sup", "del", "s"),
 }
 
 
+# Blocks of text, each of which is read in the direction of its own first letter.
+BLOCKS = ("p", "li", "blockquote", "h3", "h4", "h5", "h6", "td", "th", "pre")
+
+
+def tidy(text: str) -> str:
+    """Without characters that turn or hide others, and with no more marks on a letter than it can carry."""
+    return text if text.isascii() and text.isprintable() else TOWER.sub(r"\1", UNSEEN.sub("", text))
+
+
+def _put_aside(state: StateInline, text: str) -> None:
+    references = state.env.setdefault("references", [])
+    token = state.push("text", "", 0)
+    token.content = f"{OPEN}{len(references)}{CLOSE}"
+    references.append(text)
+
+
 def _reference(state: StateInline, silent: bool) -> bool:
-    found = REFERENCE.match(state.src, state.pos)
+    """``[[...]]``, but not in the words of a link: a link in a link leads nowhere."""
+    found = REFERENCE.match(state.src, state.pos) if state.linkLevel == 0 else None
     if found is None:
         return False
     if not silent:
-        references = state.env.setdefault("references", [])
-        token = state.push("text", "", 0)
-        token.content = f"{OPEN}{len(references)}{CLOSE}"
-        references.append(found[1].strip())
+        _put_aside(state, found[1].strip())
     state.pos = found.end()
     return True
 
 
-_parser = MarkdownIt("commonmark", {"html": False}).enable("table").enable("strikethrough")
-_parser.inline.ruler.before("link", "reference", _reference)
+def _mention(state: StateInline, silent: bool) -> bool:
+    """``@name``, where it begins a word: in a mail address it does not."""
+    before = state.src[state.pos - 1] if state.pos else " "
+    found = MENTION.match(state.src, state.pos) if state.linkLevel == 0 else None
+    if found is None or before.isalnum() or before in "_.+-/@":
+        return False
+    if not silent:
+        _put_aside(state, found[0])
+    state.pos = found.end()
+    return True
+
+
+def _picture(state: StateInline, silent: bool) -> bool:
+    """``![words](address)`` is read as the link ``[words](address)``."""
+    if PICTURE.match(state.src, state.pos) is None:
+        return False
+    state.pos += 1
+    return True
+
+
+def _say_where_links_lead(state: StateCore) -> None:
+    """A link without words shows its address: nobody could follow it otherwise."""
+    for block in state.tokens:
+        children = block.children or []
+        for place in range(len(children) - 1, 0, -1):
+            if children[place - 1].type == "link_open" and children[place].type == "link_close":
+                words = Token("text", "", 0, content=str(children[place - 1].attrGet("href") or "")[:200] or "nowhere")
+                children.insert(place, words)
+
+
+def _make_parser(*rules: str) -> MarkdownIt:
+    parser = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", *rules]).disable("image")
+    parser.inline.ruler.before("link", "picture", _picture)
+    parser.inline.ruler.before("link", "reference", _reference)
+    parser.inline.ruler.before("link", "mention", _mention)
+    parser.core.ruler.after("inline", "links", _say_where_links_lead)
+    return parser
+
+
+_parser, _without_tables = _make_parser("table"), _make_parser()
+
+
+def _parsed(text: str) -> tuple[str, list[str]]:
+    """HTML that is not clean yet, and what it refers to."""
+    environment: dict[str, Any] = {}
+    text = tidy(text).replace(OPEN, "").replace(CLOSE, "")
+    rows = text.count("\n") + 1
+    # A header of a hundred columns makes as many cells of each line below it: such a table is shown as it was written.
+    wide = max(line.count("|") for line in text.split("\n")) * rows > MOST_CELLS
+    return (_without_tables if wide else _parser).render(text, environment), environment.get("references", [])
 
 
 class References:
@@ -67,8 +149,23 @@ class References:
         rows = Family.objects.filter(retired_at=None).order_by().values_list("layer_id", "pk", "name")
         return {(layer, name.casefold()): (pk, name) for layer, pk, name in rows}
 
+    @cached_property
+    def people(self) -> dict[str, str]:
+        """Everybody's name as it is written, by folded name."""
+        return {name.casefold(): name for name in _names()}
+
+    def mention(self, text: str) -> SafeString:
+        """The person's link; a name that nobody has is a word like others."""
+        found = _named(text, self.people)
+        if found is None:
+            return SafeString(escape(text))
+        name, rest = found
+        return format_html('<a class="mention" href="{}">@{}</a>{}', reverse("person", args=[name]), name, rest)
+
     def html(self, text: str) -> SafeString:
         """The reference's chip or link; a reference to nothing stays as it was written, marked as such."""
+        if text.startswith("@"):
+            return self.mention(text)
         family = FAMILY.fullmatch(text)
         neuron = None if family else NEURON.fullmatch(text)
         found = family or neuron
@@ -85,31 +182,61 @@ class References:
         return format_html('<span class="nowhere" title="There is no such neuron or family here">[[{}]]</span>', text)
 
 
+def _names() -> list[str]:
+    return list(User.objects.filter(is_active=True, is_system=False).values_list("username", flat=True))
+
+
+def _named(text: str, people: Mapping[str, str]) -> tuple[str, str] | None:
+    """Whom ``@name`` means, and what follows the name: a name may have dots, and a sentence ends with one."""
+    name = text.removeprefix("@")
+    length = len(name)
+    while length:
+        if name[:length].casefold() in people:
+            return people[name[:length].casefold()], name[length:]
+        if name[length - 1] not in ".@+-":
+            return None
+        length -= 1
+    return None
+
+
+def mentioned(text: str) -> set[str]:
+    """The names of the people whom a text mentions. One query, if it mentions any."""
+    _, written = _parsed(text)
+    marks = [one for one in written if one.startswith("@")]
+    people = {name.casefold(): name for name in _names()} if marks else {}
+    return {found[0] for mark in marks if (found := _named(mark, people))}
+
+
 def render(text: str, references: References) -> SafeString:
     """Safe HTML of a text from people."""
-    environment: dict[str, list[str]] = {}
-    html = _parser.render(text.replace(OPEN, "").replace(CLOSE, ""), environment)
+    html, written = _parsed(text)
     # A page has one h1 and its own h2s: headings in a text start below them.
     html = re.sub(r"<(/?)h([12])>", r"<\1h3>", html)
     html = nh3.clean(
         html,
         tags=TAGS,
         attributes={"a": {"href", "title"}, "ol": {"start"}},
+        set_tag_attribute_values={tag: {"dir": "auto"} for tag in BLOCKS},
         url_schemes={"http", "https", "mailto"},
         link_rel="nofollow noopener",
     )
-    written = environment.get("references", [])
 
     def put(found: re.Match[str]) -> str:
         # Somebody may have written the marks themselves, as entities (&#xe000;9&#xe001;): they mean nothing.
         number = int(found[1])
-        return references.html(written[number]) if number < len(written) else ""
+        if number >= len(written):
+            return ""
+        # Pictures by the thousand say nothing, and would make the page heavy for everybody.
+        what = written[number]
+        if number < MOST_REFERENCES:
+            return references.html(what)
+        return escape(what if what.startswith("@") else f"[[{what}]]")
 
-    # Cleaned above, and what is put in is built by format_html.
-    return mark_safe(re.sub(f"{OPEN}([0-9]{{1,6}}){CLOSE}", put, html))
+    # Cleaned above, and what is put in is built by format_html. Entities may have brought unseen characters back.
+    return mark_safe(re.sub(f"{OPEN}([0-9]{{1,6}}){CLOSE}", put, tidy(html)))
 
 
 def plain(text: str, limit: int = 200) -> str:
     """The beginning of a text, without its marks, for a title or a list."""
-    words = re.sub(r"[*_`#>]|\[\[|\]\]", "", text)
+    words = re.sub(r"[*_`#>]|\[\[|\]\]", "", tidy(text))
     return escape(words if len(words) <= limit else words[: limit - 1].rsplit(" ", 1)[0] + "…")
