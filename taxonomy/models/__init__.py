@@ -29,7 +29,7 @@ from taxonomy.models.labels import UNDO, Label, Reveal, Tally, Verdict
 from taxonomy.models.leases import Gold, Lease, Sheet
 from taxonomy.models.networks import SETTLED, Layer, Network, Neuron, Standing
 from taxonomy.models.notifications import Notification, Subscription, Why
-from taxonomy.models.people import Digest, Role, User
+from taxonomy.models.people import Appointment, Block, Digest, Role, User, Way
 from taxonomy.models.proposals import Proposal, ProposalKind, ProposalState
 from taxonomy.models.reviews import Decision, Need, Review
 
@@ -37,7 +37,9 @@ __all__ = [
     "SETTLED",
     "UNDO",
     "Agreement",
+    "Appointment",
     "Artifact",
+    "Block",
     "Comment",
     "Comparison",
     "Confidence",
@@ -83,6 +85,7 @@ __all__ = [
     "User",
     "Vector",
     "Verdict",
+    "Way",
     "Why",
     "Wording",
 ]
