@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
@@ -66,10 +67,12 @@ def _signed_in(user: Person, to: str) -> Answer:
 
 
 def _takes_part(user: Person, to: str) -> Answer:
-    """Contributors, reviewers and editors; admins keep house and have no scientific vote."""
+    """Contributors, reviewers and editors who accepted the terms; admins keep house and have no scientific vote."""
     answer = _signed_in(user, to)
     if answer and isinstance(user, User) and user.role == Role.ADMIN:
         return Denied(f"Admins keep house and have no scientific vote: they do not {to}. Use a contributor's account.")
+    if answer and isinstance(user, User) and not user.has_accepted_terms:
+        return Denied(f"Before you {to}, read and accept the terms of {settings.TERMS_VERSION}: they are at /terms/.")
     return answer
 
 
@@ -351,8 +354,76 @@ def can_appoint(user: Person, person: User, role: str) -> Answer:
         return Denied("Nobody changes their own role.")
     if person.is_system:
         return Denied("The system user keeps its role.")
+    if person.erased_at is not None:
+        return Denied("This account was erased: nobody is there to take a role.")
     if user.role == Role.ADMIN:
-        return Allowed()
+        return _spared(person) if role != Role.ADMIN else Allowed()
     if user.role == Role.EDITOR and {person.role, role} <= {Role.CONTRIBUTOR, Role.REVIEWER}:
         return Allowed()
     return Denied("Admins appoint editors and admins; editors appoint reviewers.")
+
+
+def _spared(person: User) -> Answer:
+    """Somebody must be left who can appoint others."""
+    if person.role == Role.ADMIN and person.is_active:
+        admins = User.objects.filter(role=Role.ADMIN, is_active=True, is_system=False)
+        if not admins.exclude(pk=person.pk).exists():
+            return Denied(f"{person.username} is the last admin: appoint another one first.")
+    return Allowed()
+
+
+def can_see_candidates(user: Person) -> Answer:
+    """See who has earned to be a reviewer."""
+    answer = _takes_part(user, "confirm reviewers")
+    if answer and isinstance(user, User) and user.role != Role.EDITOR:
+        return Denied("Only editors confirm reviewers.")
+    return answer
+
+
+def can_confirm_reviewer(user: Person, person: User) -> Answer:
+    """An editor confirms a contributor who earned it; whether they did is the action's to count."""
+    answer = can_see_candidates(user)
+    if not answer:
+        return answer
+    if person.pk == user.pk:
+        return Denied("Nobody changes their own role.")
+    if not person.is_active:
+        return Denied("This account is closed.")
+    if person.role != Role.CONTRIBUTOR:
+        return Denied(f"{person.username} is {person.role} already.")
+    return Allowed()
+
+
+def can_block(user: Person, person: User) -> Answer:
+    """Close an account, or open it again."""
+    answer = _signed_in(user, "block accounts")
+    if not answer:
+        return answer
+    if isinstance(user, User) and user.role != Role.ADMIN:
+        return Denied("Only admins block accounts.")
+    if person.pk == user.pk:
+        return Denied("Nobody blocks themselves.")
+    if person.is_system:
+        return Denied("The system user cannot be blocked.")
+    if person.erased_at is not None:
+        return Denied("This account was erased already.")
+    return _spared(person)
+
+
+def can_erase(user: Person, person: User) -> Answer:
+    """Everybody may erase themselves, and an admin others."""
+    answer = _signed_in(user, "erase an account")
+    if not answer:
+        return answer
+    if person.pk != user.pk and isinstance(user, User) and user.role != Role.ADMIN:
+        return Denied("Only its owner, or an admin, erases an account.")
+    if person.is_system:
+        return Denied("The system user cannot be erased.")
+    if person.erased_at is not None:
+        return Denied("This account was erased already.")
+    return _spared(person)
+
+
+def can_keep_profile(user: Person) -> Answer:
+    """See and change one's own page."""
+    return _signed_in(user, "see and change your own page")

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from django.conf import settings
 from PIL import Image as Picture
 
 from taxonomy import recipes, storage
@@ -36,6 +37,7 @@ numbers = itertools.count(1)
 
 def make_user(username: str = "", *, role: str = Role.CONTRIBUTOR, password: str = "", **fields: Any) -> User:
     username = username or f"{role}{next(numbers)}"
+    fields.setdefault("terms_version", settings.TERMS_VERSION)
     email = fields.pop("email", f"{username}@example.org")
     return User.objects.create_user(username, email, password or None, role=role, **fields)
 
