@@ -63,6 +63,7 @@ urlpatterns = [
     path(LAYER + "families/<index:pk>/", families.family, name="family"),
     path(LAYER + "families/<index:pk>/request/", evidence.request_of_family, name="family_request"),
     path(NEURON, neurons.neuron, name="neuron"),
+    path(NEURON + "face.png", evidence.face, name="face"),
     path(NEURON + "neighbours/", neurons.neighbours, name="neighbours"),
     path(NEURON + "label/", neurons.label, name="label"),
     path(NEURON + "accept/", reviews.accept, name="accept"),

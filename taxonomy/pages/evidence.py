@@ -24,6 +24,7 @@ from taxonomy.models import (
     Family,
     ImageSet,
     Layer,
+    Neuron,
     Outcome,
     Photograph,
     Sprite,
@@ -32,11 +33,16 @@ from taxonomy.pages import near, panels
 from taxonomy.pages.exhibits import Exhibit, Shelf, applicable, variant_of
 from taxonomy.pages.networks import WHOLE, layer_of, layers_of
 from taxonomy.pages.people import asking
-from taxonomy.permissions import can_request_evidence
+from taxonomy.permissions import can_request_evidence, can_see_members, hidden_from, require
+from taxonomy.rendering import sprites
 
 
-def shown_alone(public_id: str) -> tuple[Exhibit, EvidenceVersion, list[Layer]]:
-    """The exhibit of one version, for a page of its own, and its network's layers."""
+def shown_alone(request: HttpRequest, public_id: str) -> tuple[Exhibit, EvidenceVersion, list[Layer]]:
+    """The exhibit of one version, for a page of its own, and its network's layers.
+
+    Raises:
+        Refused: while it would tell whoever asks the family of a neuron that they are to read first.
+    """
     version = get_object_or_404(
         EvidenceVersion.objects.select_related(
             "evidence__neuron__layer__network",
@@ -46,6 +52,8 @@ def shown_alone(public_id: str) -> tuple[Exhibit, EvidenceVersion, list[Layer]]:
         public_id=public_id,
     )
     row = version.evidence
+    hidden = hidden_from(request.user)
+    require(can_see_members(row.names(Neuron.objects.with_layers(hidden if row.family_id else ()))))
     layers = layers_of(row.network.name)
     own = {layer.pk: layer for layer in layers}
     for subject in (row.neuron, row.family, row.other):
@@ -56,7 +64,7 @@ def shown_alone(public_id: str) -> tuple[Exhibit, EvidenceVersion, list[Layer]]:
         recipes.KINDS[row.kind],
         variant_of(row.kind, row.parameters),
         row.parameters,
-        Shelf.of(row.network, layers),
+        Shelf.of(row.network, layers, hidden),
         neuron=row.neuron,
         family=row.family,
         other=row.other,
@@ -70,7 +78,7 @@ def shown_alone(public_id: str) -> tuple[Exhibit, EvidenceVersion, list[Layer]]:
 
 @require_safe
 def version(request: HttpRequest, public_id: str) -> HttpResponse:
-    exhibit, shown, _ = shown_alone(public_id)
+    exhibit, shown, _ = shown_alone(request, public_id)
     row = shown.evidence
     context = {
         "network": row.network,
@@ -95,7 +103,7 @@ def quilt(request: HttpRequest, public_id: str) -> HttpResponse:
     """The examples over the whole range, for the neuron's page to fetch when they come into sight."""
     if not request.headers.get("HX-Request"):
         return redirect(f"{reverse('evidence_version', args=[public_id])}#quilt")
-    exhibit, _, _ = shown_alone(public_id)
+    exhibit, _, _ = shown_alone(request, public_id)
     if exhibit.kind.name != "dataset_examples":
         raise Http404("This evidence has no examples over a range.")
     return render(request, "evidence/_quilt.html", {"exhibit": exhibit, "quilt": panels.quilt(exhibit)})
@@ -106,7 +114,7 @@ def quilt(request: HttpRequest, public_id: str) -> HttpResponse:
 @csp_replace({"frame-ancestors": ["*"]})  # type: ignore[arg-type]
 def embed(request: HttpRequest, public_id: str) -> HttpResponse:
     """A card for other people's pages."""
-    exhibit, shown, _ = shown_alone(public_id)
+    exhibit, shown, _ = shown_alone(request, public_id)
     context = {"exhibit": exhibit, "version": shown, "network": shown.evidence.network, "embedded": True}
     return render(request, "evidence/embed.html", context)
 
@@ -129,7 +137,7 @@ def comparison(request: HttpRequest, public_id: str) -> HttpResponse:
     compared = get_object_or_404(
         Comparison.objects.select_related("version", "requested_by", "shard__job"), public_id=public_id
     )
-    exhibit, shown, _ = shown_alone(str(compared.version.public_id))
+    exhibit, shown, _ = shown_alone(request, str(compared.version.public_id))
     context = {
         "compared": compared,
         "exhibit": exhibit,
@@ -186,6 +194,26 @@ def served(request: HttpRequest, sha256: str, suffix: str) -> HttpResponseBase:
             raise Http404("This file is recorded, but it is gone from the store.") from error
     response["Cache-Control"] = "public, max-age=31536000, immutable"
     response["ETag"] = f'"{sha256}"'
+    return response
+
+
+@require_safe
+def face(request: HttpRequest, name: str, layer_name: str, index: int) -> HttpResponse:
+    """A neuron's small picture as a file of its own, for mails and feeds."""
+    sprite = Sprite.objects.filter(layer__network__name=name, layer__name=layer_name).first()
+    if sprite is None or index not in sprite.shown:
+        raise Http404("There is no picture of this neuron yet.")
+    etag = f'"{sprite.sha256}-{index}"'
+    if request.headers.get("If-None-Match") == etag:
+        response = HttpResponse(status=304)
+    else:
+        try:
+            picture = sprites.cut(sprite.sha256, sprite.cell, sprite.columns, index)
+        except OSError as error:
+            raise Http404("This picture is recorded, but it is gone from the store.") from error
+        response = HttpResponse(picture, content_type="image/png")
+    response["Cache-Control"] = "public, max-age=86400"
+    response["ETag"] = etag
     return response
 
 

@@ -97,5 +97,18 @@ def chip_of(neuron: Neuron, *, network: bool = False) -> SafeString:
     return chip(neuron.layer, neuron.index, network=network)
 
 
+def picture_of(neuron: Neuron, *, network: bool = False) -> SafeString:
+    """The chip for mails and feeds, which show no SVG: its picture is a file of its own."""
+    found, address = sheet(neuron.layer), f"{neuron.layer.name}:{neuron.index}"
+    return format_html(
+        '<a href="{0}{1}/">{2}{3}</a>',
+        *(found.url, neuron.index),
+        format_html('<img src="{}{}/face.png" width="28" height="28" alt=""> ', found.url, neuron.index)
+        if neuron.index in found.shown
+        else "",
+        f"{neuron.layer.network.name}/{address}" if network else address,
+    )
+
+
 def tile_of(neuron: Neuron, *, title: str = "") -> SafeString:
     return tile(neuron.layer, neuron.index, title=title)

@@ -24,6 +24,19 @@ class Composed:
     shown: set[int]
 
 
+def cut(sha256: str, cell: int, columns: int, index: int) -> bytes:
+    """The face of one neuron on a sheet, as a PNG, which every mail program shows.
+
+    Raises:
+        OSError: when the sheet is gone from the store.
+    """
+    left, top = index % columns * cell, index // columns * cell
+    buffer = io.BytesIO()
+    with storage.open(sha256) as file, Image.open(file) as sheet:
+        sheet.crop((left, top, left + cell, top + cell)).convert("RGB").save(buffer, "PNG")
+    return buffer.getvalue()
+
+
 def compose(count: int, faces: Mapping[int, tuple[str, Box | None]]) -> Composed:
     """A WebP sheet with neuron ``i`` in column ``i % 16`` and row ``i // 16``; cells without a face stay transparent.
 

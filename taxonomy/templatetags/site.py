@@ -6,6 +6,7 @@ from typing import Any
 
 from django import template
 from django.contrib.humanize.templatetags.humanize import naturaltime
+from django.template import Context
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -16,9 +17,10 @@ from taxonomy.rendering import chips, markdown, plots
 register = template.Library()
 
 
-@register.simple_tag
-def chip(neuron: Neuron, network: bool = False) -> SafeString:
-    return chips.chip_of(neuron, network=network)
+@register.simple_tag(takes_context=True)
+def chip(context: Context, neuron: Neuron, network: bool = False) -> SafeString:
+    """The neuron's chip; ``outside`` in the context asks for one that mails and feeds can show."""
+    return (chips.picture_of if context.get("outside") else chips.chip_of)(neuron, network=network)
 
 
 @register.simple_tag
