@@ -176,6 +176,13 @@ def can_see_readings(user: Person, neuron: Neuron, *, has_given: bool, is_hidden
     return Denied("Others' readings are shown after you have given yours, so that first readings stay independent.")
 
 
+def can_see_members(is_hidden: bool) -> Answer:
+    """Evidence of a family; ``is_hidden`` is whether a neuron that is hidden from this person is a member of it."""
+    if is_hidden:
+        return Denied("This names a neuron of which you are to give your own reading first: it is shown after that.")
+    return Allowed()
+
+
 def labels_visible_to(user: Person, labels: QuerySet[Label]) -> QuerySet[Label]:
     """``can_see_readings`` for a list: of these labels, those whose neuron's readings this person may see."""
     hidden = hidden_from(user)
@@ -259,6 +266,19 @@ def can_review(user: Person, neuron: Neuron | None = None) -> Answer:
     if answer and isinstance(user, User) and not user.reviews:
         return Denied("Only reviewers and editors accept neurons into families.")
     return answer
+
+
+def can_arbitrate(user: Person) -> Answer:
+    """Decide disputes; ``actions/reviews.py`` asks further that the editor took no part in them."""
+    answer = _takes_part(user, "settle disputes")
+    if answer and isinstance(user, User) and user.role != Role.EDITOR:
+        return Denied("Only editors settle disputes: one who took no part.")
+    return answer
+
+
+def can_reopen(user: Person) -> Answer:
+    """Bring new evidence to a contested neuron."""
+    return _takes_part(user, "reopen contested neurons")
 
 
 def can_propose(user: Person) -> Answer:

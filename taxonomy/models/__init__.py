@@ -6,6 +6,7 @@ from taxonomy.models.events import Event
 from taxonomy.models.evidence import (
     Artifact,
     Comparison,
+    Drift,
     Evidence,
     EvidenceVersion,
     Likeness,
@@ -22,12 +23,13 @@ from taxonomy.models.families import (
     LinkKind,
     Membership,
     Symmetry,
+    shown_members,
 )
 from taxonomy.models.images import Image, ImageSet, Photograph
 from taxonomy.models.jobs import Job, Shard
 from taxonomy.models.labels import UNDO, Label, Reveal, Tally, Verdict
 from taxonomy.models.leases import Gold, Lease, Sheet
-from taxonomy.models.networks import SETTLED, Layer, Network, Neuron, Standing
+from taxonomy.models.networks import SETTLED, Layer, Network, Neuron, Standing, settled_neurons
 from taxonomy.models.notifications import Notification, Subscription, Why
 from taxonomy.models.people import Appointment, Block, Digest, Role, User, Way
 from taxonomy.models.proposals import Proposal, ProposalKind, ProposalState
@@ -46,6 +48,7 @@ __all__ = [
     "Decision",
     "Digest",
     "Discussion",
+    "Drift",
     "Event",
     "Evidence",
     "EvidenceVersion",
@@ -88,4 +91,6 @@ __all__ = [
     "Way",
     "Why",
     "Wording",
+    "settled_neurons",
+    "shown_members",
 ]

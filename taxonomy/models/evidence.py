@@ -1,6 +1,7 @@
 """Evidence: what the workers found out about a subject, by one recipe, in immutable versions."""
 
 import uuid
+from collections.abc import Iterable
 
 import pgtrigger
 from django.db import models
@@ -73,6 +74,19 @@ class Evidence(models.Model):
         if self.neuron is not None:
             return str(self.neuron)
         return f"{self.family} from {self.other}" if self.other else str(self.family)
+
+    def names(self, neurons: Iterable[Neuron]) -> bool:
+        """Whether it tells that any of these neurons (with their layers) is a member of its families."""
+        members, source = (set(self.parameters.get(name) or ()) for name in ("members", "source"))
+        return any(
+            (neuron.layer_id == self.layer_id and neuron.index in members)
+            or (
+                neuron.layer.network_id == self.network_id
+                and neuron.layer.name == self.parameters.get("source_layer")
+                and neuron.index in source
+            )
+            for neuron in neurons
+        )
 
 
 @pgtrigger.register(
@@ -287,3 +301,23 @@ class Vector(models.Model):
 
     def __str__(self) -> str:
         return f"{self.neuron} by {self.likeness}"
+
+
+@pgtrigger.register(
+    pgtrigger.Protect(name="drifts_are_kept", operation=pgtrigger.Update | pgtrigger.Delete),
+)
+class Drift(models.Model):
+    """How far newer evidence lies from a version that people saw, by the kind's tolerance: compared once, and kept."""
+
+    seen = models.ForeignKey(EvidenceVersion, models.PROTECT, related_name="drifts")
+    newer = models.ForeignKey(EvidenceVersion, models.PROTECT, related_name="+")
+    beyond = models.BooleanField(help_text="whether it differs beyond the tolerance")
+    measure = models.CharField(max_length=300, help_text="in what, and how far, in words")
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [models.UniqueConstraint(fields=["seen", "newer"], name="drift_is_measured_once")]
+
+    def __str__(self) -> str:
+        return f"{self.newer} against {self.seen}: {self.measure}"

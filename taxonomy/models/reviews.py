@@ -28,8 +28,36 @@ class Decision(models.TextChoices):
     REOPEN = "reopen"  # contested -> disputed, on new evidence
 
 
+# The database itself lets nobody accept by their own label, nor settle a dispute in which they gave one.
+NOT_ONES_OWN = """
+    IF NEW.decision = 'accept' THEN
+        IF NOT EXISTS (
+            SELECT FROM taxonomy_tally tally WHERE tally.id = NEW.tally_id AND tally.neuron_id = NEW.neuron_id
+        ) THEN
+            RAISE EXCEPTION 'An acceptance rests on a tally of its neuron.' USING ERRCODE = 'check_violation';
+        END IF;
+        IF EXISTS (
+            SELECT FROM taxonomy_tally tally JOIN taxonomy_label label ON tally.inputs @> to_jsonb(label.id)
+            WHERE tally.id = NEW.tally_id AND label.neuron_id = NEW.neuron_id AND label.author_id = NEW.reviewer_id
+        ) THEN
+            RAISE EXCEPTION 'Nobody accepts by their own label.' USING ERRCODE = 'check_violation';
+        END IF;
+    END IF;
+    IF NEW.decision IN ('settle', 'contest') AND EXISTS (
+        SELECT FROM taxonomy_label label
+        WHERE label.neuron_id = NEW.neuron_id AND label.author_id = NEW.reviewer_id AND label.undone_at IS NULL
+    ) THEN
+        RAISE EXCEPTION 'Nobody decides a dispute in which they gave a label.' USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+"""
+
+
 @pgtrigger.register(
     pgtrigger.Protect(name="reviews_are_kept", operation=pgtrigger.Update | pgtrigger.Delete),
+    pgtrigger.Trigger(
+        name="review_is_not_of_ones_own", operation=pgtrigger.Insert, when=pgtrigger.Before, func=NOT_ONES_OWN
+    ),
 )
 class Review(models.Model):
     """A decision, with the tally it rests on (taken without the reviewer's own label)."""
