@@ -2,11 +2,13 @@
 
 import datetime
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import prefetch_related_objects
 from django.utils import timezone
 
 from taxonomy import consensus, dispatch, events, recipes
@@ -18,15 +20,84 @@ from taxonomy.models import (
     Family,
     Label,
     Layer,
+    Lease,
     Need,
+    Network,
     Neuron,
     Reveal,
+    Review,
     Standing,
     Tally,
     User,
     Verdict,
 )
-from taxonomy.permissions import Refused, can_label, can_undo_label, require
+from taxonomy.permissions import Refused, can_label, can_see_readings, can_undo_label, hidden_from, require
+
+
+@dataclass(frozen=True)
+class Said:
+    """A reading as a person gives it: of one neuron, or the same of several on a sheet.
+
+    ``seen`` are evidence versions that were on the page; each neuron's label keeps those that are of the neuron.
+    """
+
+    verdict: str
+    family: Family | None = None
+    no_finer: bool = False
+    further: Iterable[Family] = ()
+    polysemantic: bool = False
+    missing_evidence: str = ""
+    suggested_name: str = ""
+    confidence: str = Confidence.MEDIUM
+    note: str = ""
+    seen: Iterable[EvidenceVersion] = ()
+
+    @property
+    def others(self) -> list[Family]:
+        return [other for other in dict.fromkeys(self.further) if other != self.family]
+
+    def of(self, neuron: Neuron, author: User, **fields: Any) -> Label:
+        return Label(
+            neuron=neuron,
+            author=author,
+            verdict=self.verdict,
+            family=self.family,
+            no_finer=self.no_finer,
+            polysemantic=self.polysemantic,
+            missing_evidence=self.missing_evidence,
+            suggested_name=" ".join(self.suggested_name.split()),
+            confidence=self.confidence,
+            note=self.note.strip(),
+            **fields,
+        )
+
+    def check(self, layer: Layer, tree: "Tree") -> None:
+        """Whether it says one thing, of families that the layer has.
+
+        Raises:
+            ValidationError: with the sentence that says what to mend.
+        """
+        if self.verdict not in Verdict.values or (self.verdict == Verdict.FAMILY and self.family is None):
+            raise ValidationError("Choose a family, or say “cannot tell” or “none of these”.")
+        if self.verdict != Verdict.FAMILY and self.family is not None:
+            raise ValidationError("Choose a family or “cannot tell” or “none of these”, not both.")
+        if self.verdict == Verdict.CANNOT_TELL and self.missing_evidence not in recipes.KINDS:
+            raise ValidationError("“Cannot tell” names the evidence that is missing, so that it can be made.")
+        if self.verdict != Verdict.FAMILY and self.no_finer:
+            raise ValidationError("“No finer than this” belongs to a family.")
+        if self.verdict != Verdict.CANNOT_TELL and self.missing_evidence:
+            raise ValidationError("Missing evidence belongs to “cannot tell”.")
+        if self.verdict != Verdict.NONE_OF_THESE and self.suggested_name.strip():
+            raise ValidationError("A suggested name belongs to “none of these”.")
+        if self.verdict == Verdict.CANNOT_TELL and self.polysemantic:
+            raise ValidationError("Who cannot tell what a neuron is cannot tell that it is polysemantic.")
+        if self.others and not (self.polysemantic and self.verdict == Verdict.FAMILY):
+            raise ValidationError("Further families belong to a neuron marked polysemantic, beside its first family.")
+        for family in filter(None, [self.family, *self.others]):
+            if family.layer_id != layer.pk:
+                raise ValidationError(f"“{family.name}” is a family of {family.layer.name}, not of {layer.name}.")
+            if family.pk in tree.retired:
+                raise ValidationError(f"The family “{family.name}” is retired. Choose another.")
 
 
 @transaction.atomic
@@ -60,55 +131,138 @@ def add(
         Refused: when the user may not label, or the lease ran out and others have the neuron by now.
         ValidationError: when the reading says nothing or two things, or names a family of another layer.
     """
-    require(can_label(user, neuron))
-    neuron = locked(neuron)
-    if submission is not None:
-        known = Label.objects.filter(author=user, submission=submission, neuron=neuron).first()
-        if known is not None:
-            return known
-    held = leases.held(user, neuron, lease)
-    # A settled neuron stands in the open, except for whoever holds it in the queue as a gold one.
-    hidden = held is not None and held.gold and not neuron.labels.filter(author=user, undone_at=None).exists()
-    label = Label(
-        neuron=neuron,
-        author=user,
+    said = Said(
         verdict=verdict,
         family=family,
         no_finer=no_finer,
+        further=tuple(further),
         polysemantic=polysemantic,
         missing_evidence=missing_evidence,
-        suggested_name=" ".join(suggested_name.split()),
+        suggested_name=suggested_name,
         confidence=confidence,
-        note=note.strip(),
-        submission=submission,
-        gold=hidden,
-        blind=(hidden or not neuron.is_settled) and not Reveal.objects.filter(neuron=neuron, person=user).exists(),
+        note=note,
+        seen=tuple(seen),
     )
-    others = [other for other in dict.fromkeys(further) if other != family]
-    _check(label, others)
-    before = neuron.labels.current().filter(author=user).prefetch_related("further").first()
-    if before is not None:
-        if _says_the_same(before, label, others):
-            leases.end(held, before)
-            return before
-        before.superseded_at = timezone.now()
-        before.save(update_fields=["superseded_at"])
-    label.clean_fields()
-    label.save()
-    if others:
-        label.further.set(others)
-    label.seen.set(version for version in seen if version.evidence.neuron_id == neuron.pk)
-    leases.end(held, label)
-    events.record(user, "label.changed" if before else "label.added", neuron=neuron, label=label)
-    if hidden:  # the answer comes at once, to this person alone
-        reveal(user, neuron)
-    retally(user, neuron)
+    return _add(user, neuron, said, submission, lease)
+
+
+@transaction.atomic
+def add_and_take(
+    user: User,
+    neuron: Neuron,
+    *,
+    submission: uuid.UUID | None = None,
+    lease: uuid.UUID | None = None,
+    network: Network | None = None,
+    layer: Layer | None = None,
+    skipping: frozenset[int] = frozenset(),
+    count: int = 1,
+    **reading: Any,
+) -> tuple[Label, list[Lease]]:
+    """``add`` and ``leases.take`` in one: both are done, or neither. Sent again, it gives what it gave."""
+    said = Said(**reading)
+    label = _add(user, neuron, said, submission, lease)
+    return label, leases.next_for(user, network=network, layer=layer, skipping=skipping, count=count)
+
+
+def _add(user: User, neuron: Neuron, said: Said, submission: uuid.UUID | None, lease: uuid.UUID | None) -> Label:
+    require(can_label(user, neuron))
+    neuron = locked(neuron)
+    own = own_labels(user, [neuron])[neuron.pk]
+    known = next((label for label in own if submission is not None and label.submission == submission), None)
+    if known is not None:
+        return known
+    held = leases.held(user, neuron, lease)
+    (label,) = give(user, [neuron], said, own={neuron.pk: own}, held={neuron.pk: held}, submission=submission)
     return label
+
+
+def own_labels(user: User, neurons: Collection[Neuron]) -> dict[int, list[Label]]:
+    """All that this person ever read in these neurons, oldest first."""
+    found: dict[int, list[Label]] = {neuron.pk: [] for neuron in neurons}
+    for label in Label.objects.filter(author=user, neuron__in=neurons).order_by("pk").prefetch_related("further"):
+        found[label.neuron_id].append(label)
+    return found
+
+
+def give(
+    user: User,
+    neurons: Sequence[Neuron],
+    said: Said,
+    *,
+    own: Mapping[int, list[Label]],
+    held: Mapping[int, Lease | None],
+    submission: uuid.UUID | None,
+) -> list[Label]:
+    """One label for each of these neurons of one layer, which are locked; those already read so keep what they have.
+
+    Args:
+        own: as ``own_labels`` tells.
+        held: the leases under which they are read.
+    """
+    tree = Tree.of(neurons[0].layer)
+    said.check(neurons[0].layer, tree)
+    revealed = set(Reveal.objects.filter(neuron__in=neurons, person=user).values_list("neuron", flat=True))
+    given, new, superseded, golds = [], [], [], []
+    for neuron in neurons:
+        lease = held[neuron.pk]
+        before = next((label for label in own[neuron.pk] if label.superseded_at is None), None)
+        # A settled answer stands in the open, but not for whoever holds the neuron: as a gold one, or because it was
+        # settled while they looked at it.
+        hidden = lease is not None and lease.is_live
+        gold = lease is not None and lease.gold and neuron.standing == Standing.ACCEPTED
+        gold = gold and all(label.undone_at for label in own[neuron.pk])
+        blind = (gold or hidden or not neuron.is_settled) and neuron.pk not in revealed
+        label = said.of(neuron, user, submission=submission, gold=gold, blind=blind)
+        if before is not None and _says_the_same(before, label, said.others):
+            leases.end(lease, before)
+            given.append(before)
+            continue
+        if before is not None:
+            superseded.append(before)
+        if gold:
+            golds.append(neuron)
+        given.append(label)
+        new.append(label)
+    if superseded:
+        Label.objects.filter(pk__in=[label.pk for label in superseded]).update(superseded_at=timezone.now())
+    if not new:
+        return given
+    new[0].clean_fields(exclude=["neuron", "author", "family", "follows"])  # those are rows, found before
+    Label.objects.bulk_create(new)
+    _attach(new, said)
+    changed = {label.neuron_id for label in superseded}
+    for label in new:
+        leases.end(held[label.neuron_id], label)
+        events.record(
+            user, "label.changed" if label.neuron_id in changed else "label.added", neuron=label.neuron, label=label
+        )
+    if golds:  # the answer comes at once, to this person alone
+        reveal(user, *golds)
+    retally(user, *[label.neuron for label in new], tree=tree)
+    return given
+
+
+def _attach(new: Sequence[Label], said: Said) -> None:
+    """The further families, and what was seen of each label's own neuron."""
+    Further, Seen = Label.further.through, Label.seen.through
+    if said.others:
+        Further.objects.bulk_create(Further(label=label, family=family) for label in new for family in said.others)
+    seen = list(said.seen)
+    if seen:
+        Seen.objects.bulk_create(
+            Seen(label=label, evidenceversion=version)
+            for label in new
+            for version in dict.fromkeys(seen)
+            if version.evidence.neuron_id == label.neuron_id
+        )
 
 
 @transaction.atomic
 def undo(user: User, label: Label) -> Label:
     """Take back a label within its first minute, before the others' readings were shown; an earlier one counts again.
+
+    The queue hands the neuron to the same person again, if nobody has taken its place meanwhile.
 
     Raises:
         Refused: to anyone but its author, after the minute, after a reveal, and once the neuron is settled.
@@ -125,12 +279,27 @@ def undo(user: User, label: Label) -> Label:
     events.record(user, "label.undone", neuron=neuron, label=label)
     before = neuron.labels.filter(author=user, undone_at=None).prefetch_related("further").order_by("-pk").first()
     if before is not None:
-        _carry_on(before, blind=before.blind)
+        carry_on(before, blind=before.blind)
     retally(user, neuron)
+    if before is None and can_label(user, neuron) and leases.with_room(user, [neuron]):
+        leases.lend(user, neuron)
     return label
 
 
-def _carry_on(label: Label, *, blind: bool, **changes: Any) -> Label:
+@transaction.atomic
+def show_others(user: User, neuron: Neuron) -> None:
+    """Show this person now how others read the neuron. Recorded; their label can no longer be taken back.
+
+    Raises:
+        Refused: to who has not read the neuron and does not review, and while its settled answer is hidden from them.
+    """
+    neuron = locked(neuron)
+    has_read = neuron.labels.current().filter(author=user).exists()
+    require(can_see_readings(user, neuron, has_given=has_read, is_hidden=neuron.pk in hidden_from(user)))
+    reveal(user, neuron)
+
+
+def carry_on(label: Label, *, blind: bool, **changes: Any) -> Label:
     """A new row that says what an earlier one of the same person said, with these changes."""
     said = {name: getattr(label, name) for name in SAID} | changes
     label.superseded_at = label.superseded_at or timezone.now()
@@ -144,38 +313,34 @@ def _carry_on(label: Label, *, blind: bool, **changes: Any) -> Label:
 
 def locked(neuron: Neuron) -> Neuron:
     """The neuron, held against everybody else who changes what is known of it."""
-    neurons = Neuron.objects.select_for_update(of=["self"], no_key=True)
-    return neurons.select_related("layer__network").get(pk=neuron.pk)
+    return locked_in_order([neuron])[0]
 
 
-def _check(label: Label, others: list[Family]) -> None:
-    if label.verdict not in Verdict.values:
-        raise ValidationError("Choose a family, “cannot tell” or “none of these”.")
-    if label.verdict == Verdict.FAMILY and label.family is None:
-        raise ValidationError("Choose a family, or say “cannot tell” or “none of these”.")
-    if label.verdict != Verdict.FAMILY and label.family is not None:
-        raise ValidationError("Choose a family or “cannot tell” or “none of these”, not both.")
-    if label.verdict == Verdict.CANNOT_TELL and label.missing_evidence not in recipes.KINDS:
-        raise ValidationError("“Cannot tell” names the evidence that is missing, so that it can be made.")
-    if label.verdict != Verdict.FAMILY and label.no_finer:
-        raise ValidationError("“No finer than this” belongs to a family.")
-    if label.verdict != Verdict.CANNOT_TELL and label.missing_evidence:
-        raise ValidationError("Missing evidence belongs to “cannot tell”.")
-    if label.verdict != Verdict.NONE_OF_THESE and label.suggested_name:
-        raise ValidationError("A suggested name belongs to “none of these”.")
-    if label.verdict == Verdict.CANNOT_TELL and label.polysemantic:
-        raise ValidationError("Who cannot tell what a neuron is cannot tell that it is polysemantic.")
-    if others and not (label.polysemantic and label.verdict == Verdict.FAMILY):
-        raise ValidationError("Further families belong to a neuron marked polysemantic, beside its first family.")
-    for family in [label.family, *others]:
-        if family is None:
-            continue
-        if family.layer_id != label.neuron.layer_id:
-            raise ValidationError(
-                f"“{family.name}” is a family of {family.layer.name}, not of {label.neuron.layer.name}."
-            )
-        if family.retired_at is not None:
-            raise ValidationError(f"The family “{family.name}” is retired. Choose another.")
+def locked_in_order(neurons: Iterable[Neuron]) -> list[Neuron]:
+    """The same for several: in the order of their keys, as everybody who holds more than one has to."""
+    keys = sorted({neuron.pk for neuron in neurons})
+    found = Neuron.objects.filter(pk__in=keys).order_by("pk").select_related("layer__network")
+    return list(found.select_for_update(of=["self"], no_key=True))
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A layer's families as they are now, and how many readings its neurons ask for."""
+
+    parents: Mapping[int, int | None]
+    retired: frozenset[int]
+    overlap: int
+
+    @classmethod
+    def of(cls, layer: Layer) -> "Tree":
+        # Read anew: what came along with a lock that was waited for may be older than the lock.
+        families = ("overlap", "families__pk", "families__parent", "families__retired_at")
+        rows = list(Layer.objects.filter(pk=layer.pk).order_by().values_list(*families))
+        return cls(
+            parents={pk: parent for _, pk, parent, _ in rows if pk},
+            retired=frozenset(pk for _, pk, _, retired_at in rows if retired_at),
+            overlap=rows[0][0],
+        )
 
 
 SAID = ("verdict", "family_id", "no_finer", "polysemantic", "missing_evidence", "suggested_name", "confidence", "note")
@@ -193,7 +358,26 @@ def parents(layer: Layer) -> dict[int, int | None]:
 
 def readings(neuron: Neuron) -> list[consensus.Reading]:
     """The neuron's current labels as the rule reads them."""
-    return readings_of(neuron.labels.current().order_by("pk").prefetch_related("further"), neuron.needs.all())
+    return readings_by_neuron([neuron], needs_of([neuron]))[neuron.pk]
+
+
+def needs_of(neurons: Collection[Neuron]) -> dict[int, list[Need]]:
+    found: dict[int, list[Need]] = {neuron.pk: [] for neuron in neurons}
+    for need in Need.objects.filter(neuron__in=neurons).order_by("pk"):
+        found[need.neuron_id].append(need)
+    return found
+
+
+def readings_by_neuron(
+    neurons: Collection[Neuron], needs: Mapping[int, Sequence[Need]]
+) -> dict[int, list[consensus.Reading]]:
+    """The current labels of each of these neurons as the rule reads them."""
+    every = list(Label.objects.current().filter(neuron__in=neurons).order_by("pk"))
+    prefetch_related_objects([label for label in every if label.polysemantic], "further")
+    found: dict[int, list[Label]] = {neuron.pk: [] for neuron in neurons}
+    for label in every:
+        found[label.neuron_id].append(label)
+    return {pk: readings_of(rows, needs[pk]) for pk, rows in found.items()}
 
 
 def readings_of(found: Iterable[Label], needs: Iterable[Need]) -> list[consensus.Reading]:
@@ -228,30 +412,55 @@ def tally(neuron: Neuron, found: list[consensus.Reading], result: consensus.Resu
     )
 
 
-def retally(user: User, neuron: Neuron) -> None:
+def retally(user: User, *neurons: Neuron, review: Review | None = None, tree: Tree | None = None) -> None:
     """Derive the standing again from labels, needs and objections. Labels do not undo a decision (accepted, contested).
 
-    Call with the neuron locked.
+    Call with the neurons locked.
+
+    Args:
+        review: the decision after which the standing is derived again, where it is one.
+        tree: the families of the neurons' one layer, where they were read under the lock already.
     """
-    needs = list(neuron.needs.all())
-    found = readings_of(neuron.labels.current().order_by("pk").prefetch_related("further"), needs)
+    needs = needs_of(neurons)
+    found = readings_by_neuron(neurons, needs)
+    last = {
+        tally.neuron_id: tally
+        for tally in Tally.objects.filter(neuron__in=neurons).order_by("neuron_id", "-pk").distinct("neuron_id")
+    }
+    for neuron in neurons:
+        tree = tree or Tree.of(neuron.layer)
+        _settle(user, neuron, found[neuron.pk], needs[neuron.pk], last.get(neuron.pk), tree, review)
+
+
+def _settle(
+    user: User,
+    neuron: Neuron,
+    found: list[consensus.Reading],
+    needs: Sequence[Need],
+    last: Tally | None,
+    tree: Tree,
+    review: Review | None,
+) -> None:
     neuron.readings = len(found)
     if not neuron.is_settled:
+        against = challenge(neuron.reviews.all(), timezone.now())
         result = consensus.standing(
             found,
-            parents(neuron.layer),
+            tree.parents,
             awaits_evidence=any(need.review_id and not need.met_at and not need.withdrawn_at for need in needs),
-            objected=objected(neuron),
+            objected=against is not None and against.decision == Decision.OBJECT,
+            reopened=against is not None and against.decision == Decision.REOPEN,
         )
-        last = neuron.tallies.order_by("-pk").first()
+        if review is None and against is not None and result.standing == Standing.DISPUTED:
+            review = against
         if last is None or (last.standing, last.family_id) != (result.standing, result.family):
             tally(neuron, found, result)
         if result.standing != neuron.standing and result.standing in TOLD:
-            events.record(user, f"neuron.{result.standing.replace(' ', '_')}", neuron=neuron)
+            events.record(user, f"neuron.{result.standing.replace(' ', '_')}", neuron=neuron, review=review)
         if result.standing == Standing.NEEDS_EVIDENCE:
             _note_needs(neuron, found, needs)
         neuron.standing = result.standing
-    neuron.asks = consensus.asked(found, neuron.standing, neuron.layer.overlap)
+    neuron.asks = consensus.asked(found, neuron.standing, tree.overlap)
     neuron.save(update_fields=["readings", "standing", "asks"])
 
 
@@ -260,14 +469,34 @@ TOLD = (Standing.AGREED, Standing.DISPUTED, Standing.NEEDS_EVIDENCE, Standing.NE
 OBJECTION = datetime.timedelta(hours=72)
 
 
-def objected(neuron: Neuron) -> bool:
-    """Whether a reviewer's objection stands that was not withdrawn within 72 hours."""
-    old = neuron.reviews.filter(decision=Decision.OBJECT, at__lte=timezone.now() - OBJECTION)
-    return old.filter(answered_by=None).exists()
+def standing_reviews(reviews: Iterable[Review]) -> list[Review]:
+    """A neuron's objections and reopenings that stand, the oldest first.
+
+    What was withdrawn does not stand, nor what came before an editor's decision, unless that was taken back itself.
+    """
+    rows = sorted(reviews, key=lambda review: review.pk)
+    answered = {review.answers_id for review in rows}
+    found: list[Review] = []
+    for review in rows:
+        if review.pk in answered:
+            continue
+        if review.decision in (Decision.SETTLE, Decision.CONTEST):
+            found = []
+        elif review.decision in (Decision.OBJECT, Decision.REOPEN):
+            found.append(review)
+    return found
+
+
+def challenge(reviews: Iterable[Review], now: datetime.datetime) -> Review | None:
+    """What makes the neuron disputed beside its labels: its reopening, or an objection that has stood for 72 hours."""
+    stand = standing_reviews(reviews)
+    reopened = [review for review in stand if review.decision == Decision.REOPEN]
+    ripe = [review for review in stand if review.decision == Decision.OBJECT and review.at <= now - OBJECTION]
+    return next(iter(reopened + ripe), None)
 
 
 def _note_needs(neuron: Neuron, found: Sequence[consensus.Reading], needs: Sequence[Need]) -> None:
-    """What labels miss is noted as needed; ``actions/reviews.tend`` asks the workers for it."""
+    """What labels miss is noted as needed; ``actions/needs.tend`` asks the workers for it."""
     missed = {reading.label for reading in found if reading.cannot_tell and not reading.answered}
     known = {need.kind for need in needs if need.met_at is None and need.withdrawn_at is None}
     kinds = set(Label.objects.filter(pk__in=missed).values_list("missing_evidence", flat=True)) - known

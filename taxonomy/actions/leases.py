@@ -1,43 +1,68 @@
 """The labelling queue: neurons handed to people, a few at a time, never to more of them than are asked for."""
 
 import datetime
+import secrets
 import uuid
+from collections.abc import Collection, Iterable
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Case, Count, Exists, F, IntegerField, OuterRef, QuerySet, Subquery, Value, When
+from django.db.models import Count, Exists, F, IntegerField, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from taxonomy.models import SETTLED, Evidence, Label, Layer, Lease, Network, Neuron, Outcome, User
-from taxonomy.permissions import Refused, can_label, require
+from taxonomy import consensus, events
+from taxonomy.models import (
+    SETTLED,
+    Evidence,
+    Gold,
+    Label,
+    Layer,
+    Lease,
+    Network,
+    Neuron,
+    Outcome,
+    Reveal,
+    Role,
+    Standing,
+    User,
+)
+from taxonomy.permissions import Refused, can_label, can_steer_queue, require
 
 # Time to look at a neuron, to follow its weights, to come back from lunch.
 LEASE = datetime.timedelta(minutes=20)
+# What a person gave back does not come to them again for so long; a gold one, whose face they know, for longer.
+SKIPPED = datetime.timedelta(hours=1)
+GOLD_SKIPPED = datetime.timedelta(days=30)
+# After an ordinary neuron a gold one comes with this chance, and never after a gold one: one in ten of all.
+GOLD_CHANCE = 9
 
 
 def wanted_by(user: User, *, network: Network | None = None, layer: Layer | None = None) -> QuerySet[Neuron]:
-    """Unsettled neurons with room for this person's reading, those first on which it counts most.
+    """Unsettled neurons with room for this person's reading that are not in their hands, the neediest first.
 
     First the nearest to the readings they ask for, so that neurons settle one after the other. Held by others counts as
-    read; what has no picture yet is left out.
+    read; what has no picture yet, and what this person gave back lately, is left out.
     """
-    others = Lease.objects.live().filter(neuron=OuterRef("pk")).exclude(person=user)
-    held = others.order_by().values("neuron").annotate(count=Count("pk")).values("count")
+    now = timezone.now()
+    here = Lease.objects.filter(neuron=OuterRef("pk")).order_by()
+    held = here.filter(ended_at=None, expires_at__gt=now).values("neuron").annotate(count=Count("pk")).values("count")
+    own = Q(ended_at=None, expires_at__gt=now) | Q(ended_at__gt=now - SKIPPED, label=None)
     neurons = (
         Neuron.objects.filter(asks__gt=F("readings"))
         .exclude(standing__in=SETTLED)
-        .exclude(Exists(Label.objects.current().filter(neuron=OuterRef("pk"), author=user)))
-        .annotate(held=Coalesce(Subquery(held, output_field=IntegerField()), 0))
-        .filter(asks__gt=F("readings") + F("held"))
+        .filter(~Exists(Label.objects.current().filter(neuron=OuterRef("pk"), author=user)))
+        .filter(~Exists(here.filter(own, person=user)))
+        .filter(asks__gt=F("readings") + Coalesce(Subquery(held, output_field=IntegerField()), 0))
         .filter(Exists(Evidence.objects.filter(neuron=OuterRef("pk"), status=Outcome.DONE)))
     )
+    return _within(neurons, network, layer).order_by("-readings", "layer_id", "index")
+
+
+def _within(neurons: QuerySet[Neuron], network: Network | None, layer: Layer | None) -> QuerySet[Neuron]:
     if layer is not None:
-        neurons = neurons.filter(layer=layer)
-    elif network is not None:
-        neurons = neurons.filter(layer__network=network)
-    own = Lease.objects.live().filter(neuron=OuterRef("pk"), person=user)
-    first = Case(When(Exists(own), then=Value(0)), default=Value(1))
-    return neurons.order_by(first, "-readings", "layer_id", "index")
+        return neurons.filter(layer=layer)
+    return neurons if network is None else neurons.filter(layer__network=network)
 
 
 @transaction.atomic
@@ -51,36 +76,122 @@ def take(
 ) -> list[Lease]:
     """Hand this person the next neurons; those that they hold already come first, with their time renewed.
 
+    Now and then a gold neuron stands in for an ordinary one.
+
     Args:
         skipping: neurons to pass over, by primary key.
 
     Raises:
         Refused: when the user may not label.
     """
+    return next_for(user, network=network, layer=layer, skipping=skipping, count=count)
+
+
+def next_for(
+    user: User,
+    *,
+    network: Network | None = None,
+    layer: Layer | None = None,
+    skipping: frozenset[int] = frozenset(),
+    count: int = 1,
+) -> list[Lease]:
+    """What ``take`` does, inside another action's transaction.
+
+    No lock is waited for: who holds a neuron already may take the next one.
+    """
     require(can_label(user))
-    taken: list[Lease] = []
-    passed = set(skipping)
+    taken = in_hand(user, network=network, layer=layer, skipping=skipping)[:count]
+    if taken:
+        renew(taken)
+    passed = {*skipping, *(lease.neuron_id for lease in taken)}
     while len(taken) < count:
-        free = wanted_by(user, network=network, layer=layer).exclude(pk__in=passed)
+        wanted = wanted_by(user, network=network, layer=layer).exclude(pk__in=passed)
+        free = wanted.select_related("layer__network")
         found = list(free.select_for_update(of=["self"], no_key=True, skip_locked=True)[: count - len(taken)])
         if not found:
             break
         passed |= {neuron.pk for neuron in found}
-        # A lease that somebody got between this query's first look and its lock is seen only now.
-        others = Lease.objects.live().filter(neuron__in=found).exclude(person=user).order_by().values_list("neuron")
-        held = dict(others.annotate(count=Count("pk")))
-        taken += [lend(user, neuron) for neuron in found if neuron.readings + held.get(neuron.pk, 0) < neuron.asks]
+        for neuron in with_room(user, found):
+            stand_in = _gold_for(user, taken, passed, network, layer)
+            taken.append(lend(user, stand_in, gold=True) if stand_in else lend(user, neuron))
+            passed.add(taken[-1].neuron_id)
     return taken
+
+
+def in_hand(
+    user: User,
+    *,
+    network: Network | None = None,
+    layer: Layer | None = None,
+    skipping: Collection[int] = (),
+) -> list[Lease]:
+    """What the queue handed to this person and they have not answered yet: first what they took their label back from.
+
+    The neurons of a sheet are the sheet's.
+    """
+    undone = Label.objects.filter(neuron=OuterRef("neuron"), author=user, undone_at__isnull=False)
+    own = Lease.objects.live().filter(person=user, sheet=None).exclude(neuron__in=skipping)
+    # Settled meanwhile, it asks for no reading any more; what is already on somebody's screen may still be answered.
+    own = own.filter(Q(gold=True) | ~Q(neuron__standing__in=SETTLED)).select_related("neuron__layer__network")
+    if layer is not None:
+        own = own.filter(neuron__layer=layer)
+    elif network is not None:
+        own = own.filter(neuron__layer__network=network)
+    return list(own.order_by(Exists(undone).desc(), "pk"))
+
+
+def renew(taken: Iterable[Lease]) -> None:
+    """Give live leases their full time again. One that runs out at this moment stays as it is."""
+    until = timezone.now() + LEASE
+    keys = [lease.pk for lease in taken]
+    # Under the neuron's lock, as all that gives out room; a neuron that is being changed just now is not waited for.
+    neurons = Neuron.objects.filter(leases__in=keys).order_by("pk")
+    locked = list(neurons.select_for_update(of=["self"], no_key=True, skip_locked=True).values_list("pk", flat=True))
+    Lease.objects.live().filter(pk__in=keys, neuron__in=locked).update(expires_at=until)
+
+
+def with_room(user: User, neurons: Collection[Neuron]) -> list[Neuron]:
+    """Of these locked neurons, those that ask for more than is read and held by others."""
+    # A lease that somebody got between a query's first look and its lock is seen only now.
+    others = Lease.objects.live().filter(neuron__in=neurons).exclude(person=user).order_by().values_list("neuron")
+    held = dict(others.annotate(count=Count("pk")))
+    return [neuron for neuron in neurons if neuron.readings + held.get(neuron.pk, 0) < neuron.asks]
 
 
 def lend(user: User, neuron: Neuron, **fields: object) -> Lease:
     """A lease on a neuron that is locked and has room; the person's own is renewed, whether or not it ran out."""
     until = timezone.now() + LEASE
     lease, _ = Lease.objects.update_or_create(
-        neuron=neuron, person=user, ended_at=None, defaults={"expires_at": until, **fields}
+        neuron=neuron, person=user, ended_at=None, defaults={"expires_at": until, "sheet": None, "gold": False} | fields
     )
     lease.neuron = neuron
     return lease
+
+
+def _gold_for(
+    user: User, taken: list[Lease], passed: Collection[int], network: Network | None, layer: Layer | None
+) -> Neuron | None:
+    """By chance a gold neuron, locked, of which this person knows nothing yet; never the second in a row.
+
+    Contributors alone meet them: the answers of settled neurons stand open to reviewers.
+    """
+    if user.role != Role.CONTRIBUTOR or secrets.randbelow(GOLD_CHANCE):
+        return None
+    before = taken[-1] if taken else Lease.objects.filter(person=user, sheet=None).order_by("-pk").first()
+    if before is not None and before.gold:
+        return None
+    here = OuterRef("pk")
+    lately = Q(ended_at=None) | Q(ended_at__gt=timezone.now() - GOLD_SKIPPED)
+    fresh = (
+        Neuron.objects.filter(Exists(Gold.objects.current().filter(neuron=here)), standing=Standing.ACCEPTED)
+        .filter(~Exists(Label.objects.filter(neuron=here, author=user)))
+        .filter(~Exists(Reveal.objects.filter(neuron=here, person=user)))
+        .filter(~Exists(Lease.objects.filter(lately, neuron=here, person=user)))
+        .filter(Exists(Evidence.objects.filter(neuron=here, status=Outcome.DONE)))
+        .exclude(pk__in=passed)
+    )
+    chosen = _within(fresh, network, layer).select_related("layer__network").order_by("?")
+    return chosen.select_for_update(of=["self"], no_key=True, skip_locked=True).first()
 
 
 def held(user: User, neuron: Neuron, token: uuid.UUID | None) -> Lease | None:
@@ -97,13 +208,11 @@ def held(user: User, neuron: Neuron, token: uuid.UUID | None) -> Lease | None:
             "This neuron was not handed to you, or you have given it back: open it on its own page to read it, "
             "or take the next one."
         )
-    if not lease.gold and lease.expires_at <= timezone.now():
-        others = Lease.objects.live().filter(neuron=neuron).exclude(person=user).count()
-        if neuron.readings + others >= neuron.asks:
-            raise Refused(
-                "You held this neuron for longer than 20 minutes, and others have read it meanwhile. Nothing is lost: "
-                "give your reading on the neuron's own page."
-            )
+    if not lease.gold and not lease.is_live and not with_room(user, [neuron]):
+        raise Refused(
+            "You held this neuron for longer than 20 minutes, and others have read it meanwhile. Nothing is lost: "
+            "give your reading on the neuron's own page."
+        )
     return lease
 
 
@@ -118,3 +227,41 @@ def end(lease: Lease | None, label: Label | None = None) -> None:
 def give_back(user: User, token: uuid.UUID) -> None:
     """Skip a neuron: it goes back to the queue. Giving it back twice changes nothing."""
     Lease.objects.filter(person=user, token=token, ended_at=None).update(ended_at=timezone.now())
+
+
+@transaction.atomic
+def set_overlap(user: User, layer: Layer, overlap: int) -> Layer:
+    """Set how many readings each neuron of a layer asks for; what its unsettled neurons ask for follows at once.
+
+    Lowered, no label and no lease is lost: what is in somebody's hands may still be answered.
+
+    Raises:
+        Refused: to anyone but editors.
+        ValidationError: when ``overlap`` is not 3 to 9.
+    """
+    require(can_steer_queue(user))
+    if overlap not in range(consensus.PEOPLE_TO_AGREE, LARGEST_OVERLAP + 1):
+        raise ValidationError(f"A neuron asks for {consensus.PEOPLE_TO_AGREE} to {LARGEST_OVERLAP} readings.")
+    layer = Layer.objects.select_for_update(of=["self"], no_key=True).select_related("network").get(pk=layer.pk)
+    if layer.overlap == overlap:
+        return layer
+    before, layer.overlap = layer.overlap, overlap
+    layer.save(update_fields=["overlap"])
+    _ask(layer)
+    events.record(user, "overlap.changed", layer=layer, data={"from": before, "to": overlap})
+    return layer
+
+
+LARGEST_OVERLAP = 9
+
+
+def _ask(layer: Layer) -> None:
+    """Derive again what the layer's unsettled neurons ask for."""
+    from taxonomy.actions.labels import needs_of, readings_by_neuron  # which stands on this module
+
+    unsettled = layer.neurons.exclude(standing__in=SETTLED).order_by("pk")
+    neurons = list(unsettled.select_for_update(of=["self"], no_key=True))
+    found = readings_by_neuron(neurons, needs_of(neurons))
+    for neuron in neurons:
+        neuron.asks = consensus.asked(found[neuron.pk], neuron.standing, layer.overlap)
+    Neuron.objects.bulk_update(neurons, ["asks"])

@@ -72,6 +72,10 @@ class Lease(models.Model):
     def __str__(self) -> str:
         return f"{self.neuron} with {self.person}"
 
+    @property
+    def is_live(self) -> bool:
+        return self.ended_at is None and self.expires_at > timezone.now()
+
 
 class GoldQuerySet(models.QuerySet["Gold"]):
     def current(self) -> "GoldQuerySet":
