@@ -138,7 +138,11 @@ LEASE_SECONDS = float(os.environ.get("LEASE_SECONDS") or "60")
 REAP_SECONDS = float(os.environ.get("REAP_SECONDS") or "15")
 RING_AGAIN_SECONDS = float(os.environ.get("RING_AGAIN_SECONDS") or "20")
 CELERY_BEAT_SCHEDULE_FILENAME = str(HOME / "beat")
-CELERY_BEAT_SCHEDULE = {"reap": {"task": "site.reap", "schedule": REAP_SECONDS, "options": {"expires": REAP_SECONDS}}}
+MEASURE_SECONDS = float(os.environ.get("MEASURE_SECONDS") or "600")
+CELERY_BEAT_SCHEDULE = {
+    "reap": {"task": "site.reap", "schedule": REAP_SECONDS, "options": {"expires": REAP_SECONDS}},
+    "measure": {"task": "site.measure", "schedule": MEASURE_SECONDS, "options": {"expires": MEASURE_SECONDS}},
+}
 
 # Artifacts: files named by the SHA-256 of their bytes.
 ARTIFACTS = Path(os.environ.get("ARTIFACTS") or HOME / "artifacts")
@@ -161,6 +165,7 @@ ACCOUNT_USERNAME_BLACKLIST = ["neurotaxa", "admin", "me", "system"]
 ACCOUNT_EMAIL_SUBJECT_PREFIX = "[Neurotaxa] "
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = True
+COMMENTS_A_MINUTE = int(os.environ.get("COMMENTS_A_MINUTE") or "10")  # of one person, with what they change
 TERMS_VERSION = "2026-11"
 
 # Mail: without a server, mail is written under HOME and sign-up does not wait for it.
