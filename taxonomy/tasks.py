@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from taxonomy.actions import jobs, sprites
+from taxonomy.actions import agreement, jobs, sprites
 from taxonomy.models import Layer
 
 
@@ -14,3 +14,8 @@ def reap() -> None:
 @shared_task(name="site.sprite")
 def sprite(layer_id: int) -> None:
     sprites.build_sprite(Layer.objects.get(pk=layer_id))
+
+
+@shared_task(name="site.measure")
+def measure() -> None:
+    agreement.measure_all()

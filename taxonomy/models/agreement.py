@@ -7,6 +7,13 @@ from taxonomy.models.families import Family
 from taxonomy.models.networks import Layer, Network
 
 
+class AgreementQuerySet(models.QuerySet["Agreement"]):
+    def newest(self) -> "AgreementQuerySet":
+        """The one of each subject that holds."""
+        subject = "network_id", "layer_id", "family_id"
+        return self.order_by(*subject, "-id").distinct(*subject)
+
+
 @pgtrigger.register(
     pgtrigger.Protect(name="agreements_are_kept", operation=pgtrigger.Update | pgtrigger.Delete),
 )
@@ -21,6 +28,8 @@ class Agreement(models.Model):
     figures = models.JSONField()
     flagged = models.BooleanField(default=False, help_text="a family's definition, when its alpha is below 0.667")
     at = models.DateTimeField(auto_now_add=True)
+
+    objects = AgreementQuerySet.as_manager()
 
     class Meta:
         ordering = ["-id"]
