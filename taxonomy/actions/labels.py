@@ -507,7 +507,9 @@ def _note_needs(neuron: Neuron, found: Sequence[consensus.Reading], needs: Seque
 
 
 def reveal(user: User, *neurons: Neuron) -> None:
-    """Record that others' readings, or the settled answer, are being shown to this person."""
+    """Record that others' readings, or the settled answer, are being shown to this person. At most two queries."""
+    shown = {neuron.pk for neuron in neurons}
+    if shown:
+        shown -= set(Reveal.objects.filter(person=user, neuron__in=shown).values_list("neuron", flat=True))
     # In one order: the same person's other request, revealing some of them too, must not wait for this one in a circle.
-    shown = sorted({neuron.pk for neuron in neurons})
-    Reveal.objects.bulk_create([Reveal(neuron_id=pk, person=user) for pk in shown], ignore_conflicts=True)
+    Reveal.objects.bulk_create([Reveal(neuron_id=pk, person=user) for pk in sorted(shown)], ignore_conflicts=True)

@@ -18,8 +18,8 @@ from taxonomy import recipes, storage
 from taxonomy.actions import evidence as actions
 from taxonomy.api.pagination import HeavyPages
 from taxonomy.api.resources import NeuronFilter, NoBody, Resource, choice_filter
-from taxonomy.models import Artifact, Comparison, Evidence, EvidenceVersion, Outcome
-from taxonomy.permissions import can_request_evidence
+from taxonomy.models import Artifact, Comparison, Evidence, EvidenceVersion, Neuron, Outcome
+from taxonomy.permissions import can_request_evidence, can_see_members, hidden_from, require
 
 
 class RecipeSerializer(serializers.ModelSerializer):
@@ -131,7 +131,13 @@ class EvidenceViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource
             )
             .prefetch_related("current__artifacts")
             .order_by("network_id", "layer__order", "neuron__index", "id")
-        )
+        ).exclude(pk__in=self.untold())
+
+    def untold(self) -> list[int]:
+        """What is about families of which a neuron is a member that this person is to read first."""
+        hidden = Neuron.objects.with_layers(hidden_from(self.request.user))
+        made = Evidence.objects.filter(family__isnull=False) if hidden else Evidence.objects.none()
+        return [row.pk for row in made.only("layer_id", "network_id", "parameters") if row.names(hidden)]
 
     def retrieve(self, request: Request, pk: int) -> Response:
         found = self.get_queryset().filter(pk=pk).first()
@@ -159,7 +165,12 @@ class ComparisonViewSet(Resource):
         return Response(self.get_serializer(actions.reproduce(request.user, version)).data, status=201)
 
     def retrieve(self, request: Request, public_id: Any) -> Response:
-        found = Comparison.objects.select_related("version", "requested_by").filter(public_id=public_id).first()
+        found = (
+            Comparison.objects.select_related("version__evidence", "requested_by").filter(public_id=public_id).first()
+        )
         if found is None:
             raise NotFound("There is no such comparison here.")
+        row = found.version.evidence
+        hidden = hidden_from(request.user) if row.family_id else ()
+        require(can_see_members(row.names(Neuron.objects.with_layers(hidden))))
         return Response(self.get_serializer(found).data)

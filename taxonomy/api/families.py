@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.db.models import Count, Prefetch, Q, QuerySet
+from django.db.models import Count, Prefetch, QuerySet
 from rest_framework import mixins, serializers
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
@@ -10,7 +10,8 @@ from rest_framework.response import Response
 
 from taxonomy.actions import labels
 from taxonomy.api.resources import CatalogueFilter, Resource
-from taxonomy.models import Family, FamilyLink, Membership
+from taxonomy.models import Family, FamilyLink, Membership, shown_members
+from taxonomy.permissions import hidden_from
 
 
 class MemberSerializer(serializers.ModelSerializer):
@@ -70,11 +71,12 @@ class FamilyViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource):
         return FamilyDetailSerializer if self.action == "retrieve" else FamilySerializer
 
     def get_queryset(self) -> QuerySet[Family]:
-        count = Count("memberships", filter=Q(memberships__ended_at=None))
+        hidden = hidden_from(self.request.user)
+        count = Count("memberships", filter=shown_members(hidden, "memberships__"))
         found = Family.objects.select_related("layer__network").annotate(neuron_count=count)
         if self.action == "list":
             return found.filter(retired_at=None).order_by("layer__network_id", "layer__order", "order", "id")
-        members = Membership.objects.current().select_related("neuron__layer").order_by("pk")
+        members = Membership.objects.shown(hidden).select_related("neuron__layer").order_by("pk")
         return found.prefetch_related(
             Prefetch("memberships", queryset=members, to_attr="current_memberships"),
             Prefetch("links", queryset=FamilyLink.objects.select_related("target__layer__network")),

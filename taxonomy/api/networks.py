@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from django.db.models import Count, OuterRef, Prefetch, Q, QuerySet, Subquery, Value
+from django.db.models import Count, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema
@@ -13,8 +13,8 @@ from rest_framework.response import Response
 
 from taxonomy.actions import labels
 from taxonomy.api.resources import NeuronFilter, Resource, layer_called, network_called
-from taxonomy.models import SETTLED, Family, Layer, Membership, Network, Neuron, User
-from taxonomy.permissions import can_see_readings, given
+from taxonomy.models import Family, Layer, Membership, Network, Neuron, settled_neurons
+from taxonomy.permissions import hidden_from, told_in_passing
 
 
 class NetworkSerializer(serializers.ModelSerializer):
@@ -41,7 +41,7 @@ class NetworkViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource)
     lookup_field = "name"
 
     def get_queryset(self) -> QuerySet[Network]:
-        settled = Count("layers__neurons", filter=Q(layers__neurons__standing__in=SETTLED))
+        settled = Count("layers__neurons", filter=settled_neurons(hidden_from(self.request.user), "layers__neurons__"))
         return (
             Network.objects.annotate(neuron_count=Count("layers__neurons"), settled_count=settled)
             .prefetch_related("layers")
@@ -94,7 +94,7 @@ class LayerViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource):
 
     def get_queryset(self) -> QuerySet[Layer]:
         families = Family.objects.filter(retired_at=None)
-        settled = Neuron.objects.filter(standing__in=SETTLED)
+        settled = Neuron.objects.settled(hidden_from(self.request.user))
         return (
             Layer.objects.select_related("network")
             .annotate(family_count=_how_many(families), settled_count=_how_many(settled))
@@ -122,7 +122,8 @@ class NeuronSerializer(serializers.ModelSerializer):
     network = serializers.CharField(source="layer.network.name")
     layer = serializers.CharField(source="layer.name")
     standing = serializers.SerializerMethodField(
-        help_text="null while the neuron is unsettled and you have not given your own reading"
+        help_text="null while the neuron is unsettled and you have not given your own reading (or, reviewing, asked "
+        "for its labels), and while you are to read a settled one first"
     )
     readings = serializers.IntegerField(help_text="how many people have read it")
     families = MemberOfSerializer(source="current_memberships", many=True)
@@ -139,7 +140,8 @@ class NeuronSerializer(serializers.ModelSerializer):
 
 
 def standing_is_shown(request: Request, neuron: Any) -> bool:
-    return bool(can_see_readings(request.user, neuron, has_given=neuron.has_given))
+    """Whether a list tells it: of a settled neuron to everybody, of others to who knows its readings already."""
+    return bool(neuron.is_shown_settled or neuron.is_told)
 
 
 class NeuronsFilter(NeuronFilter):
@@ -147,7 +149,8 @@ class NeuronsFilter(NeuronFilter):
     settled = filters.BooleanFilter(method="of_settled", help_text="true: accepted or contested; false: the others")
 
     def of_settled(self, queryset: QuerySet[Neuron], name: str, value: bool) -> QuerySet[Neuron]:
-        return queryset.filter(standing__in=SETTLED) if value else queryset.exclude(standing__in=SETTLED)
+        settled = settled_neurons(hidden_from(self.request.user))
+        return queryset.filter(settled) if value else queryset.exclude(settled)
 
 
 class NeuronViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource):
@@ -158,11 +161,11 @@ class NeuronViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource):
 
     def get_queryset(self) -> QuerySet[Neuron]:
         user = self.request.user
-        has_given = given(user, "pk") if isinstance(user, User) else Value(False)
-        current = Membership.objects.current().select_related("family").order_by("-primary", "pk")
+        hidden = hidden_from(user)
+        current = Membership.objects.shown(hidden).select_related("family").order_by("-primary", "pk")
         return (
             Neuron.objects.select_related("layer__network")
-            .annotate(has_given=has_given)
+            .annotate(is_shown_settled=settled_neurons(hidden), is_told=told_in_passing(user) & ~Q(pk__in=hidden))
             .prefetch_related(Prefetch("memberships", queryset=current, to_attr="current_memberships"))
             .order_by("layer__network_id", "layer__order", "index")
         )
@@ -183,5 +186,5 @@ class NeuronViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource):
     def reveal(self, neurons: Sequence[Neuron]) -> None:
         """What an answer shows of other people's readings is recorded, as a page's would be."""
         if self.request.user.is_authenticated:
-            told = [neuron for neuron in neurons if neuron.readings or neuron.is_settled]
+            told: list[Any] = [neuron for neuron in neurons if neuron.readings or neuron.is_settled]
             labels.reveal(self.request.user, *[neuron for neuron in told if standing_is_shown(self.request, neuron)])

@@ -10,8 +10,8 @@ from rest_framework.response import Response
 
 from taxonomy.actions import labels, reviews
 from taxonomy.api.resources import Address, Body, NetworkName, NeuronFilter, Resource, choice, network_called
-from taxonomy.models import SETTLED, Decision, Neuron, Review
-from taxonomy.permissions import can_review
+from taxonomy.models import Decision, Neuron, Review, settled_neurons
+from taxonomy.permissions import can_review, hidden_from
 
 
 class ReviewSerializer(serializers.ModelSerializer):
@@ -41,7 +41,7 @@ class ReviewViewSet(mixins.ListModelMixin, Resource):
     gate = staticmethod(can_review)
 
     def get_queryset(self) -> QuerySet[Review]:
-        settled = Review.objects.filter(neuron__standing__in=SETTLED)
+        settled = Review.objects.filter(settled_neurons(hidden_from(self.request.user), "neuron__"))
         return settled.select_related("neuron__layer__network", "reviewer", "family").order_by("-id")
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:

@@ -37,23 +37,21 @@ class EventQuerySet(models.QuerySet["Event"]):
         unsettled = telling & ~models.Q(neuron__standing__in=SETTLED)
         if isinstance(user, User):
             read = Label.objects.filter(neuron=models.OuterRef("neuron"), author=user, undone_at=None)
-            revealed = Reveal.objects.filter(neuron=models.OuterRef("neuron"), person=user)
-            given = models.Q(models.Exists(read.filter(created_at__lte=timezone.now() - UNDO)))
-            looked = models.Q(models.Exists(revealed))
-            if not user.reviews:  # who reviews may look without having read, and the look is recorded
-                looked &= models.Q(models.Exists(read))
-            unsettled &= ~(given | looked)
+            looks = Reveal.objects.filter(neuron=models.OuterRef("neuron"), person=user)
+            since = models.Exists(looks.filter(at__gte=models.OuterRef("created_at")))
+            known = models.Q(models.Exists(read.filter(models.Q(created_at__lte=timezone.now() - UNDO) | since)))
+            if user.reviews:  # who reviews may look without having read, and the look is recorded
+                known |= models.Q(models.Exists(looks))
+            unsettled &= ~known
         return self.exclude(unsettled).exclude(telling, neuron__in=hidden)
 
     def of(self, discussion: Discussion) -> "EventQuerySet":
-        """What happened in a discussion, and to its subject (``Event.subject``)."""
+        """What happened to its subject (``Event.subject``), what is said about it included."""
         if discussion.proposal_id:
-            to_it = models.Q(proposal=discussion.proposal_id)
-        elif discussion.neuron_id:
-            to_it = models.Q(proposal=None, neuron=discussion.neuron_id)
-        else:
-            to_it = models.Q(proposal=None, neuron=None, family=discussion.family_id)
-        return self.filter(models.Q(comment__discussion=discussion) | to_it)
+            return self.filter(proposal=discussion.proposal_id)
+        if discussion.neuron_id:
+            return self.filter(proposal=None, neuron=discussion.neuron_id)
+        return self.filter(proposal=None, neuron=None, family=discussion.family_id)
 
 
 @pgtrigger.register(

@@ -1,6 +1,7 @@
 """The taxonomy: families of a layer's neurons, how they are linked, who belongs where."""
 
 import uuid
+from collections.abc import Collection
 
 import pgtrigger
 from django.db import models
@@ -96,6 +97,20 @@ class FamilyLink(models.Model):
 class MembershipQuerySet(models.QuerySet["Membership"]):
     def current(self) -> "MembershipQuerySet":
         return self.filter(ended_at=None)
+
+    def shown(self, hidden: Collection[int]) -> "MembershipQuerySet":
+        """The current ones as a person is shown them, from whom these neurons are hidden."""
+        return self.filter(shown_members(hidden))
+
+
+def shown_members(hidden: Collection[int], path: str = "") -> models.Q:
+    """The condition of ``MembershipQuerySet.shown``, for counting memberships over ``path`` (``"memberships__"``).
+
+    Args:
+        hidden: settled neurons whose answer is hidden from whoever asks (``permissions.hidden_from``).
+    """
+    found = models.Q(**{f"{path}ended_at": None})
+    return found & ~models.Q(**{f"{path}neuron__in": hidden}) if hidden else found
 
 
 @pgtrigger.register(

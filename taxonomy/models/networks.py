@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from collections.abc import Collection
 from typing import Self
 
 from django.core.validators import RegexValidator
@@ -141,8 +142,13 @@ class NeuronQuerySet(models.QuerySet["Neuron"]):
         neuron.layer = layer
         return neuron
 
-    def settled(self) -> Self:
-        return self.filter(standing__in=SETTLED)
+    def with_layers(self, pks: Collection[int]) -> list["Neuron"]:
+        """The neurons of these ids; one query, and none for none."""
+        return list(self.filter(pk__in=pks).select_related("layer")) if pks else []
+
+    def settled(self, hidden: Collection[int] = ()) -> Self:
+        """Those whose answer everybody is shown, but not who is to read the ``hidden`` ones first."""
+        return self.filter(settled_neurons(hidden))
 
     def awaiting_label_by(self, user: User) -> Self:
         """Unsettled neurons that this person has not labelled, those with most readings short of three first."""
@@ -152,6 +158,16 @@ class NeuronQuerySet(models.QuerySet["Neuron"]):
             .exclude(readings__gte=5)
             .order_by(models.Case(models.When(readings__lt=3, then=0), default=1), "-readings", "layer_id", "index")
         )
+
+
+def settled_neurons(hidden: Collection[int] = (), path: str = "") -> models.Q:
+    """The condition of ``NeuronQuerySet.settled``, for counting neurons over ``path`` (such as ``"neurons__"``).
+
+    Args:
+        hidden: settled neurons whose answer is hidden from whoever asks (``permissions.hidden_from``).
+    """
+    found = models.Q(**{f"{path}standing__in": SETTLED})
+    return found & ~models.Q(**{f"{path}pk__in": hidden}) if hidden else found
 
 
 class Neuron(models.Model):
@@ -195,3 +211,13 @@ class Neuron(models.Model):
     @property
     def is_settled(self) -> bool:
         return self.standing in SETTLED
+
+    @property
+    def progress(self) -> str:
+        """What everybody may know of an unsettled neuron: "2 of 3 readings".
+
+        Of as many as its layer asks for, not of ``asks``: that grows while the readings do not agree, and would tell.
+        """
+        if self.readings > self.layer.overlap:
+            return f"{self.readings} readings, of {self.layer.overlap} asked for"
+        return f"{self.readings} of {self.layer.overlap} readings"

@@ -1,16 +1,28 @@
 """Activity: every change with its author, in words."""
 
+from django.contrib.auth.models import AnonymousUser
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from taxonomy.actions import labels
 from taxonomy.events import told
-from taxonomy.models import Event, Network
+from taxonomy.models import Event, Network, User
+from taxonomy.permissions import hidden_from
 
 PAGE = 50
 
 
+def told_to(user: User | AnonymousUser, events: QuerySet[Event], count: int) -> list[Event]:
+    """``events.told`` on a page for this person; which neurons' families it tells them is recorded."""
+    found = told(events, count)
+    if isinstance(user, User):
+        labels.reveal(user, *{event.neuron for event in found if event.neuron is not None and event.family is not None})
+    return found
+
+
 def activity(request: HttpRequest) -> HttpResponse:
-    events = Event.objects.visible_to(request.user)
+    events = Event.objects.visible_to(request.user, hidden_from(request.user))
     networks = list(Network.objects.values_list("name", flat=True))
     chosen = request.GET.get("network", "")
     if chosen in networks:
@@ -20,7 +32,7 @@ def activity(request: HttpRequest) -> HttpResponse:
     before = before if before.isascii() and before.isdigit() and len(before) < 16 else ""
     if before:
         events = events.filter(pk__lt=int(before))
-    found = told(events, PAGE + 1)
+    found = told_to(request.user, events, PAGE + 1)
     context = {
         "events": found[:PAGE],
         "older": found[PAGE - 1].pk if len(found) > PAGE else None,

@@ -3,7 +3,7 @@
 import json
 import logging
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -89,7 +89,8 @@ class Photographs:
 class Kin:
     """Which families neurons are in now. What is wanted of several layers is looked up in one query."""
 
-    def __init__(self) -> None:
+    def __init__(self, hidden: Collection[int] = ()) -> None:
+        self.hidden = hidden  # neurons whose family is not told to whoever looks
         self._wanted: dict[int, tuple[Layer, set[int]]] = {}
         self._found: dict[tuple[int, int], Family] | None = None
 
@@ -101,7 +102,8 @@ class Kin:
             places = Q(pk=None)
             for pk, (_, indices) in self._wanted.items():
                 places |= Q(neuron__layer=pk, neuron__index__in=indices)
-            members = Membership.objects.current().filter(places, primary=True).select_related("family", "neuron")
+            members = Membership.objects.shown(self.hidden).filter(places, primary=True)
+            members = members.select_related("family", "neuron")
             self._found = {}
             for member in members if self._wanted else []:
                 member.family.layer = self._wanted[member.neuron.layer_id][0]
@@ -123,8 +125,8 @@ class Shelf:
     near: dict[str, tuple[list[Any], list[Any]]] = field(default_factory=dict)  # neighbours here and elsewhere
 
     @classmethod
-    def of(cls, network: Network, layers: Iterable[Layer]) -> "Shelf":
-        return cls(network, {layer.name: layer for layer in layers}, Photographs(network))
+    def of(cls, network: Network, layers: Iterable[Layer], hidden: Collection[int] = ()) -> "Shelf":
+        return cls(network, {layer.name: layer for layer in layers}, Photographs(network), Kin(hidden))
 
 
 @dataclass
@@ -307,13 +309,15 @@ def applicable(layer: Layer, layers: Sequence[Layer]) -> list[recipes.Kind]:
     ]
 
 
-def exhibits(neuron: Neuron, layers: Sequence[Layer], kinds: Iterable[str] = ()) -> list[Exhibit]:
+def exhibits(
+    neuron: Neuron, layers: Sequence[Layer], kinds: Iterable[str] = (), *, hidden: Collection[int] = ()
+) -> list[Exhibit]:
     """Every exhibit that applies to the neuron, made or not, and what came with an import; or of these kinds alone.
 
-    Two queries.
+    Two queries. Of neurons that are ``hidden`` from whoever looks no family is told.
     """
     wanted = set(kinds) or set(recipes.KINDS)
-    shelf = Shelf.of(neuron.layer.network, layers)
+    shelf = Shelf.of(neuron.layer.network, layers, hidden)
     names = [layer.name for layer in layers]
     found: dict[tuple[str, str], Exhibit] = {}
     for kind in applicable(neuron.layer, layers) if neuron.layer.network.runs else []:

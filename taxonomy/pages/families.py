@@ -1,5 +1,6 @@
 """A family: its members in order, what it is, and its kin in other layers."""
 
+from collections.abc import Collection
 from typing import Any
 
 from django.db.models import Q
@@ -8,12 +9,13 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from taxonomy import recipes
-from taxonomy.models import Event, Evidence, Family, ImageSet, Layer, LinkKind, Membership, Symmetry
+from taxonomy.actions import labels
+from taxonomy.models import Event, Evidence, Family, ImageSet, Layer, LinkKind, Membership, Neuron, Symmetry, User
 from taxonomy.pages import panels
-from taxonomy.pages.events import told
+from taxonomy.pages.events import told_to
 from taxonomy.pages.exhibits import Exhibit, Shelf, done, put, rows_of
 from taxonomy.pages.networks import layer_of
-from taxonomy.permissions import can_request_evidence
+from taxonomy.permissions import can_request_evidence, hidden_from
 from taxonomy.rendering.chips import face
 from taxonomy.rendering.curves import UPRIGHT, Tuning, joint
 from taxonomy.rendering.markdown import References
@@ -58,13 +60,19 @@ def tunings(members: list[Membership]) -> tuple[str, list[Tuning]]:
 ORIENTED = ("curve", *UPRIGHT)
 
 
-def exhibits_of(family: Family, layers: list[Layer]) -> list[Exhibit]:
-    """What was made of the family, or asked for: its joint tuning, its weights from and to others. Two queries."""
+def exhibits_of(family: Family, layers: list[Layer], hidden: Collection[int]) -> list[Exhibit]:
+    """What was made of the family, or asked for: its joint tuning, its weights from and to others. Two queries.
+
+    One more where neurons are ``hidden``: what names one of them as a member is left out.
+    """
     shelf = Shelf.of(family.layer.network, layers)
     own = {layer.pk: layer for layer in layers}
     found: dict[tuple[str, int | None, int | None], Exhibit] = {}
     rows = Evidence.objects.filter(Q(family=family) | Q(other=family)).select_related("family", "other")
+    untold = Neuron.objects.with_layers(hidden)
     for row in rows_of(rows):
+        if row.names(untold):
+            continue
         for end in filter(None, (row.family, row.other)):
             end.layer = own[end.layer_id]
         blank = Exhibit(recipes.KINDS[row.kind], "", row.parameters, shelf, None, row.family, row.other)
@@ -84,7 +92,11 @@ def family(request: HttpRequest, name: str, layer_name: str, pk: int) -> HttpRes
     if found is None:
         raise Http404(f"{here} has no such family. The families of {here.name} are on its page.")
     found.layer = here
-    members = list(Membership.objects.current().filter(family=found).select_related("neuron", "made_by").order_by("pk"))
+    hidden = hidden_from(request.user)
+    current = Membership.objects.shown(hidden).filter(family=found)
+    members = list(current.select_related("neuron", "made_by").order_by("pk"))
+    if isinstance(request.user, User):
+        labels.reveal(request.user, *[member.neuron for member in members])
     members.sort(key=lambda member: (member.parameter is None, member.parameter or 0.0))
     for member in members:
         member.neuron.layer = here
@@ -92,7 +104,7 @@ def family(request: HttpRequest, name: str, layer_name: str, pk: int) -> HttpRes
     children = list(found.children.filter(retired_at=None))
     for child in children:
         child.layer = here
-    made = exhibits_of(found, layers)
+    made = exhibits_of(found, layers, hidden)
     weights = [exhibit for exhibit in made if exhibit.kind.name == "family_weights"]
     others = list(
         Family.objects.filter(layer__in=layers, retired_at=None).exclude(layer=here).order_by("layer__order", "name")
@@ -117,7 +129,7 @@ def family(request: HttpRequest, name: str, layer_name: str, pk: int) -> HttpRes
         "children": children,
         "links": found.links.select_related("target__layer__network"),
         "linked_from": found.linked_from.filter(kind__in=ONE_WAY).select_related("source__layer__network"),
-        "events": told(Event.objects.visible_to(request.user).filter(family=found), 15),
+        "events": told_to(request.user, Event.objects.visible_to(request.user, hidden).filter(family=found), 15),
         "references": References(here.network),
     }
     return render(request, "families/family.html", context)

@@ -1,16 +1,14 @@
 """The first page: what this is, what there is, where help counts."""
 
-from typing import cast
-
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import Count, Exists, OuterRef, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from taxonomy.models import SETTLED, Event, Evidence, Family, Layer, Network, Neuron, Outcome, User
-from taxonomy.pages.events import told
+from taxonomy.models import SETTLED, Event, Evidence, Family, Label, Layer, Network, Neuron, Outcome, User
+from taxonomy.pages.events import told_to
 from taxonomy.pages.networks import Coverage, faces_of
-from taxonomy.permissions import sees_all_readings
+from taxonomy.permissions import hidden_from
 
 
 def with_something_to_see(neurons: QuerySet[Neuron]) -> QuerySet[Neuron]:
@@ -19,13 +17,15 @@ def with_something_to_see(neurons: QuerySet[Neuron]) -> QuerySet[Neuron]:
 
 
 def help_wanted(user: User | AnonymousUser) -> QuerySet[Neuron]:
-    """Neurons that ask for readings, those nearest to three first."""
+    """Neurons that ask for readings and that this person has not read, those nearest to what is asked first.
+
+    Only such as everybody knows to ask for more: that a neuron with three readings is still open would tell of them.
+    """
+    neurons = Neuron.objects.exclude(standing__in=SETTLED).filter(readings__lt=F("layer__overlap"))
     if isinstance(user, User):
-        neurons = Neuron.objects.awaiting_label_by(user)
-    else:
-        neurons = Neuron.objects.exclude(standing__in=SETTLED).filter(readings__lt=3)
-        neurons = neurons.order_by("-readings", "layer_id", "index")
-    return with_something_to_see(cast(QuerySet[Neuron], neurons)).select_related("layer__network", "layer__sprite")
+        neurons = neurons.exclude(Exists(Label.objects.current().filter(neuron=OuterRef("pk"), author=user)))
+    neurons = with_something_to_see(neurons.order_by("-readings", "layer_id", "index"))
+    return neurons.select_related("layer__network", "layer__sprite")
 
 
 MOSAIC = 6  # rows of faces beside the first words
@@ -33,7 +33,8 @@ MOSAIC = 6  # rows of faces beside the first words
 
 def home(request: HttpRequest) -> HttpResponse:
     networks = list(Network.objects.all())
-    coverage = Coverage.of_networks(sees_all_readings(request.user))
+    hidden = hidden_from(request.user)
+    coverage = Coverage.of_networks(hidden)
     families = dict(
         Family.objects.filter(retired_at=None).values_list("layer__network").annotate(count=Count("pk")).order_by()
     )
@@ -63,6 +64,8 @@ def home(request: HttpRequest) -> HttpResponse:
         "banner": banner,
         "wanted": help_wanted(request.user)[:8],
         # An import has one event for each family beside its own.
-        "events": told(Event.objects.visible_to(request.user).exclude(verb="family.imported"), 10),
+        "events": told_to(
+            request.user, Event.objects.visible_to(request.user, hidden).exclude(verb="family.imported"), 10
+        ),
     }
     return render(request, "home/home.html", context)

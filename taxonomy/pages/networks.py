@@ -1,6 +1,7 @@
 """A network at a glance, and a layer as the cards of its families."""
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,7 @@ from django.urls import reverse
 from django.utils.functional import cached_property
 
 from taxonomy import recipes
+from taxonomy.actions import labels
 from taxonomy.models import (
     SETTLED,
     Family,
@@ -23,9 +25,11 @@ from taxonomy.models import (
     Proposal,
     ProposalState,
     Standing,
+    User,
+    shown_members,
 )
 from taxonomy.pages.exhibits import applicable
-from taxonomy.permissions import can_propose, can_request_evidence, sees_all_readings
+from taxonomy.permissions import can_propose, can_request_evidence, hidden_from
 from taxonomy.rendering.chips import EMPTY, face
 from taxonomy.rendering.markdown import References
 from taxonomy.rendering.plots import STATES, Node, coverage_map, flow
@@ -33,11 +37,16 @@ from taxonomy.rendering.plots import STATES, Node, coverage_map, flow
 READ = ("unread", "one", "two", "three")
 
 
-def state(standing: str, readings: int, every: bool) -> str:
-    """A neuron's cell in the coverage map; ``every`` standing is for reviewers alone."""
-    if standing in SETTLED:
+def state(standing: str, readings: int, *, hidden: bool = False, shown: bool = False) -> str:
+    """A neuron's cell, as in the coverage map: what was decided, or how many have read it.
+
+    Args:
+        hidden: whether its settled answer is hidden from whoever looks.
+        shown: whether its readings are open to whoever looks, so that an unsettled standing may be told.
+    """
+    if standing in SETTLED and not hidden:
         return standing
-    if every and standing not in (Standing.UNLABELLED, Standing.SINGLE, Standing.OPEN):
+    if shown and standing not in (*SETTLED, Standing.UNLABELLED, Standing.SINGLE, Standing.OPEN):
         return standing.replace(" ", "-")
     return READ[min(readings, 3)]
 
@@ -61,11 +70,14 @@ class Coverage:
         return self.total - self.states["unread"] - self.settled
 
     @classmethod
-    def of_networks(cls, every: bool) -> dict[int, "Coverage"]:
+    def of_networks(cls, hidden: Collection[int]) -> dict[int, "Coverage"]:
         found: dict[int, Coverage] = {pk: cls() for pk in Network.objects.values_list("pk", flat=True)}
         rows = Neuron.objects.values_list("layer__network", "standing", "readings").order_by()
         for network, standing, readings, count in rows.annotate(count=Count("pk")):
-            found[network].states[state(standing, readings, every)] += count
+            found[network].states[state(standing, readings)] += count
+        for network, standing, readings in rows.filter(pk__in=hidden) if hidden else ():
+            found[network].states[state(standing, readings)] -= 1
+            found[network].states[state(standing, readings, hidden=True)] += 1
         return found
 
 
@@ -98,15 +110,19 @@ def layer_of(network: str, name: str) -> tuple[Layer, list[Layer]]:
 
 def network(request: HttpRequest, name: str) -> HttpResponse:
     layers = layers_of(name)
-    every = sees_all_readings(request.user)
+    hidden = hidden_from(request.user)
     states: dict[int, list[str]] = {layer.pk: [] for layer in layers}
     rows = Neuron.objects.filter(layer__in=layers).order_by("layer_id", "index")
-    for layer_id, standing, readings in rows.values_list("layer_id", "standing", "readings"):
-        states[layer_id].append(state(standing, readings, every))
+    for pk, layer_id, standing, readings in rows.values_list("pk", "layer_id", "standing", "readings"):
+        states[layer_id].append(state(standing, readings, hidden=pk in hidden))
     families: dict[int, list[Family]] = {layer.pk: [] for layer in layers}
+    shown_ones = shown_members(hidden, "memberships__")
     for family in (
-        Family.objects.filter(layer__in=layers, retired_at=None, memberships__ended_at=None)
-        .annotate(members=Count("memberships"), first=Min("memberships__neuron__index"))
+        Family.objects.filter(layer__in=layers, retired_at=None)
+        .annotate(
+            members=Count("memberships", filter=shown_ones),
+            first=Min("memberships__neuron__index", filter=shown_ones),
+        )
         .order_by("-members", "name")
     ):
         families[family.layer_id].append(family)
@@ -199,7 +215,8 @@ SORTS = {"size": "size", "name": "name", "published": "published order"}
 
 def layer(request: HttpRequest, name: str, layer_name: str) -> HttpResponse:
     here, layers = layer_of(name, layer_name)
-    cards = cards_of(here)
+    hidden = hidden_from(request.user)
+    cards = cards_of(here, hidden)
     sort = request.GET.get("sort", "")
     sort = sort if sort in SORTS else "size"
     order: dict[str, Any] = {
@@ -208,8 +225,10 @@ def layer(request: HttpRequest, name: str, layer_name: str) -> HttpResponse:
         "published": lambda card: (card.family.order, card.family.pk),
     }
     neurons = list(here.neurons.order_by("index"))
-    every = sees_all_readings(request.user)
-    placed = {member.neuron_id for card in cards for member in card.members}
+    members = [member.neuron for card in cards for member in card.members]
+    placed = {neuron.pk for neuron in members}
+    if isinstance(request.user, User):
+        labels.reveal(request.user, *members)
     for neuron in neurons:
         neuron.layer = here
     position = layers.index(here)
@@ -223,7 +242,7 @@ def layer(request: HttpRequest, name: str, layer_name: str) -> HttpResponse:
         "sort": sort,
         "sorts": SORTS,
         "unsorted": [neuron for neuron in neurons if neuron.pk not in placed],
-        "coverage": Coverage(Counter(state(neuron.standing, neuron.readings, every) for neuron in neurons)),
+        "coverage": Coverage(Counter(state(one.standing, one.readings, hidden=one.pk in hidden) for one in neurons)),
         "proposals": here.proposals.filter(state=ProposalState.OPEN).select_related("author"),
         "references": References(here.network),
         "receptive": receptive(here),
@@ -235,15 +254,15 @@ def layer(request: HttpRequest, name: str, layer_name: str) -> HttpResponse:
     return render(request, "networks/layer.html", context)
 
 
-def cards_of(layer: Layer) -> list[Card]:
-    """A layer's families with members and links, in three queries."""
+def cards_of(layer: Layer, hidden: Collection[int]) -> list[Card]:
+    """A layer's families with the members that are not ``hidden``, and links, in three queries."""
     cards = {
         family.pk: Card(family)
         for family in layer.families.filter(retired_at=None).select_related("parent").order_by("order", "pk")
     }
     for family in (card.family for card in cards.values()):
         family.layer = layer
-    for member in Membership.objects.current().filter(family__in=cards).select_related("neuron").order_by("pk"):
+    for member in Membership.objects.shown(hidden).filter(family__in=cards).select_related("neuron").order_by("pk"):
         member.neuron.layer = layer
         cards[member.family_id].members.append(member)
     for link in FamilyLink.objects.filter(source__in=cards).select_related("target__layer__network"):

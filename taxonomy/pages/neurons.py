@@ -1,5 +1,6 @@
 """A neuron: what it could be, what it is in practice, what it is wired to, and what people read in it."""
 
+from collections.abc import Collection
 from typing import Any
 
 from django.contrib import messages
@@ -13,13 +14,13 @@ from taxonomy.actions import labels
 from taxonomy.actions.reviews import can_accept
 from taxonomy.models import Event, Family, ImageSet, Label, Layer, Membership, Neuron, Standing, User
 from taxonomy.pages import near, panels
-from taxonomy.pages.events import told
+from taxonomy.pages.events import told_to
 from taxonomy.pages.exhibits import applicable, exhibits
 from taxonomy.pages.labels import LabelForm, initial_of
 from taxonomy.pages.networks import layer_of, state
 from taxonomy.pages.people import asking
 from taxonomy.pages.stand import Stand
-from taxonomy.permissions import can_label, can_request_evidence, can_see_readings, given, require
+from taxonomy.permissions import can_label, can_request_evidence, can_see_readings, given, hidden_from, require
 from taxonomy.rendering.markdown import References
 
 
@@ -50,30 +51,34 @@ def page(
         neuron.labels.current().select_related("author", "family").prefetch_related("further").order_by("created_at")
     )
     own = next((label for label in every if label.author_id == user.pk), None)
-    may_see = can_see_readings(user, neuron, has_given=has_given(user, neuron))
+    hidden = hidden_from(user)
+    is_hidden, has = neuron.pk in hidden, has_given(user, neuron)
+    settled = neuron.is_settled and not is_hidden
+    may_see = can_see_readings(user, neuron, has_given=has, is_hidden=is_hidden)
     # A reviewer who has not read it yet may still read it blind: the others' readings come when asked for.
-    offered = bool(may_see) and own is None and not neuron.is_settled
+    offered = bool(may_see) and not has and not settled
     shown = bool(may_see) and (not offered or "readings" in request.GET)
-    if shown and isinstance(user, User):
-        labels.reveal(user, neuron)
-    families, exemplars, memberships = families_of(neuron)
-    stand = Stand(neuron, exhibits(neuron, layers), request.GET)
+    families, exemplars, memberships, kin = families_of(neuron, hidden)
+    if isinstance(user, User):
+        labels.reveal(user, *([neuron] if shown else []), *kin)
+    stand = Stand(neuron, exhibits(neuron, layers, hidden=hidden), request.GET)
     context: dict[str, Any] = {
         "network": neuron.layer.network,
         "layer": neuron.layer,
         "neuron": neuron,
-        "cell": state(neuron.standing, neuron.readings, shown),
+        "cell": state(neuron.standing, neuron.readings, hidden=is_hidden, shown=shown),
+        "settled": settled,
         "previous": neuron.index - 1 if neuron.index else None,
         "next": neuron.index + 1 if neuron.index + 1 < neuron.layer.channels else None,
         "stand": stand,
         "memberships": memberships,
-        "kin": exemplars.get(memberships[0].family_id, [])[:24] if memberships else [],
+        "kin": exemplars.get(memberships[0].family_id, [])[:KIN] if memberships else [],
         "own": own,
         "readings": every if shown else [],
         "shown": shown,
         "offered": offered and not shown,
         "may_see": may_see,
-        "form": form or LabelForm(neuron=neuron, families=families, exemplars=exemplars, initial=initial_of(own)),
+        "form": form or LabelForm(layer=neuron.layer, families=families, exemplars=exemplars, initial=initial_of(own)),
         "may_label": can_label(user, neuron),
         "seen": [exhibit.version.pk for exhibit in stand.shown if exhibit.version],
         "may_accept": can_accept(user, neuron) if shown else None,
@@ -81,7 +86,7 @@ def page(
         "may_request": can_request_evidence(user, neuron.layer.network),
         "kinds": applicable(neuron.layer, layers),
         "image_sets": list(ImageSet.objects.all()),
-        "events": told(Event.objects.visible_to(user).filter(neuron=neuron), 12),
+        "events": told_to(user, Event.objects.visible_to(user, hidden).filter(neuron=neuron), 12),
         "references": References(neuron.layer.network),
     }
     return render(request, "neurons/neuron.html", context, status=status)
@@ -109,12 +114,22 @@ def has_given(user: User | AnonymousUser, neuron: Neuron) -> bool:
     return isinstance(user, User) and Neuron.objects.filter(given(user, "pk"), pk=neuron.pk).exists()
 
 
-def families_of(neuron: Neuron) -> tuple[list[Family], dict[int, list[int]], list[Membership]]:
-    """The layer's families, the other members of each, and the neuron's own memberships. Two queries."""
+KIN = 24  # so many other members of its family stand on its page
+FACES = 3  # and so many beside each family to choose from
+
+
+def families_of(
+    neuron: Neuron, hidden: Collection[int]
+) -> tuple[list[Family], dict[int, list[int]], list[Membership], list[Neuron]]:
+    """The layer's families, the indices of the other members of each, the neuron's own memberships. Two queries.
+
+    Without neurons that are ``hidden`` from whoever looks. Last, the others that stand on the page in their families.
+    """
     families = list(neuron.layer.families.filter(retired_at=None).select_related("parent"))
     exemplars: dict[int, list[int]] = {}
     own = []
-    members = Membership.objects.current().filter(family__in=families).select_related("neuron").order_by("pk")
+    members = Membership.objects.shown(hidden).filter(family__in=families).select_related("neuron").order_by("pk")
+    others: dict[int, list[Neuron]] = {}
     by_pk = {family.pk: family for family in families}
     for family in families:
         family.layer = neuron.layer
@@ -124,8 +139,11 @@ def families_of(neuron: Neuron) -> tuple[list[Family], dict[int, list[int]], lis
             own.append(member)
         else:
             exemplars.setdefault(member.family_id, []).append(member.neuron.index)
+            others.setdefault(member.family_id, []).append(member.neuron)
     own.sort(key=lambda member: not member.primary)
-    return families, exemplars, own
+    mine = own[0].family_id if own else None
+    told = [one for family, found in others.items() for one in found[: KIN if family == mine else FACES]]
+    return families, exemplars, own, told
 
 
 def agreed_family(neuron: Neuron, found: list[Label], families: list[Family]) -> Family | None:
@@ -142,14 +160,14 @@ def label(request: HttpRequest, name: str, layer_name: str, index: int) -> HttpR
     if request.method != "POST":
         return redirect(neuron)
     require(can_label(request.user, neuron))
-    families, exemplars, _ = families_of(neuron)
-    form = LabelForm(request.POST, neuron=neuron, families=families, exemplars=exemplars)
+    families, exemplars, *_ = families_of(neuron, hidden_from(request.user))
+    form = LabelForm(request.POST, layer=neuron.layer, families=families, exemplars=exemplars)
     if form.is_valid():
         try:
-            labels.add(asking(request), neuron, **form.reading())
+            labels.add(asking(request), neuron, submission=form.cleaned_data["submission"], **form.reading())
         except ValidationError as error:
             form.add_error(None, ValidationError(error.messages))
         else:
-            messages.success(request, f"Your reading of {neuron.address} is recorded. Others' readings are shown now.")
-            return redirect(f"{neuron.get_absolute_url()}?labelled#readings")
+            messages.success(request, f"Your reading of {neuron.address} is recorded.")
+            return redirect(f"{neuron.get_absolute_url()}?labelled#label")
     return page(request, neuron, layers, form=form, status=422)

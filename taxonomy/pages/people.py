@@ -19,8 +19,8 @@ from rest_framework.authtoken.models import Token
 
 from taxonomy.actions import people
 from taxonomy.models import Event, Role, User
-from taxonomy.pages.events import told
-from taxonomy.permissions import can_appoint
+from taxonomy.pages.events import told_to
+from taxonomy.permissions import can_appoint, hidden_from
 
 
 def asking(request: HttpRequest) -> User:
@@ -106,7 +106,9 @@ def person(request: HttpRequest, username: str) -> HttpResponse:
             "neurons accepted": shown.given_reviews.count(),
             "families proposed": shown.proposals.count(),
         },
-        "events": told(Event.objects.visible_to(request.user).filter(actor=shown), 30),
+        "events": told_to(
+            request.user, Event.objects.visible_to(request.user, hidden_from(request.user)).filter(actor=shown), 30
+        ),
     }
     return render(request, "people/person.html", context, status=422 if form.errors else 200)
 

@@ -12,10 +12,10 @@ from django.views.decorators.http import require_safe
 
 from taxonomy.actions import proposals
 from taxonomy.models import Confidence, Event, Family, FamilyKind, Layer, Proposal, Symmetry
-from taxonomy.pages.events import told
+from taxonomy.pages.events import told_to
 from taxonomy.pages.networks import layer_of
 from taxonomy.pages.people import asking
-from taxonomy.permissions import can_decide_proposal, can_propose, can_withdraw_proposal, require
+from taxonomy.permissions import can_decide_proposal, can_propose, can_withdraw_proposal, hidden_from, require
 from taxonomy.rendering.markdown import References
 
 
@@ -117,7 +117,9 @@ def proposal(request: HttpRequest, public_id: str) -> HttpResponse:
         "may_withdraw": can_withdraw_proposal(request.user, shown),
         "own": shown.author_id == request.user.pk,
         "siblings": siblings,
-        "events": told(Event.objects.visible_to(request.user).filter(proposal=shown), 20),
+        "events": told_to(
+            request.user, Event.objects.visible_to(request.user, hidden_from(request.user)).filter(proposal=shown), 20
+        ),
         "references": References(shown.layer.network),
     }
     return render(request, "proposals/proposal.html", context, status=422 if form.errors else 200)
