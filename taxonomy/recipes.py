@@ -12,6 +12,31 @@ from typing import Any
 
 
 @dataclass(frozen=True)
+class Tolerance:
+    """How far newer evidence may lie from what people saw before a neuron that was accepted on it is stale.
+
+    Attributes:
+        numbers: for each field of ``data.json`` (entries of a list together) the mean absolute difference, as a share
+            of the field's largest magnitude.
+        absolute: a mean difference up to this, in the field's own unit, is none: noise around zero.
+        pixels: for each picture the mean absolute difference of a colour's values, in steps of 255.
+        named: for each field that names something (a word, or one of ``names``), the share that may be another.
+        names: the fields whose numbers name something, such as an image.
+        without: fields and pictures that are not compared, by how their names begin: samples, and steps on the way.
+    """
+
+    numbers: float = 0.05
+    absolute: float = 1e-6
+    pixels: float = 4.0
+    named: float = 0.0
+    names: tuple[str, ...] = ("image", "neuron")
+    without: tuple[str, ...] = ()
+
+    def leaves_out(self, name: str) -> bool:
+        return name.startswith(self.without) if self.without else False
+
+
+@dataclass(frozen=True)
 class Kind:
     """A kind of evidence.
 
@@ -31,6 +56,7 @@ class Kind:
             ("before"), or that on the side of ``direction`` ("direction"); "" for a kind without one.
         joins: whether the family is joined with another, of an earlier layer.
         required: parameters that have no default, and must be given.
+        tolerance: how far a newer recipe, weights or image set may move it before what rests on it is stale.
     """
 
     name: str
@@ -51,6 +77,7 @@ class Kind:
     required: tuple[str, ...] = ()
     joins: bool = False
     first_layer_only: bool = False
+    tolerance: Tolerance = Tolerance()
 
     def variants_for(
         self, order: int, layers: Sequence[str], changes: Mapping[str, Any] = MappingProxyType({})
@@ -133,7 +160,14 @@ SURVEY_PART = 128
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("kernels", "Kernel", version=1, first_layer_only=True, batch=256),
+        Kind(
+            "kernels",
+            "Kernel",
+            version=1,
+            first_layer_only=True,
+            batch=256,
+            tolerance=Tolerance(numbers=0.001, pixels=1.0),  # arithmetic: the same up to rounding
+        ),
         Kind(
             "feature_visualization",
             "Feature visualization",
@@ -152,6 +186,8 @@ KINDS: dict[str, Kind] = {
             choices={"objective": ("neuron", "negative", "channel"), "dtype": ("float32", "bfloat16")},
             heavy=True,
             batch=48,
+            # Two climbs to one summit differ in their details; beyond a tenth of the range they show something else.
+            tolerance=Tolerance(numbers=0.1, pixels=24.0, without=("step_", "canvas", "plain")),
         ),
         Kind(
             "dataset_examples",
@@ -162,8 +198,21 @@ KINDS: dict[str, Kind] = {
             surveyed=True,
             heavy=True,
             batch=1024,
+            # Three of nine best examples may be others; the rest of the range is a sample.
+            tolerance=Tolerance(
+                numbers=0.1, named=0.34, without=("bins", "lowest", "row", "column", "box", "clipped", "map", "images")
+            ),
         ),
-        Kind("activation_histogram", "Activations", version=1, needs_images=True, surveyed=True, batch=1024),
+        Kind(
+            "activation_histogram",
+            "Activations",
+            version=1,
+            needs_images=True,
+            surveyed=True,
+            batch=1024,
+            # The shape of the distribution; where its bins lie, and how much was drawn, follow from other numbers.
+            tolerance=Tolerance(numbers=0.1, without=("edges", "counts", "samples", "images", "minimum", "maximum")),
+        ),
         Kind(
             "tuning_curves",
             "Tuning curve",
@@ -185,6 +234,7 @@ KINDS: dict[str, Kind] = {
             variants=({"direction": "in"}, {"direction": "out"}),
             layer="direction",
             batch=256,
+            tolerance=Tolerance(numbers=0.01, named=0.1),  # of fifty strongest, five may have changed places
         ),
         Kind(
             "neighbours",
@@ -194,6 +244,7 @@ KINDS: dict[str, Kind] = {
             images_where=("by", "activation"),
             surveyed=True,
             batch=1024,
+            tolerance=Tolerance(numbers=0.1),
         ),
         Kind(
             "weight_factors",

@@ -32,6 +32,14 @@ def required_in_production(name: str, development: str) -> str:
     raise ImproperlyConfigured(f"{name} is not set. Set it in the environment, or set DEBUG=1 for development.")
 
 
+def credentials(name: str, client: str, secret: str) -> dict[str, str]:
+    """Of this site, at a place that people may sign in with; nothing where the operator gives none."""
+    if bool(client) != bool(secret):
+        missing = f"{name}_SECRET" if client else f"{name}_CLIENT_ID"
+        raise ImproperlyConfigured(f"{missing} is not set: {name}_CLIENT_ID and {name}_SECRET belong together.")
+    return {"client_id": client, "secret": secret} if client else {}
+
+
 DEBUG = flag("DEBUG", True)
 SECRET_KEY = required_in_production("SECRET_KEY", "for-development-only")
 SITE_URL = os.environ.get("SITE_URL") or "http://127.0.0.1:8000"
@@ -51,6 +59,9 @@ INSTALLED_APPS = [
     "django.contrib.humanize",
     "allauth",
     "allauth.account",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.github",
+    "allauth.socialaccount.providers.orcid",
     "csp",
     "django_htmx",
     "django_filters",
@@ -139,7 +150,11 @@ REAP_SECONDS = float(os.environ.get("REAP_SECONDS") or "15")
 RING_AGAIN_SECONDS = float(os.environ.get("RING_AGAIN_SECONDS") or "20")
 CELERY_BEAT_SCHEDULE_FILENAME = str(HOME / "beat")
 MEASURE_SECONDS = float(os.environ.get("MEASURE_SECONDS") or "600")
+TEND_SECONDS = float(os.environ.get("TEND_SECONDS") or "15")
+WEIGH_SECONDS = float(os.environ.get("WEIGH_SECONDS") or "300")
 CELERY_BEAT_SCHEDULE = {
+    "tend": {"task": "site.tend", "schedule": TEND_SECONDS, "options": {"expires": TEND_SECONDS}},
+    "weigh": {"task": "site.weigh", "schedule": WEIGH_SECONDS, "options": {"expires": WEIGH_SECONDS}},
     "reap": {"task": "site.reap", "schedule": REAP_SECONDS, "options": {"expires": REAP_SECONDS}},
     "measure": {"task": "site.measure", "schedule": MEASURE_SECONDS, "options": {"expires": MEASURE_SECONDS}},
 }
@@ -147,7 +162,15 @@ CELERY_BEAT_SCHEDULE = {
 # Artifacts: files named by the SHA-256 of their bytes.
 ARTIFACTS = Path(os.environ.get("ARTIFACTS") or HOME / "artifacts")
 
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+# What throttles count, in Postgres: for all processes together, and whether or not Redis is there. So many that nobody
+# pushes a counter out by filling others.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "taxonomy_counters",
+        "OPTIONS": {"MAX_ENTRIES": 100_000},
+    }
+}
 
 AUTH_USER_MODEL = "taxonomy.User"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
@@ -161,12 +184,25 @@ LOGIN_REDIRECT_URL = "home"
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*"]
 ACCOUNT_FORMS = {"signup": "taxonomy.pages.people.SignupForm"}
-ACCOUNT_USERNAME_BLACKLIST = ["neurotaxa", "admin", "me", "system"]
+ACCOUNT_USERNAME_BLACKLIST = ["neurotaxa", "admin", "me", "system", "candidates"]
 ACCOUNT_EMAIL_SUBJECT_PREFIX = "[Neurotaxa] "
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = True
 COMMENTS_A_MINUTE = int(os.environ.get("COMMENTS_A_MINUTE") or "10")  # of one person, with what they change
 TERMS_VERSION = "2026-11"
+
+# Signing in with ORCID and GitHub, each where the operator registered this site there.
+ORCID = credentials("ORCID", os.environ.get("ORCID_CLIENT_ID", ""), os.environ.get("ORCID_SECRET", ""))
+GITHUB = credentials("GITHUB", os.environ.get("GITHUB_CLIENT_ID", ""), os.environ.get("GITHUB_SECRET", ""))
+SOCIALACCOUNT_PROVIDERS = {
+    "orcid": {"APPS": [{"name": "ORCID", **ORCID}] if ORCID else []},
+    "github": {"APPS": [{"name": "GitHub", **GITHUB}] if GITHUB else []},
+}
+SOCIALACCOUNT_FORMS = {"signup": "taxonomy.pages.people.SocialSignupForm"}
+SOCIALACCOUNT_ADAPTER = "taxonomy.pages.people.SocialAdapter"
+SOCIALACCOUNT_AUTO_SIGNUP = False  # everybody chooses a name, and accepts the terms
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = False  # an address that another site vouches for opens nobody's account here
+SOCIALACCOUNT_STORE_TOKENS = False
 
 # Mail: without a server, mail is written under HOME and sign-up does not wait for it.
 EMAIL_HOST = os.environ.get("EMAIL_HOST", "")
@@ -221,7 +257,12 @@ CONTENT_SECURITY_POLICY = {
         "img-src": [SELF, "data:"],
         "font-src": [SELF],
         "connect-src": [SELF],
-        "form-action": [SELF],
+        "form-action": [
+            SELF,
+            # Browsers hold the redirects of a form to this as well.
+            *(["https://orcid.org"] if ORCID else []),
+            *(["https://github.com"] if GITHUB else []),
+        ],
         "frame-ancestors": [NONE],
         "base-uri": [NONE],
     }

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from taxonomy.actions import agreement, jobs, sprites
+from taxonomy.actions import agreement, drifts, jobs, needs, reviews, sprites
 from taxonomy.models import Layer
 
 
@@ -19,3 +19,16 @@ def sprite(layer_id: int) -> None:
 @shared_task(name="site.measure")
 def measure() -> None:
     agreement.measure_all()
+
+
+@shared_task(name="site.tend")
+def tend() -> None:
+    """What waits for evidence, and objections that have stood for their time."""
+    needs.tend()
+    reviews.tend()
+
+
+@shared_task(name="site.weigh")
+def weigh() -> None:
+    """Accepted neurons whose evidence has changed since."""
+    drifts.tend()
