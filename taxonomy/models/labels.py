@@ -28,6 +28,10 @@ class LabelQuerySet(models.QuerySet["Label"]):
     def current(self) -> "LabelQuerySet":
         return self.filter(superseded_at=None)
 
+    def with_rows(self) -> "LabelQuerySet":
+        """With all that a label is told with."""
+        return self.select_related("neuron__layer__network", "author", "family").prefetch_related("further")
+
     def given(self) -> "LabelQuerySet":
         """Those that can no longer be taken back by their time alone: their authors see what others read."""
         return self.filter(undone_at=None, created_at__lte=timezone.now() - UNDO)
@@ -94,6 +98,16 @@ class Label(models.Model):
 
     def __str__(self) -> str:
         return f"{self.author} on {self.neuron}: {self.family.name if self.family else self.verdict}"
+
+    @property
+    def said(self) -> str:
+        """In a word: the family's name, "cannot tell" or "none of these"."""
+        return self.family.name if self.family else self.verdict
+
+    @property
+    def seconds_left(self) -> int:
+        """For how long its author may still take it back, as far as time decides it."""
+        return max(0, round((self.created_at + UNDO - timezone.now()).total_seconds()))
 
 
 class Reveal(models.Model):
