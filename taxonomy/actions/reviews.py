@@ -391,7 +391,12 @@ def _write(
 def _told(user: User, case: Case, review: Review, people: Mapping[int, Why] | None = None) -> Event:
     """The decision's event, told to who labelled the neuron, and to who objected."""
     event = events.record(
-        user, VERBS[Decision(review.decision)], neuron=case.neuron, family=review.family, review=review
+        user,
+        VERBS[Decision(review.decision)],
+        neuron=case.neuron,
+        family=review.family,
+        review=review,
+        data={"kind": review.kind} if review.kind else None,
     )
     concerned = {label.author_id: Why.LABELLED for label in case.current}
     concerned |= {objection.reviewer_id: Why.OBJECTED for objection in case.objections}

@@ -6,6 +6,7 @@ from typing import Any
 import pgtrigger
 from django.contrib.auth.models import AnonymousUser
 from django.db import models
+from django.urls import reverse
 from django.utils import timezone
 
 from taxonomy.models.discussions import Comment, Discussion, Subject
@@ -20,7 +21,7 @@ from taxonomy.models.proposals import Proposal
 from taxonomy.models.reviews import Review
 
 # What these tell of a neuron goes beyond "n of 3 readings": what was decided, agreed or said there.
-TELLING = r"^(neuron|review|comment|gold)\."
+TELLING = r"^(neuron|review|need|comment|gold)\."
 
 
 Hidden = Collection[int] | models.QuerySet[Any, int]
@@ -89,3 +90,10 @@ class Event(models.Model):
     def subject(self) -> Subject | None:
         """What it happened to and people talk about, if anything."""
         return self.proposal or self.neuron or self.family
+
+    def get_absolute_url(self) -> str:
+        """Where what happened is to be seen."""
+        seen = self.comment or self.subject or self.job or self.layer or self.network
+        if seen is not None:
+            return seen.get_absolute_url()
+        return reverse("person", args=[self.person.username]) if self.person else reverse("activity")
