@@ -31,9 +31,8 @@ from taxonomy.permissions import Refused, can_label, can_steer_queue, require
 
 # Time to look at a neuron, to follow its weights, to come back from lunch.
 LEASE = datetime.timedelta(minutes=20)
-# What a person gave back does not come to them again for so long; a gold one, whose face they know, for longer.
-SKIPPED = datetime.timedelta(hours=1)
-GOLD_SKIPPED = datetime.timedelta(days=30)
+# A gold neuron that a person gave back does not come to them again for so long.
+SKIPPED = datetime.timedelta(days=30)
 # After an ordinary neuron a gold one comes with this chance, and never after a gold one: one in ten of all.
 GOLD_CHANCE = 9
 
@@ -42,17 +41,15 @@ def wanted_by(user: User, *, network: Network | None = None, layer: Layer | None
     """Unsettled neurons with room for this person's reading that are not in their hands, the neediest first.
 
     First the nearest to the readings they ask for, so that neurons settle one after the other. Held by others counts as
-    read; what has no picture yet, and what this person gave back lately, is left out.
+    read; what has no picture yet is left out.
     """
-    now = timezone.now()
-    here = Lease.objects.filter(neuron=OuterRef("pk")).order_by()
-    held = here.filter(ended_at=None, expires_at__gt=now).values("neuron").annotate(count=Count("pk")).values("count")
-    own = Q(ended_at=None, expires_at__gt=now) | Q(ended_at__gt=now - SKIPPED, label=None)
+    here = Lease.objects.live().filter(neuron=OuterRef("pk")).order_by()
+    held = here.values("neuron").annotate(count=Count("pk")).values("count")
     neurons = (
         Neuron.objects.filter(asks__gt=F("readings"))
         .exclude(standing__in=SETTLED)
         .filter(~Exists(Label.objects.current().filter(neuron=OuterRef("pk"), author=user)))
-        .filter(~Exists(here.filter(own, person=user)))
+        .filter(~Exists(here.filter(person=user)))
         .filter(asks__gt=F("readings") + Coalesce(Subquery(held, output_field=IntegerField()), 0))
         .filter(Exists(Evidence.objects.filter(neuron=OuterRef("pk"), status=Outcome.DONE)))
     )
@@ -181,7 +178,7 @@ def _gold_for(
     if before is not None and before.gold:
         return None
     here = OuterRef("pk")
-    lately = Q(ended_at=None) | Q(ended_at__gt=timezone.now() - GOLD_SKIPPED)
+    lately = Q(ended_at=None) | Q(ended_at__gt=timezone.now() - SKIPPED)
     fresh = (
         Neuron.objects.filter(Exists(Gold.objects.current().filter(neuron=here)), standing=Standing.ACCEPTED)
         .filter(~Exists(Label.objects.filter(neuron=here, author=user)))
@@ -194,6 +191,24 @@ def _gold_for(
     return chosen.select_for_update(of=["self"], no_key=True, skip_locked=True).first()
 
 
+NOT_HANDED = (
+    "This neuron was not handed to you, or you have given it back: open it on its own page to read it, "
+    "or take the next one."
+)
+
+
+def neuron_of(token: uuid.UUID) -> Neuron:
+    """The neuron that was handed out with this token, to whom and when ever.
+
+    Raises:
+        Refused: when none was.
+    """
+    lease = Lease.objects.filter(token=token).select_related("neuron__layer__network").first()
+    if lease is None:
+        raise Refused(NOT_HANDED)
+    return lease.neuron
+
+
 def held(user: User, neuron: Neuron, token: uuid.UUID | None) -> Lease | None:
     """The lease that this person has on the locked neuron; one that ran out still holds while there is room.
 
@@ -204,10 +219,7 @@ def held(user: User, neuron: Neuron, token: uuid.UUID | None) -> Lease | None:
     if token is None:
         return lease
     if lease is None or lease.token != token:
-        raise Refused(
-            "This neuron was not handed to you, or you have given it back: open it on its own page to read it, "
-            "or take the next one."
-        )
+        raise Refused(NOT_HANDED)
     if not lease.gold and not lease.is_live and not with_room(user, [neuron]):
         raise Refused(
             "You held this neuron for longer than 20 minutes, and others have read it meanwhile. Nothing is lost: "

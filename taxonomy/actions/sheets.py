@@ -1,11 +1,13 @@
 """The sorting sheet: similar neurons of one layer, handed out together and read together."""
 
+import datetime
 import uuid
 from collections.abc import Collection, Iterable
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from taxonomy.actions import labels, leases
@@ -13,6 +15,8 @@ from taxonomy.models import Label, Layer, Lease, Likeness, Neuron, Sheet, User, 
 from taxonomy.permissions import Refused, can_label, require
 
 ON_A_SHEET = 24
+# The neurons of a sheet that a person put down do not come to them again for so long, while there are others.
+PUT_DOWN = datetime.timedelta(hours=1)
 # What a sheet is alike in, by what there is: what excites the neurons first.
 LIKE = (Likeness.ACTIVATION, Likeness.ROTATION, Likeness.WEIGHTS)
 
@@ -70,8 +74,11 @@ def _renew(user: User, sheet: Sheet) -> bool:
 def _similar(user: User, layer: Layer) -> list[Neuron]:
     """Neurons of the layer, locked, with room: the neediest, then those most like it."""
     wanted = leases.wanted_by(user, layer=layer)
-    free = list(wanted.values_list("pk", flat=True))
-    order = _by_likeness(free)
+    put_down = Lease.objects.filter(
+        person=user, sheet__isnull=False, label=None, ended_at__gt=timezone.now() - PUT_DOWN
+    )
+    fresh = wanted.filter(~Exists(put_down.filter(neuron=OuterRef("pk"))))
+    order = _by_likeness(list((fresh if fresh.exists() else wanted).values_list("pk", flat=True)))
     found = wanted.filter(pk__in=order[: 2 * ON_A_SHEET]).order_by("pk")
     locked = {neuron.pk: neuron for neuron in found.select_for_update(of=["self"], no_key=True, skip_locked=True)}
     room = {neuron.pk for neuron in leases.with_room(user, list(locked.values()))}

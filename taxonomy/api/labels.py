@@ -12,20 +12,23 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from taxonomy import recipes
-from taxonomy.actions import labels
+from taxonomy.actions import gold, labels, leases
+from taxonomy.actions.gold import Closeness
+from taxonomy.api.queue import LeaseSerializer, QueueBody, where
 from taxonomy.api.resources import (
     Address,
     Body,
     FamilyReference,
     NetworkName,
     NeuronFilter,
+    NoBody,
     Resource,
     choice,
     choice_filter,
     family_in,
     network_called,
 )
-from taxonomy.models import Confidence, EvidenceVersion, Label, Neuron, Verdict
+from taxonomy.models import Confidence, EvidenceVersion, Label, Layer, Lease, Membership, Neuron, Verdict
 from taxonomy.permissions import can_label, labels_visible_to
 
 
@@ -50,9 +53,9 @@ class LabelSerializer(serializers.ModelSerializer):
         ]
 
 
-class LabelBody(Body):
-    network = NetworkName()
-    neuron = Address(help_text="layer:index, such as mixed3b:379")
+class ReadingBody(Body):
+    """What is said of a neuron."""
+
     verdict = choice(Verdict, default=Verdict.FAMILY)
     family = FamilyReference(required=False, allow_null=True, default=None, help_text="its id or name")
     no_finer = serializers.BooleanField(default=False, help_text="this family and no finer than it")
@@ -65,6 +68,70 @@ class LabelBody(Body):
     seen = serializers.ListField(
         child=serializers.UUIDField(), default=list, max_length=100, help_text="ids of the evidence versions looked at"
     )
+
+
+class NeuronBody(Body):
+    network = NetworkName()
+    neuron = Address(help_text="layer:index, such as mixed3b:379")
+
+
+class LabelBody(ReadingBody):
+    network = NetworkName(required=False, help_text="needed without a lease")
+    neuron = Address(required=False, help_text="layer:index, such as mixed3b:379; needed without a lease")
+    submission = serializers.UUIDField(
+        required=False, allow_null=True, default=None, help_text="your own key: sent twice, it is taken once"
+    )
+    lease = serializers.UUIDField(
+        required=False, allow_null=True, default=None, help_text="the token with which the queue handed you the neuron"
+    )
+    next = QueueBody(required=False, allow_null=True, default=None, help_text="take the next neurons in the same step")
+
+    def validate(self, values: dict[str, Any]) -> dict[str, Any]:
+        named = [name for name in ("network", "neuron") if name in values]
+        if len(named) == 1 or (not named and values["lease"] is None):
+            raise serializers.ValidationError("Say which neuron: by network and neuron, or by lease.")
+        return values
+
+
+class AcceptedSerializer(serializers.Serializer):
+    outcome = serializers.ChoiceField(choices=[one.value for one in Closeness])
+    families = LabelFamilySerializer(many=True, help_text="what the neuron is accepted in")
+
+
+class GivenSerializer(LabelSerializer):
+    """Your own label, and what is told to nobody else."""
+
+    feedback = AcceptedSerializer(allow_null=True, help_text="how it compares, where the neuron was settled unawares")
+    next = LeaseSerializer(many=True, help_text="the neurons that you asked for in the same step")
+
+    class Meta(LabelSerializer.Meta):
+        fields = [*LabelSerializer.Meta.fields, "feedback", "next"]
+
+
+def reading_of(layer: Layer, values: dict[str, Any]) -> dict[str, Any]:
+    """What a checked ``ReadingBody`` says of a neuron of this layer, as the actions take it."""
+    seen = values["seen"]
+    return values | {
+        "family": family_in(layer, values["family"]),
+        "further": [family_in(layer, reference) for reference in values["further"]],
+        "seen": EvidenceVersion.objects.filter(public_id__in=seen).select_related("evidence") if seen else (),
+    }
+
+
+def read_by(values: dict[str, Any]) -> Neuron:
+    """The neuron that a checked ``LabelBody`` names."""
+    if "neuron" in values:
+        return Neuron.objects.at(network_called(values.pop("network")).name, values.pop("neuron"))
+    return leases.neuron_of(values["lease"])
+
+
+def feedback_on(label: Label) -> dict[str, Any] | None:
+    outcome = gold.outcome(label)
+    if outcome is None:
+        return None
+    members = Membership.objects.current().filter(neuron=label.neuron_id).select_related("family")
+    families = [{"id": member.family_id, "name": member.family.name} for member in members.order_by("-primary", "pk")]
+    return {"outcome": outcome.value, "families": families}
 
 
 class LabelFilter(NeuronFilter):
@@ -83,8 +150,7 @@ class LabelViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource):
     gate = staticmethod(can_label)
 
     def get_queryset(self) -> QuerySet[Label]:
-        found = Label.objects.select_related("neuron__layer__network", "author", "family").prefetch_related("further")
-        return labels_visible_to(self.request.user, found).order_by("-id")
+        return labels_visible_to(self.request.user, Label.objects.with_rows()).order_by("-id")
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
@@ -104,13 +170,39 @@ class LabelViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource):
         if user.is_authenticated:
             labels.reveal(user, *{label.neuron for label in shown if label.author_id != user.pk})
 
-    @extend_schema(request=LabelBody, responses={201: LabelSerializer})
+    def given(self, label: Label, next: Sequence[Lease] = ()) -> dict[str, Any]:
+        """What its author is told of their own label."""
+        told = self.get_serializer(label).data
+        return {**told, "feedback": feedback_on(label), "next": LeaseSerializer(next, many=True).data}
+
+    @extend_schema(request=LabelBody, responses={201: GivenSerializer})
     def create(self, request: Request) -> Response:
         """Give your reading of a neuron. An earlier one is superseded and kept; the same again changes nothing."""
         values = self.checked(request, LabelBody)
-        neuron = Neuron.objects.at(network_called(values.pop("network")).name, values.pop("neuron"))
-        values["family"] = family_in(neuron.layer, values["family"])
-        values["further"] = [family_in(neuron.layer, reference) for reference in values["further"]]
-        values["seen"] = EvidenceVersion.objects.filter(public_id__in=values["seen"]).select_related("evidence")
-        label = labels.add(request.user, neuron, **values)
-        return Response(self.get_serializer(label).data, status=201)
+        neuron, onwards = read_by(values), values.pop("next")
+        reading = reading_of(neuron.layer, values)
+        if onwards is None:
+            return Response(self.given(labels.add(request.user, neuron, **reading)), status=201)
+        label, taken = labels.add_and_take(request.user, neuron, **where(onwards), **reading)
+        return Response(self.given(label, taken), status=201)
+
+    @extend_schema(request=None, responses=GivenSerializer)
+    def undo(self, request: Request, public_id: Any) -> Response:
+        """Take back your label within its first minute. The neuron is handed to you again, if nobody took its place."""
+        self.checked(request, NoBody)
+        found = Label.objects.filter(public_id=public_id, author=request.user).select_related("neuron__layer__network")
+        label = found.first()
+        if label is None:
+            raise NotFound("You gave no such label.")
+        label = labels.undo(request.user, label)
+        again = Lease.objects.live().filter(person=request.user, neuron=label.neuron_id)
+        return Response(self.given(label, list(again.select_related("neuron__layer__network"))))
+
+    @extend_schema(request=NeuronBody, responses=LabelSerializer(many=True))
+    def show_others(self, request: Request) -> Response:
+        """Show how others read a neuron, now: you have read it, or you review. Your label cannot be undone after it."""
+        values = self.checked(request, NeuronBody)
+        neuron = Neuron.objects.at(network_called(values["network"]).name, values["neuron"])
+        labels.show_others(request.user, neuron)
+        shown = self.get_queryset().filter(neuron=neuron, superseded_at=None)
+        return Response(LabelSerializer(shown, many=True).data)

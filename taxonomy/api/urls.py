@@ -9,13 +9,16 @@ from rest_framework.views import APIView
 from taxonomy.api.errors import nothing_here
 from taxonomy.api.evidence import ComparisonViewSet, EvidenceViewSet
 from taxonomy.api.families import FamilyViewSet
+from taxonomy.api.gold import GoldViewSet, RecordViewSet
 from taxonomy.api.images import ImageSetViewSet
 from taxonomy.api.jobs import JobViewSet
 from taxonomy.api.labels import LabelViewSet
 from taxonomy.api.networks import LayerViewSet, NetworkViewSet, NeuronViewSet
 from taxonomy.api.people import TokenView
 from taxonomy.api.proposals import ProposalViewSet
+from taxonomy.api.queue import OverlapViewSet, QueueViewSet
 from taxonomy.api.reviews import ReviewViewSet
+from taxonomy.api.sheets import SheetViewSet
 
 
 class TokenInHeader(TokenScheme):
@@ -58,7 +61,18 @@ urlpatterns = [
     path("image-sets/", ImageSetViewSet.as_view(READ)),
     path("image-sets/<str:name>/", ImageSetViewSet.as_view(ONE)),
     path("labels/", LabelViewSet.as_view(WRITE)),
+    path("labels/others/", LabelViewSet.as_view({"post": "show_others"})),
     path("labels/<uuid:public_id>/", LabelViewSet.as_view(ONE)),
+    path("labels/<uuid:public_id>/undo/", LabelViewSet.as_view({"post": "undo"})),
+    path("queue/", QueueViewSet.as_view({"post": "create"})),
+    path("queue/<uuid:token>/give-back/", QueueViewSet.as_view({"post": "give_back"})),
+    path("layers/<str:network>/<str:layer>/overlap/", OverlapViewSet.as_view({"post": "create"})),
+    path("sheets/", SheetViewSet.as_view({"post": "create"})),
+    path("sheets/<uuid:public_id>/submit/", SheetViewSet.as_view({"post": "submit"})),
+    path("sheets/<uuid:public_id>/give-back/", SheetViewSet.as_view({"post": "give_back"})),
+    path("gold/", GoldViewSet.as_view(WRITE)),
+    path("gold/record/", RecordViewSet.as_view(ONE)),
+    path("gold/<str:network>/<str:address>/unmark/", GoldViewSet.as_view({"post": "unmark"})),
     path("reviews/", ReviewViewSet.as_view(WRITE)),
     path("proposals/", ProposalViewSet.as_view(WRITE)),
     path("proposals/<uuid:public_id>/", ProposalViewSet.as_view(ONE)),
