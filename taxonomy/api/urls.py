@@ -74,6 +74,7 @@ urlpatterns = [
     path("gold/record/", RecordViewSet.as_view(ONE)),
     path("gold/<str:network>/<str:address>/unmark/", GoldViewSet.as_view({"post": "unmark"})),
     path("reviews/", ReviewViewSet.as_view(WRITE)),
+    path("reviews/many/", ReviewViewSet.as_view({"post": "accept_many"})),
     path("proposals/", ProposalViewSet.as_view(WRITE)),
     path("proposals/<uuid:public_id>/", ProposalViewSet.as_view(ONE)),
     path("proposals/<uuid:public_id>/accept/", ProposalViewSet.as_view({"post": "accept"})),
@@ -85,6 +86,6 @@ urlpatterns = [
     path("jobs/<uuid:public_id>/retry/", JobViewSet.as_view({"post": "retry"})),
     path("token/", TokenView.as_view(), name="api_token"),
     path("schema/", SpectacularAPIView.as_view(), name="api_schema"),
-    path("docs/", SpectacularSwaggerSplitView.as_view(url_name="api_schema"), name="api_docs"),
+    path("docs/", SpectacularSwaggerSplitView.as_view(url_name="api_schema", authentication_classes=[]), name="api_docs"),
     re_path("(?P<path>.*)", nothing_here),
 ]

@@ -1,0 +1,398 @@
+"""Who comes through which door: role by action by subject, for every route of the site and of the API.
+
+A row is a method at an address, with who may. Whoever may, runs it, and something in the record changes; whoever may
+not, runs it too, gets a sentence, and nothing changes. A method that has no row is refused to everybody. A new route
+without a row fails ``test_every_route_is_in_the_table``.
+"""
+
+import json
+import re
+import uuid
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.db import connection, transaction
+from django.http.response import HttpResponseBase
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, resolve
+from rest_framework.authtoken.models import Token
+
+from taxonomy.actions.sprites import build_sprite
+from taxonomy.models import Comparison, Role, User
+from tests.factory import (
+    make_agreed,
+    make_evidence,
+    make_family,
+    make_image_set,
+    make_job,
+    make_label,
+    make_network,
+    make_proposal,
+    make_user,
+    neuron_at,
+)
+
+pytestmark = pytest.mark.django_db
+
+VISITOR, BLOCKED, DEMOTED, OWNER = "visitor", "blocked", "demoted", "owner"
+CONTRIBUTOR, REVIEWER, EDITOR, ADMIN = Role.CONTRIBUTOR, Role.REVIEWER, Role.EDITOR, Role.ADMIN
+EVERYBODY = (VISITOR, BLOCKED, CONTRIBUTOR, OWNER, REVIEWER, EDITOR, ADMIN, DEMOTED)
+# A person whose role was taken away between page and post is a contributor; so is whoever owns the subject.
+CONTRIBUTORS = {CONTRIBUTOR, OWNER, DEMOTED}
+REVIEWS = {REVIEWER, EDITOR}
+SCIENCE = CONTRIBUTORS | REVIEWS
+SIGNED_IN = SCIENCE | {ADMIN}
+NOBODY: set[str] = set()
+
+API = "/api/v1"
+NEURON = "/networks/tinynet/mixed3b"
+FAMILY = f"{NEURON}/families/{{curves}}"
+
+World = SimpleNamespace
+Made = Callable[[World], Any]
+
+
+@dataclass(frozen=True)
+class Door:
+    """One method at one address.
+
+    ``ready`` readies the world for it; ``body`` makes what is sent; ``says`` is what those who may not are told.
+    """
+
+    method: str
+    address: str  # filled in from the world: "/networks/tinynet/{layer}/"
+    may: Collection[str]
+    body: Made | Mapping[str, Any] = field(default_factory=dict)
+    ready: Made | None = None
+    says: Mapping[str, str] = field(default_factory=dict)
+    changes: bool = True
+
+    @property
+    def is_api(self) -> bool:
+        return self.address.startswith("/api/")
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.address}"
+
+
+def look(address: str, may: Collection[str] = EVERYBODY, **more: Any) -> Door:
+    if address.startswith(API) and may == EVERYBODY:  # the token of a blocked account opens nothing
+        may = tuple(who for who in may if who != BLOCKED)
+    return Door("GET", address, may, changes=False, **more)
+
+
+def post(address: str, may: Collection[str], body: Made | Mapping[str, Any] | None = None, **more: Any) -> Door:
+    return Door("POST", address, may, body or {}, **more)
+
+
+PICTURE = {"kinds": "feature_visualization"}
+
+PAGES = [
+    look("/"),
+    look("/networks/"),
+    look("/networks/tinynet/"),
+    look("/networks/tinynet/mixed3b/"),
+    look(f"{FAMILY}/"),
+    look(f"{NEURON}/3/"),
+    look(f"{NEURON}/3/neighbours/"),
+    look(f"{NEURON}/3/face.png"),
+    look(f"{NEURON}/3/label/"),
+    look(f"{NEURON}/2/accept/"),
+    look("/networks/tinynet/mixed3b/propose/"),
+    look("/review/"),
+    look("/proposals/"),
+    look("/proposals/{proposal}/"),
+    look("/jobs/"),
+    look("/jobs/{job}/"),
+    look("/activity/"),
+    look("/evidence/{version}/"),
+    look("/evidence/{version}/quilt/"),
+    look("/evidence/{version}/embed"),
+    look("/comparisons/{comparison}/"),
+    look("/comparisons/{comparison}/image"),
+    look("/artifacts/{artifact}.webp"),
+    look("/people/"),
+    look("/people/owner/"),
+    look("/go/"),
+    look("/healthz"),
+    look("/me/", SIGNED_IN),
+    look("/label/", SCIENCE),
+    post("/networks/tinynet/request/", SIGNED_IN, PICTURE),
+    post("/networks/tinynet/mixed3b/request/", SIGNED_IN, PICTURE),
+    post(f"{NEURON}/5/request/", SIGNED_IN, PICTURE),
+    post(f"{FAMILY}/request/", SIGNED_IN, {"kinds": "joint_tuning", "image_set": "pictures"}),
+    post(f"{NEURON}/4/label/", SCIENCE, lambda world: {"reading": world.lines, "confidence": "high"}),
+    post(f"{NEURON}/2/accept/", REVIEWS),
+    post(
+        "/networks/tinynet/mixed3b/propose/",
+        SCIENCE,
+        {
+            "name": "Arcs",
+            "remark": "Bent.",
+            "kind": "natural",
+            "confidence": "high",
+            "symmetry": "none",
+        },
+    ),
+    post("/proposals/{proposal}/", REVIEWS, {"decision": "accept"}),
+    post("/proposals/{proposal}/", REVIEWS, {"decision": "reject", "comment": "It is a union of two."}),
+    post("/proposals/{proposal}/", {OWNER}, {"decision": "withdraw"}),
+    post("/jobs/{job}/cancel/", {OWNER, EDITOR, ADMIN}),
+    post("/jobs/{failed}/retry/", {OWNER, EDITOR, ADMIN}),
+    post("/evidence/{version}/reproduce/", SIGNED_IN),
+    post("/people/novice/", {EDITOR, ADMIN}, {"role": "reviewer", "reason": "Reads with care."}),
+    post("/people/novice/", {ADMIN}, {"role": "editor", "reason": "Reads with care."}),
+    post("/me/", SIGNED_IN, {"token": "new"}),
+]
+
+SAID = {"network": "tinynet", "neuron": "3b:4"}
+TAXONOMY = [
+    *(look(f"{API}/{path}/") for path in ("networks", "layers", "neurons", "families", "evidence", "image-sets")),
+    *(look(f"{API}/{path}/") for path in ("labels", "reviews", "proposals", "jobs", "docs", "schema")),
+    look(f"{API}/"),
+    look(f"{API}/networks/tinynet/"),
+    look(f"{API}/layers/tinynet/mixed3b/"),
+    look(f"{API}/neurons/tinynet/mixed3b:3/"),
+    look(f"{API}/families/{{curves}}/"),
+    look(f"{API}/evidence/{{evidence}}/"),
+    look(f"{API}/comparisons/{{comparison}}/"),
+    look(f"{API}/image-sets/pictures/"),
+    look(f"{API}/labels/{{settled_label}}/"),
+    look(f"{API}/proposals/{{proposal}}/"),
+    look(f"{API}/jobs/{{job}}/"),
+    post(f"{API}/labels/", SCIENCE, SAID | {"family": "Lines"}, says={VISITOR: "Sign in to label neurons."}),
+    post(f"{API}/reviews/", REVIEWS, {"network": "tinynet", "neuron": "3b:2"}),
+    post(f"{API}/proposals/", SCIENCE, {"network": "tinynet", "layer": "mixed3b", "name": "Arcs", "remark": "Bent."}),
+    post(f"{API}/proposals/{{proposal}}/accept/", REVIEWS),
+    post(f"{API}/proposals/{{proposal}}/reject/", REVIEWS, {"comment": "No."}),
+    post(f"{API}/proposals/{{proposal}}/withdraw/", {OWNER}),
+    post(f"{API}/jobs/", SIGNED_IN, {"network": "tinynet", "kinds": ["weights"]}),
+    post(f"{API}/jobs/{{job}}/cancel/", {OWNER, EDITOR, ADMIN}),
+    post(f"{API}/jobs/{{failed}}/retry/", {OWNER, EDITOR, ADMIN}),
+    post(f"{API}/evidence/versions/{{version}}/reproduce/", SIGNED_IN),
+    post(f"{API}/token/", EVERYBODY, {"username": "novice", "password": "correct horse"}),
+]
+DOORS = PAGES + TAXONOMY
+
+
+@pytest.fixture
+def world(db: None) -> World:
+    """Of mixed3b 0 and 1 are accepted into Curves, 2 is agreed, 3 read twice, 4 and 5 by nobody."""
+    network = make_network(preprocessing={"size": 8, "resize": 8})
+    layer = network.layers.get(name="mixed3b")
+    settled, agreed, read = (neuron_at(f"3b:{index}") for index in (0, 2, 3))
+    curves, lines = make_family(layer, "Curves", units=[1]), make_family(layer, "Lines")
+    label = make_label(settled, make_user(), curves)
+    make_family(layer, "Arches", units=[0])
+    readers = make_agreed(agreed, curves)
+    make_agreed(read, lines, people=2)
+    people: dict[str, User | None] = {role: make_user(role, role=role) for role in Role.values}
+    people |= {
+        VISITOR: None,
+        BLOCKED: make_user("blocked", role=EDITOR, is_active=False),
+        OWNER: make_user("owner"),
+        DEMOTED: make_user("demoted", role=EDITOR),
+    }
+    owner = people[OWNER]
+    make_user("novice", password="correct horse")
+    picture = make_evidence(read, pictures=["image"], data={"value": 1.0})
+    failed = make_evidence(neuron_at("3b:4"), status="failed", reason="It may be dead.")
+    version = picture.current
+    assert version is not None
+    assert owner is not None
+    artifact = version.artifacts.get(name="image")
+    file = {"sha256": artifact.sha256, "suffix": ".webp"}
+    compared = Comparison.objects.create(
+        version=version, requested_by=owner, status="done", identical=False, files={"image": file}
+    )
+    broken = make_job(network, owner, failed=1, status="failed")
+    broken.shards.create(order=0, kind=failed.kind, status="failed")
+    failed.shard = broken.shards.get()
+    failed.save()
+    images = make_image_set()
+    build_sprite(layer)
+    return World(
+        people=people,
+        network=network,
+        layer=layer,
+        readers=readers,
+        curves=curves.pk,
+        lines=lines.pk,
+        proposal=make_proposal(layer, owner, "Boundaries").public_id,
+        job=make_job(network, owner).public_id,
+        failed=broken.public_id,
+        evidence=picture.pk,
+        version=version.public_id,
+        comparison=compared.public_id,
+        artifact=artifact.sha256,
+        settled_label=label.public_id,
+        images=images,
+    )
+
+
+class Stranger(Exception):
+    """Ends an attempt, so that the next person finds the world as it was."""
+
+
+def attempt(world: World, door: Door, who: str) -> HttpResponseBase:
+    """What this person gets there, over a session on pages and with a token on the API."""
+    client = Client(raise_request_exception=True)
+    person: User | None = world.people[who]
+    if person is not None and door.is_api:
+        key = Token.objects.get_or_create(user=person)[0].key
+        client.defaults["HTTP_AUTHORIZATION"] = f"Token {key}"
+    elif person is not None:
+        client.force_login(person, backend="allauth.account.auth_backends.AuthenticationBackend")
+    if who == DEMOTED:
+        assert person is not None
+        client.get("/review/")
+        User.objects.filter(pk=person.pk).update(role=CONTRIBUTOR)
+    if door.ready is not None:
+        door.ready(world)
+    world.before = digest()
+    body = door.body(world) if callable(door.body) else door.body
+    address = door.address.format(**vars(world))
+    if door.method == "GET":
+        return client.get(address)
+    if door.is_api:
+        return client.generic(door.method, address, as_json(body), content_type="application/json")
+    return client.post(address, body) if door.method == "POST" else client.generic(door.method, address)
+
+
+def as_json(body: Any) -> bytes:
+    return json.dumps(body, default=str).encode()
+
+
+def digest() -> dict[str, tuple[int, str]]:
+    """Of every table of the record how many rows it has, and a digest of them."""
+    tables = [model._meta.db_table for model in apps.get_app_config("taxonomy").get_models(include_auto_created=True)]
+    tables += ["authtoken_token", "account_emailaddress"]
+    rows = " UNION ALL ".join(
+        f"SELECT '{table}', count(*), md5(coalesce(string_agg(row::text, '|' ORDER BY row::text), '')) FROM {table} row"
+        for table in tables
+        if table != "taxonomy_user"
+    )
+    # When somebody was last here is no change of the record.
+    people = (
+        "SELECT 'taxonomy_user', count(*), md5(string_agg((to_jsonb(person) - 'last_login')::text, '|' "
+        "ORDER BY id)) FROM taxonomy_user person"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(f"{rows} UNION ALL {people}")
+        return {name: (count, md5) for name, count, md5 in cursor.fetchall()}
+
+
+def each(world: World, door: Door) -> Iterator[tuple[str, HttpResponseBase, set[str]]]:
+    """Everybody tries, each in the same world; with the answer come the tables that it changed."""
+    for who in EVERYBODY:
+        try:
+            with transaction.atomic():
+                answer = attempt(world, door, who)
+                after = digest()
+                changed = {name for name, found in after.items() if found != world.before.get(name)}
+                yield who, answer, changed
+                raise Stranger
+        except Stranger:
+            pass
+
+
+def said(answer: Any) -> str:
+    """The sentence of a refusal."""
+    if answer.headers.get("Content-Type", "").startswith("application/json"):
+        return str(answer.json()["detail"])
+    text = answer.content.decode()
+    if "<main" not in text:
+        return text
+    found = re.search(r"<main.*?</main>", text, re.DOTALL)
+    assert found is not None
+    return " ".join(re.sub(r"<[^>]+>", " ", found[0]).split())
+
+
+@pytest.mark.parametrize("door", DOORS, ids=str)
+def test_who_comes_through(world: World, door: Door) -> None:
+    for who, answer, changed in each(world, door):
+        case = f"{who}: {door} gave {answer.status_code}"
+        assert answer.status_code < 500, case
+        if who in door.may:
+            assert answer.status_code < 400, f"{case}: {said(answer)[:300]}"
+            assert not getattr(answer, "url", "").startswith("/accounts/"), case
+            assert changed or not door.changes, f"{case}, and nothing changed"
+            continue
+        assert not changed, f"{case}, and {changed} changed"
+        if answer.status_code == 302 and not door.is_api:
+            assert answer["Location"].startswith("/accounts/login/"), case
+            assert who in (VISITOR, BLOCKED), case
+            continue
+        if door.is_api and who in (VISITOR, BLOCKED):
+            assert answer.status_code == 401, case
+        else:
+            assert answer.status_code == 403, case
+        assert re.search(r"[A-Z].*\.", said(answer)), f"{case} without a sentence"
+        assert door.says.get(who, "") in said(answer), case
+
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+
+def routes(patterns: list[Any] | None = None, prefix: str = "") -> Iterator[str]:
+    """Every route of the site and the API; what comes with the parts for accounts and administration stands apart."""
+    for found in get_resolver().url_patterns if patterns is None else patterns:
+        route = prefix + str(found.pattern)
+        if isinstance(found, URLPattern):
+            yield route
+        elif isinstance(found, URLResolver) and not route.startswith(("accounts/", "admin/")):
+            yield from routes(found.url_patterns, route)
+
+
+NO_ROUTE = "api/v1/(?P<path>.*)"  # tells that there is nothing at an address of the API
+
+
+def test_every_route_is_in_the_table(world: World) -> None:
+    known = {resolve(door.address.format(**vars(world)).split("?")[0]).route for door in DOORS}
+    missing = [route for route in routes() if route not in known and route != NO_ROUTE]
+    assert not missing, f"Say in tests/test_doors.py who comes through: {', '.join(missing)}"
+
+
+def test_what_the_table_does_not_name_is_closed_to_everybody(world: World) -> None:
+    """Every other method at every address of the table: even an editor and an admin change nothing with it."""
+    named: dict[str, set[str]] = {}
+    for door in DOORS:
+        named.setdefault(door.address, set()).add(door.method)
+    for address, methods in named.items():
+        for method in METHODS:
+            if method in methods or method == "GET":
+                continue
+            for who in (EDITOR, ADMIN):
+                with transaction.atomic():
+                    answer = attempt(world, Door(method, address, NOBODY), who)
+                    assert answer.status_code < 500, (method, address)
+                    # A page that looks the same whatever the method shows what it shows, and notes that.
+                    changed = {name for name, found in digest().items() if found != world.before.get(name)}
+                    assert changed <= {"taxonomy_reveal"}, (method, address, who)
+                    transaction.set_rollback(True)
+
+
+NOWHERE = (uuid.UUID(int=0), uuid.uuid4(), "x", "-1", "0", "9" * 30, "%00", "é", "..", "a" * 300)
+
+
+def test_forged_addresses_are_sentences(world: World) -> None:
+    """In place of each id of each address something that is none, and an id of something else."""
+    client = Client()
+    client.force_login(world.people[EDITOR], backend="allauth.account.auth_backends.AuthenticationBackend")
+    before = digest()
+    for door in DOORS:
+        for name in re.findall(r"{(\w+)}", door.address):
+            others = (world.version, world.proposal, world.job, world.curves, 2**31, 2**63)
+            for forged in (*NOWHERE, *(one for one in others if one != getattr(world, name))):
+                address = door.address.format(**{**vars(world), name: forged})
+                answer: Any = client.generic(door.method, address, b"{}", content_type="application/json")
+                if answer.status_code in (301, 302):
+                    answer = client.get(answer.url)
+                assert answer.status_code in (400, 403, 404, 405, 415, 422), (address, answer.status_code)
+                if answer.status_code == 404:
+                    assert re.search(r"[A-Z].*\.", said(answer)), address
+    assert digest() == before
