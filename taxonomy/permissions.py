@@ -202,6 +202,9 @@ def discussions_visible_to(user: Person, discussions: QuerySet[Discussion]) -> Q
     return discussions.filter(visible).exclude(neuron__in=hidden_from(user))
 
 
+UNREAD = Denied("What is said about this neuron is shown after you have given your own reading of it.")
+
+
 def can_see_discussion(user: Person, subject: Subject) -> Answer:
     """Of a family or a proposal everybody; of a neuron whoever may see how it is read. At most two queries."""
     if not isinstance(subject, Neuron):
@@ -210,7 +213,7 @@ def can_see_discussion(user: Person, subject: Subject) -> Answer:
         told = Q(standing__in=SETTLED) | told_in_passing(user)
         if Neuron.objects.filter(told, pk=subject.pk).exists():
             return Allowed()
-    return Denied("What is said about this neuron is shown after you have given your own reading of it.")
+    return UNREAD
 
 
 def can_comment(user: Person, subject: Subject | None = None) -> Answer:

@@ -2,6 +2,7 @@
 
 import datetime
 import uuid
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -11,7 +12,7 @@ from django.utils import timezone
 
 from taxonomy import events
 from taxonomy.actions import notifications
-from taxonomy.models import Comment, Discussion, Event, Family, Neuron, Proposal, User, Why, Wording
+from taxonomy.models import Comment, Discussion, Event, Proposal, User, Why, Wording
 from taxonomy.models.discussions import Subject
 from taxonomy.permissions import (
     Refused,
@@ -249,8 +250,8 @@ def _locked(comment: Comment) -> Comment:
 def _record(user: User, verb: str, comment: Comment) -> Event:
     """The event, with the subject: who may not see what is said about it is not told of this either."""
     subject = comment.discussion.subject
-    kind = {Neuron: "neuron", Family: "family", Proposal: "proposal"}[type(subject)]
-    return events.record(user, verb, comment=comment, **{kind: subject})
+    kind: dict[str, Any] = {str(subject._meta.model_name): subject}
+    return events.record(user, verb, comment=comment, **kind)
 
 
 def _tell_those_who_took_part(event: Event, first: Comment) -> None:

@@ -15,6 +15,7 @@ from taxonomy.pages import panels
 from taxonomy.pages.events import told_to
 from taxonomy.pages.exhibits import Exhibit, Shelf, done, put, rows_of
 from taxonomy.pages.networks import layer_of
+from taxonomy.pages.talk import Talk
 from taxonomy.permissions import can_request_evidence, hidden_from
 from taxonomy.rendering.chips import face
 from taxonomy.rendering.curves import UPRIGHT, Tuning, joint
@@ -130,6 +131,7 @@ def family(request: HttpRequest, name: str, layer_name: str, pk: int) -> HttpRes
         "links": found.links.select_related("target__layer__network"),
         "linked_from": found.linked_from.filter(kind__in=ONE_WAY).select_related("source__layer__network"),
         "events": told_to(request.user, Event.objects.visible_to(request.user, hidden).filter(family=found), 15),
+        "talk": Talk(request.user, found),
         "references": References(here.network),
     }
     return render(request, "families/family.html", context)

@@ -20,6 +20,7 @@ from taxonomy.pages.labels import LabelForm, initial_of
 from taxonomy.pages.networks import layer_of, state
 from taxonomy.pages.people import asking
 from taxonomy.pages.stand import Stand
+from taxonomy.pages.talk import Talk
 from taxonomy.permissions import can_label, can_request_evidence, can_see_readings, given, hidden_from, require
 from taxonomy.rendering.markdown import References
 
@@ -87,6 +88,7 @@ def page(
         "kinds": applicable(neuron.layer, layers),
         "image_sets": list(ImageSet.objects.all()),
         "events": told_to(user, Event.objects.visible_to(user, hidden).filter(neuron=neuron), 12),
+        "talk": Talk(user, neuron, shown=shown),
         "references": References(neuron.layer.network),
     }
     return render(request, "neurons/neuron.html", context, status=status)

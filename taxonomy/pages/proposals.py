@@ -15,6 +15,7 @@ from taxonomy.models import Confidence, Event, Family, FamilyKind, Layer, Propos
 from taxonomy.pages.events import told_to
 from taxonomy.pages.networks import layer_of
 from taxonomy.pages.people import asking
+from taxonomy.pages.talk import Talk
 from taxonomy.permissions import can_decide_proposal, can_propose, can_withdraw_proposal, hidden_from, require
 from taxonomy.rendering.markdown import References
 
@@ -120,6 +121,7 @@ def proposal(request: HttpRequest, public_id: str) -> HttpResponse:
         "events": told_to(
             request.user, Event.objects.visible_to(request.user, hidden_from(request.user)).filter(proposal=shown), 20
         ),
+        "talk": Talk(request.user, shown),
         "references": References(shown.layer.network),
     }
     return render(request, "proposals/proposal.html", context, status=422 if form.errors else 200)

@@ -1,0 +1,356 @@
+"""Discussions: a subject's own, all that is new, what was said in which words, and keeping house."""
+
+import difflib
+import re
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST, require_safe
+
+from taxonomy.actions import discussions, labels
+from taxonomy.models import Comment, Discussion, Family, Network, Neuron, Proposal, User
+from taxonomy.models.discussions import Subject
+from taxonomy.pages.networks import layer_of
+from taxonomy.pages.neurons import neuron_of
+from taxonomy.pages.people import asking
+from taxonomy.pages.proposals import add_errors
+from taxonomy.pages.talk import THREADS, CommentForm, Talk, address_of
+from taxonomy.permissions import (
+    Person,
+    Refused,
+    can_edit_comment,
+    can_moderate,
+    can_see_discussion,
+    discussions_visible_to,
+    require,
+    sees_all_readings,
+)
+from taxonomy.rendering.markdown import References, tidy
+
+PAGE = 40
+
+
+def of_neuron(request: HttpRequest, name: str, layer_name: str, index: int) -> HttpResponse:
+    neuron, _ = neuron_of(name, layer_name, index)
+    return discussion(request, neuron)
+
+
+def of_family(request: HttpRequest, name: str, layer_name: str, pk: int) -> HttpResponse:
+    here, _ = layer_of(name, layer_name)
+    family = Family.objects.filter(pk=pk, layer=here).select_related("proposal").first()
+    if family is None:
+        raise Http404(f"{here} has no such family. The families of {here.name} are on its page.")
+    family.layer = here
+    return discussion(request, family)
+
+
+def of_proposal(request: HttpRequest, public_id: str) -> HttpResponse:
+    found = Proposal.objects.select_related("layer__network", "layer__sprite")
+    return discussion(request, get_object_or_404(found, public_id=public_id))
+
+
+def discussion(request: HttpRequest, subject: Subject) -> HttpResponse:
+    """All that was said about a subject; say something more, or see how it would look."""
+    form, preview, status = None, "", 200
+    if request.method == "POST":
+        form = CommentForm(request.POST)
+        if request.POST.get("do") == "preview":
+            preview = _preview(request, form)
+            if request.headers.get("HX-Request"):
+                context = {"preview": preview, "form": form, "references": References(subject.layer.network)}
+                return render(request, "discussions/_preview.html", context)
+        else:
+            said, status = _say(request, subject, form)
+            if said is not None:
+                return redirect(said)
+    before = request.GET.get("before", "")
+    before = before if before.isascii() and before.isdigit() and len(before) < 16 else ""
+    talk = Talk(request.user, subject, before=int(before) if before else None, form=form, preview=preview)
+    if talk.may_see and isinstance(subject, Neuron):
+        _note_reveals(request, [subject])
+    context = {
+        "network": subject.layer.network,
+        "layer": subject.layer,
+        "subject": subject,
+        "talk": talk,
+        "before": before,
+        "references": References(subject.layer.network),
+    }
+    return render(request, "discussions/discussion.html", context, status=status)
+
+
+def _preview(request: HttpRequest, form: CommentForm) -> str:
+    """The text as it was typed, if it is short enough to be rendered."""
+    form.is_valid()
+    text: str = form.cleaned_data.get("text", "")
+    if len(text) > discussions.LONGEST:
+        form.add_error("text", f"A comment has at most {discussions.LONGEST:,} characters; this one has {len(text):,}.")
+        return ""
+    return text
+
+
+def _say(request: HttpRequest, subject: Subject, form: CommentForm) -> tuple[Comment | None, int]:
+    """The comment that was made; or none, the reason beside the text, and the answer's status."""
+    if not form.is_valid():
+        return None, 422
+    sent = form.cleaned_data
+    try:
+        parent = None
+        if sent["parent"] is not None:
+            parent = Comment.objects.filter(public_id=sent["parent"]).first()
+            if parent is None:
+                raise ValidationError("The comment that this replies to is not there.")
+        user = asking(request)
+        return discussions.add(user, subject, sent["text"], parent=parent, submission=sent["submission"]), 302
+    except ValidationError as error:
+        add_errors(form, error)
+        return None, 422
+    except Refused as refusal:
+        form.add_error(None, str(refusal))
+        return None, 403
+
+
+def _note_reveals(request: HttpRequest, neurons: list[Neuron]) -> None:
+    """Who reads what others say about a neuron has been shown how they read it."""
+    if isinstance(request.user, User):
+        labels.reveal(request.user, *neurons)
+
+
+def comments() -> QuerySet[Comment]:
+    """Comments with all that is told of where they stand."""
+    subjects = "discussion__neuron", "discussion__family", "discussion__proposal"
+    people = "author", "hidden_by", "resolved_by"
+    return Comment.objects.select_related("discussion__layer__network", "discussion__layer__sprite", *subjects, *people)
+
+
+def _placed(comment: Comment) -> Comment:
+    comment.discussion.subject.layer = comment.discussion.layer
+    return comment
+
+
+def comment_of(request: HttpRequest, public_id: str) -> Comment:
+    """The comment of this id, if what is said there is for this person.
+
+    Raises:
+        Http404: where there is none.
+        Refused: with the reason, where it is not.
+    """
+    found = _placed(get_object_or_404(comments().select_related("parent"), public_id=public_id))
+    require(can_see_discussion(request.user, found.discussion.subject))
+    return found
+
+
+def place_of(user: Person, comment: Comment) -> str:
+    """Where a comment stands: on its subject's page while it is among the newest, on the discussion's own after."""
+    subject = comment.discussion.subject
+    first = comment.parent_id or comment.pk
+    newer = Comment.objects.filter(discussion=comment.discussion_id, parent=None, pk__gt=first)
+    count = newer.count()
+    if count < THREADS:
+        address = subject.get_absolute_url()
+        if isinstance(subject, Neuron) and not subject.is_settled and sees_all_readings(user):
+            address += "?readings"  # they looked, or would not have come here: the page shows it when asked
+    else:
+        last = newer.order_by("pk").values_list("pk", flat=True)[count % THREADS]
+        address = f"{address_of(subject)}?before={last}"
+    return f"{address}#comment-{comment.public_id}"
+
+
+@require_safe
+def comment(request: HttpRequest, public_id: str) -> HttpResponse:
+    """A comment's permalink: to its place."""
+    return redirect(place_of(request.user, comment_of(request, public_id)))
+
+
+class EditForm(forms.Form):
+    text = forms.CharField(required=False, strip=False)
+
+
+def edit(request: HttpRequest, public_id: str) -> HttpResponse:
+    """Change what one said."""
+    found = comment_of(request, public_id)
+    require(can_edit_comment(request.user, found))
+    form, status = EditForm(request.POST or None, initial={"text": found.text}), 200
+    if request.method == "POST" and form.is_valid():
+        try:
+            discussions.edit(asking(request), found, form.cleaned_data["text"])
+            return redirect(found)
+        except ValidationError as error:
+            add_errors(form, error)
+            status = 422
+        except Refused as refusal:
+            form.add_error(None, str(refusal))
+            status = 403
+    context = {"comment": found, "form": form, **_around(found)}
+    template = "discussions/_edit.html" if request.headers.get("HX-Request") else "discussions/edit.html"
+    return render(request, template, context, status=status)
+
+
+def _around(comment: Comment) -> dict[str, Any]:
+    layer = comment.discussion.layer
+    return {
+        "network": layer.network,
+        "layer": layer,
+        "subject": comment.discussion.subject,
+        "references": References(layer.network),
+    }
+
+
+@require_safe
+def wordings(request: HttpRequest, public_id: str) -> HttpResponse:
+    """All wordings of a comment, each with what it changed."""
+    found = comment_of(request, public_id)
+    if found.hidden_at is not None and not can_moderate(request.user):
+        raise PermissionDenied("This comment is hidden, and its wordings with it.")
+    told: list[dict[str, Any]] = []
+    before = ""
+    for wording in found.wordings.all():
+        told.append({"wording": wording, "changes": differences(before, wording.text) if told else tidy(wording.text)})
+        before = wording.text
+    context = {"comment": found, "wordings": told[::-1], **_around(found)}
+    return render(request, "discussions/wordings.html", context)
+
+
+# Beyond so many words two texts are shown side by side as they are: to compare them would take longer than to read.
+MOST_WORDS = 2_000
+
+
+def differences(before: str, after: str) -> SafeString:
+    """The later text with what was taken out and put in, word by word."""
+    old, new = (re.findall(r"\s+|[^\s]+", tidy(text)) for text in (before, after))
+    if len(old) + len(new) > MOST_WORDS:
+        return format_html("<del>{}</del>\n\n<ins>{}</ins>", "".join(old), "".join(new))
+    parts: list[tuple[SafeString]] = []
+    for what, i1, i2, j1, j2 in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if what == "equal":
+            parts.append((format_html("{}", "".join(new[j1:j2])),))
+            continue
+        if i2 > i1:
+            parts.append((format_html("<del>{}</del>", "".join(old[i1:i2])),))
+        if j2 > j1:
+            parts.append((format_html("<ins>{}</ins>", "".join(new[j1:j2])),))
+    return format_html_join("", "{}", parts)
+
+
+class ReasonForm(forms.Form):
+    reason = forms.CharField(required=False)
+
+
+@require_POST
+def resolve(request: HttpRequest, public_id: str, verb: str) -> HttpResponse:
+    """Resolve what a comment began, or take it up again."""
+    found = comment_of(request, public_id)
+    changed = getattr(discussions, verb)(asking(request), found)
+    messages.success(request, "Resolved." if changed.resolved_at else "Open again.")
+    return redirect(place_of(request.user, found))
+
+
+@require_POST
+def hide(request: HttpRequest, public_id: str, verb: str) -> HttpResponse:
+    """Hide a comment, with a reason, or show it again."""
+    require(can_moderate(request.user))
+    found = _placed(get_object_or_404(comments(), public_id=public_id))
+    form = ReasonForm(request.POST)
+    if verb == "unhide":
+        discussions.unhide(asking(request), found)
+        messages.success(request, "Shown again.")
+        return redirect("moderation")
+    try:
+        form.full_clean()
+        discussions.hide(asking(request), found, form.cleaned_data.get("reason", ""))
+    except ValidationError as error:
+        add_errors(form, error)
+        return _moderation(request, [found], form=form, status=422)
+    messages.success(request, "Hidden. Its place stays, with your name and the reason.")
+    return redirect("moderation")
+
+
+@require_safe
+def moderation(request: HttpRequest) -> HttpResponse:
+    """For admins: what is hidden, and what was said lately."""
+    require(can_moderate(request.user))
+    said = comments().order_by("-pk")
+    chosen = "all" if request.GET.get("show") == "all" else "hidden"
+    if chosen == "hidden":
+        said = said.filter(hidden_at__isnull=False)
+    before = request.GET.get("before", "")
+    if before.isascii() and before.isdigit() and len(before) < 16:
+        said = said.filter(pk__lt=int(before))
+    found = list(said[: PAGE + 1])
+    older = found[PAGE - 1].pk if len(found) > PAGE else None
+    context: dict[str, Any] = {"chosen": chosen, "older": older, "before": before}
+    return _moderation(request, found[:PAGE], look=request.GET.get("look", ""), **context)
+
+
+def _moderation(
+    request: HttpRequest,
+    found: list[Comment],
+    *,
+    form: ReasonForm | None = None,
+    look: str = "",
+    status: int = 200,
+    **more: Any,
+) -> HttpResponse:
+    """Comments to decide about. What tells how a neuron is read, before it is settled, is shown when asked for.
+
+    That is noted as a reveal.
+    """
+    open_to = set(
+        discussions_visible_to(request.user, Discussion.objects.filter(comments__in=found)).values_list("pk", flat=True)
+    )
+    rows = []
+    for one in map(_placed, found):
+        shown = one.discussion_id in open_to
+        if not shown and str(one.public_id) == look and one.discussion.neuron is not None:
+            _note_reveals(request, [one.discussion.neuron])
+            shown = True
+        rows.append({"comment": one, "shown": shown})
+    context = {"rows": rows, "form": form, "references": References(), **more}
+    return render(request, "discussions/moderation.html", context, status=status)
+
+
+@require_safe
+def discussion_list(request: HttpRequest) -> HttpResponse:
+    """The newest of what is said anywhere, as far as this person may read it."""
+    said = comments().filter(
+        discussion__in=discussions_visible_to(request.user, Discussion.objects.all()), hidden_at=None
+    )
+    networks = list(Network.objects.all())
+    network = next((one for one in networks if one.name == request.GET.get("network")), None)
+    layers = list(network.layers.all()) if network else []
+    layer = next((one for one in layers if one.name == request.GET.get("layer")), None)
+    state = request.GET.get("state", "")
+    if layer is not None:
+        said = said.filter(discussion__layer=layer)
+    elif network is not None:
+        said = said.filter(discussion__layer__network=network)
+    if state in ("open", "resolved"):
+        said = said.filter(parent=None, resolved_at__isnull=state == "open")
+    before = request.GET.get("before", "")
+    before = before if before.isascii() and before.isdigit() and len(before) < 16 else ""
+    if before:
+        said = said.filter(pk__lt=int(before))
+    found = [_placed(one) for one in said.order_by("-pk")[: PAGE + 1]]
+    shown = found[:PAGE]
+    about = [one.discussion.neuron for one in shown if one.discussion.neuron is not None]
+    if about:
+        _note_reveals(request, about)
+    context: dict[str, Any] = {
+        "comments": shown,
+        "older": found[PAGE - 1].pk if len(found) > PAGE else None,
+        "before": before,
+        "networks": networks,
+        "layers": layers,
+        "chosen": network,
+        "chosen_layer": layer,
+        "state": state,
+        "where": f"network={network.name}&{f'layer={layer.name}&' if layer else ''}" if network else "",
+    }
+    return render(request, "discussions/list.html", context)

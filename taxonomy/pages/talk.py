@@ -1,0 +1,149 @@
+"""What is said about a subject, as the discussion stands on a page."""
+
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+from django import forms
+from django.urls import reverse
+
+from taxonomy.models import Comment, Discussion, Family, Layer, Neuron, User
+from taxonomy.models.discussions import Subject
+from taxonomy.permissions import (
+    UNREAD,
+    Allowed,
+    Answer,
+    Person,
+    can_comment,
+    can_edit_comment,
+    can_moderate,
+    can_resolve,
+    can_see_discussion,
+)
+
+# So many of the newest first comments stand on the subject's own page, with what was replied to them; those before them
+# are on the discussion's own.
+THREADS = 20
+REPLIES = 200
+
+
+class CommentForm(forms.Form):
+    """What is sent from a composer. What a text may be is the action's to say, so that nothing typed is lost."""
+
+    text = forms.CharField(required=False, strip=False)
+    parent = forms.UUIDField(required=False)
+    submission = forms.UUIDField(required=False)
+
+
+@dataclass
+class Said:
+    """A comment with what this person may do about it."""
+
+    comment: Comment
+    may_edit: bool
+    withheld: bool
+
+
+@dataclass
+class Thread:
+    """A first comment, and the replies to it in the order of their time."""
+
+    first: Said
+    may_resolve: bool
+    replies: list[Said] = field(default_factory=list)
+    submission: uuid.UUID = field(default_factory=uuid.uuid4)
+
+
+class Talk:
+    """The discussion of a subject, for this person. At most three queries.
+
+    Args:
+        shown: whether it is, where the page knows already; else that is asked, in two queries more for a neuron.
+        before: a first comment's id; only those before it are shown.
+        form: what was sent and could not be taken, to be shown again.
+        preview: a text to be shown as it would stand.
+    """
+
+    def __init__(
+        self,
+        user: Person,
+        subject: Subject,
+        *,
+        shown: bool | None = None,
+        before: int | None = None,
+        form: CommentForm | None = None,
+        preview: str = "",
+    ) -> None:
+        self.user, self.subject, self.form, self.preview = user, subject, form, preview
+        self.may_see: Answer = UNREAD
+        if shown is not False:
+            self.may_see = Allowed() if shown else can_see_discussion(user, subject)
+        self.may_comment = can_comment(user)
+        self.may_moderate = can_moderate(user)
+        self.action = address_of(subject)
+        self.submission = uuid.uuid4()
+        self.name = str(subject._meta.model_name)
+        self.discussion: Discussion | None = None
+        self.threads: list[Thread] = []
+        self.older: int | None = None
+        if self.may_see:
+            self._read(before)
+
+    def _read(self, before: int | None) -> None:
+        said = Comment.objects.select_related("author", "discussion", "resolved_by", "hidden_by").order_by("-pk")
+        firsts = said.filter(**{f"discussion__{self.name}": self.subject}, parent=None)
+        if before is not None:
+            firsts = firsts.filter(pk__lt=before)
+        found = list(firsts[: THREADS + 1])
+        if len(found) > THREADS:
+            found.pop()
+            self.older = found[-1].pk
+        threads = {comment.pk: self._thread(comment) for comment in reversed(found)}
+        for reply in reversed(list(said.filter(parent__in=threads)[:REPLIES]) if threads else []):
+            assert reply.parent_id is not None
+            threads[reply.parent_id].replies.append(self._said(reply))
+        self.threads = list(threads.values())
+
+    def _said(self, comment: Comment) -> Said:
+        setattr(comment.discussion, self.name, self.subject)
+        self.discussion = comment.discussion
+        withheld = comment.hidden_at is not None and not self.may_moderate
+        return Said(comment, bool(can_edit_comment(self.user, comment)), withheld)
+
+    def _thread(self, comment: Comment) -> Thread:
+        first = self._said(comment)
+        return Thread(first, bool(can_resolve(self.user, comment)))
+
+    @property
+    def layer(self) -> Layer:
+        return self.subject.layer
+
+    @property
+    def title(self) -> str:
+        return self.subject.address if isinstance(self.subject, Neuron) else self.subject.name
+
+    @property
+    def example(self) -> str:
+        """How a neuron is written here."""
+        return f"{self.layer.short or self.layer.name}:{self.subject.index if isinstance(self.subject, Neuron) else 0}"
+
+    @property
+    def draft(self) -> str:
+        """Under which name the browser keeps what is being written here."""
+        person = self.user.username if isinstance(self.user, User) else ""
+        return f"{person} {self.action}"
+
+    @property
+    def answered(self) -> str:
+        """The comment that the form which was sent replies to."""
+        parent: Any = self.form["parent"].value() if self.form else None
+        return str(parent or "")
+
+
+def address_of(subject: Subject) -> str:
+    """The page of the discussion on a subject, to which what is written goes."""
+    if isinstance(subject, Neuron):
+        return reverse("neuron_discussion", args=[subject.layer.network.name, subject.layer.name, subject.index])
+    if isinstance(subject, Family):
+        return reverse("family_discussion", args=[subject.layer.network.name, subject.layer.name, subject.pk])
+    return reverse("proposal_discussion", args=[subject.public_id])
