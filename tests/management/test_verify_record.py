@@ -1,0 +1,181 @@
+"""verify_record: a world made through the actions verifies; what was changed past them is told in words."""
+
+import io
+from types import SimpleNamespace
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.db import connection
+
+from taxonomy.actions import families, labels, proposals, reviews
+from taxonomy.interchange import distill
+from taxonomy.models import Membership, Neuron, Review, Role, User
+from tests.factory import make_agreed, make_evidence, make_label, make_network, make_user, neuron_at
+
+pytestmark = pytest.mark.django_db
+
+
+def verify(*words: str) -> str:
+    out = io.StringIO()
+    call_command("verify_record", *words, stdout=out)
+    return out.getvalue()
+
+
+def differences() -> str:
+    out = io.StringIO()
+    with pytest.raises(CommandError, match="differences?: something was changed past the rules"):
+        call_command("verify_record", stdout=out)
+    return out.getvalue()
+
+
+def tamper(table: str, change: str, where: str) -> None:
+    """Past the rules and past the triggers, as only who owns the database can."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL session_replication_role = replica; UPDATE {table} SET {change} WHERE {where}")
+        assert cursor.rowcount == 1
+        cursor.execute("SET LOCAL session_replication_role = DEFAULT")
+
+
+@pytest.fixture
+def world() -> SimpleNamespace:
+    """Neurons 0 and 1 imported; of the others each has gone another way through the state table."""
+    network = make_network(layers={"mixed3b": 16})
+    layer = network.layers.get()
+    document = {"layer": "mixed3b", "source": "Elsewhere", "families": [{"name": "Curves", "units": [0, 1]}]}
+    families.import_taxonomy(User.objects.system(), network, [distill.parse(document, "mixed3b")])
+    curves = layer.families.get()
+    reviewers = [make_user(role=Role.REVIEWER) for _ in range(2)]
+    proposal = proposals.create(make_user(), layer, name="Lines", remark="Straight.")
+    lines = proposals.accept(reviewers[0], proposal)
+    people = [make_user() for _ in range(6)]
+    at = {index: neuron_at(f"3b:{index}") for index in range(16)}
+    make_label(at[2], people[0], curves)
+    make_agreed(at[3], curves)
+    make_agreed(at[4], curves)
+    reviews.accept(reviewers[0], at[4])
+    make_agreed(at[5], curves)
+    reviews.accept(reviewers[0], at[5])
+    reviews.undo(reviewers[1], at[5], comment="It is straight.")
+    make_agreed(at[6], curves)
+    reviews.object_to(reviewers[0], at[6], comment="No.")
+    for person, family in zip(people, [curves, lines, curves, lines, curves], strict=False):
+        make_label(at[7], person, family)
+        make_label(at[8], person, family)
+    editor = make_user(role=Role.EDITOR)
+    seen = make_evidence(at[7]).current
+    reviews.settle(editor, at[7], family=lines, comment="The weights say so.", cites=[seen])
+    reviews.contest(editor, at[8], comment="Both.", cites=[make_evidence(at[8]).current])
+    for person in people[:2]:
+        make_label(at[9], person, verdict="cannot tell", missing_evidence="tuning_curves")
+    for person in people[:3]:
+        make_label(at[10], person, verdict="none of these", suggested_name="Eyes")
+    labels.undo(people[0], make_label(at[11], people[0], curves))
+    make_label(at[12], people[0], curves)
+    make_label(at[12], people[0], lines)
+    labels.undo(people[0], at[12].labels.current().get())  # the first reading is brought back
+    for person in people[:3]:
+        make_label(at[13], person, curves, polysemantic=True, further=[lines])
+    reviews.accept(reviewers[0], at[13])
+    make_agreed(at[14], curves)
+    reviews.accept(reviewers[0], at[14])
+    reviews.mark_stale(at[14], kind="tuning_curves", comment="Changed.", cites=[])
+    reviews.undo(reviewers[0], at[1], comment="The import was wrong.")
+    return SimpleNamespace(network=network, at=at, curves=curves, lines=lines, people=people, reviewers=reviewers)
+
+
+def test_a_world_made_through_the_actions_verifies(world) -> None:
+    said = verify()
+    assert "16 neurons" in said
+    assert "all as the record says" in said
+    assert verify("--network", "tinynet").startswith("tinynet: ")
+    standings = set(Neuron.objects.values_list("standing", flat=True))
+    assert standings == {
+        *("accepted", "contested", "stale", "agreed", "needs evidence", "needs family", "single", "unlabelled"),
+    }
+    assert Membership.objects.filter(neuron=world.at[13], ended_at=None).count() == 2
+
+
+def test_a_standing_changed_in_the_database(world) -> None:
+    tamper("taxonomy_neuron", "standing = 'accepted'", f"id = {world.at[3].pk}")
+    sentence = "standing: tinynet/mixed3b:3: standing is stored as accepted, and the record makes it agreed."
+    assert sentence in differences()
+
+
+def test_readings_and_asks_changed_in_the_database(world) -> None:
+    tamper("taxonomy_neuron", "readings = 5, asks = 9", f"id = {world.at[2].pk}")
+    said = differences()
+    assert "readings is stored as 5, and the record makes it 1." in said
+    assert "asks is stored as 9, and the record makes it 3." in said
+
+
+def test_a_membership_ended_in_the_database(world) -> None:
+    member = Membership.objects.get(neuron=world.at[4])
+    tamper("taxonomy_membership", "ended_at = now()", f"id = {member.pk}")
+    assert f"membership {member.pk} in Curves is stored as ended, and the record makes it current." in differences()
+
+
+def test_a_membership_moved_in_the_database(world) -> None:
+    member = Membership.objects.get(neuron=world.at[4])
+    tamper("taxonomy_membership", f"family_id = {world.lines.pk}", f"id = {member.pk}")
+    assert "puts it into Curves, its memberships differ." in differences()
+
+
+def test_an_imported_membership_that_no_import_told(world) -> None:
+    Membership.objects.create(neuron=world.at[15], family=world.curves, made_by=world.people[0])
+    said = differences()
+    assert "3 neurons were put into it by no decision, and its imports tell of 2." in said
+    assert "standing is stored as unlabelled, and the record makes it accepted." in said
+
+
+def test_a_label_superseded_without_an_event(world) -> None:
+    label = world.at[2].labels.get()
+    tamper("taxonomy_label", "superseded_at = now()", f"id = {label.pk}")
+    assert f"label {label.pk} is stored as superseded, and the record makes it current." in differences()
+
+
+def test_a_label_taken_back_without_an_event(world) -> None:
+    label = world.at[2].labels.get()
+    tamper("taxonomy_label", "superseded_at = now(), undone_at = now()", f"id = {label.pk}")
+    assert "is stored as taken back, and the events say otherwise." in differences()
+
+
+def test_a_label_changed_in_the_database(world) -> None:
+    label = world.at[3].labels.order_by("pk").first()
+    tamper("taxonomy_label", f"family_id = {world.lines.pk}", f"id = {label.pk}")
+    assert "standing is stored as agreed, and the record makes it open." in differences()
+
+
+def test_an_acceptance_whose_labels_were_changed(world) -> None:
+    label = world.at[4].labels.order_by("pk").first()
+    tamper("taxonomy_label", f"family_id = {world.lines.pk}", f"id = {label.pk}")
+    assert "accepts a family for which the labels of its tally do not qualify." in differences()
+
+
+def test_a_label_and_a_decision_without_their_events(world) -> None:
+    label = world.at[2].labels.get()
+    review = Review.objects.get(neuron=world.at[4])
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        cursor.execute("DELETE FROM taxonomy_notification")
+        cursor.execute("DELETE FROM taxonomy_event WHERE label_id = %s OR review_id = %s", [label.pk, review.pk])
+        cursor.execute("SET LOCAL session_replication_role = DEFAULT")
+    said = differences()
+    assert f"label {label.pk} is told by no event." in said
+    assert f"decision {review.pk} (accept) is told by no event." in said
+
+
+def test_a_need_met_in_the_database(world) -> None:
+    need = world.at[9].needs.get()
+    tamper("taxonomy_need", "met_at = now()", f"id = {need.pk}")
+    assert "1 needs of tuning_curves are stored as met, and the events tell of 0." in differences()
+
+
+def test_as_many_queries_for_many_neurons_as_for_few(world, django_assert_max_num_queries) -> None:
+    with django_assert_max_num_queries(20):
+        verify()
+
+
+def test_there_is_no_such_network(world) -> None:
+    with pytest.raises(CommandError, match=r"There is no network 'x' here\. Networks: tinynet"):
+        verify("--network", "x")
