@@ -1,6 +1,5 @@
 """Labelling a neuron, and what follows for its standing."""
 
-import datetime
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from django.utils import timezone
 
 from taxonomy import consensus, dispatch, events, recipes
 from taxonomy.actions import leases
+from taxonomy.history import challenge, reading_of
 from taxonomy.models import (
     Confidence,
     Decision,
@@ -383,18 +383,7 @@ def readings_by_neuron(
 def readings_of(found: Iterable[Label], needs: Iterable[Need]) -> list[consensus.Reading]:
     """Labels of one neuron as the rule reads them; a need that was met answers the labels before it that missed it."""
     met = [(need.kind, need.met_at) for need in needs if need.met_at is not None]
-    return [
-        consensus.Reading(
-            label=label.pk,
-            author=label.author_id,
-            family=label.family_id,
-            no_finer=label.no_finer,
-            cannot_tell=label.verdict == Verdict.CANNOT_TELL,
-            answered=any(kind == label.missing_evidence and at >= label.created_at for kind, at in met),
-            further=frozenset(family.pk for family in label.further.all()) if label.polysemantic else frozenset(),
-        )
-        for label in found
-    ]
+    return [reading_of(label, met) for label in found]
 
 
 def result_of(found: Iterable[Label], tree: Mapping[int, int | None]) -> consensus.Result:
@@ -466,33 +455,6 @@ def _settle(
 
 # Standings that are told as events; the others say no more than how many have read the neuron.
 TOLD = (Standing.AGREED, Standing.DISPUTED, Standing.NEEDS_EVIDENCE, Standing.NEEDS_FAMILY)
-OBJECTION = datetime.timedelta(hours=72)
-
-
-def standing_reviews(reviews: Iterable[Review]) -> list[Review]:
-    """A neuron's objections and reopenings that stand, the oldest first.
-
-    What was withdrawn does not stand, nor what came before an editor's decision, unless that was taken back itself.
-    """
-    rows = sorted(reviews, key=lambda review: review.pk)
-    answered = {review.answers_id for review in rows}
-    found: list[Review] = []
-    for review in rows:
-        if review.pk in answered:
-            continue
-        if review.decision in (Decision.SETTLE, Decision.CONTEST):
-            found = []
-        elif review.decision in (Decision.OBJECT, Decision.REOPEN):
-            found.append(review)
-    return found
-
-
-def challenge(reviews: Iterable[Review], now: datetime.datetime) -> Review | None:
-    """What makes the neuron disputed beside its labels: its reopening, or an objection that has stood for 72 hours."""
-    stand = standing_reviews(reviews)
-    reopened = [review for review in stand if review.decision == Decision.REOPEN]
-    ripe = [review for review in stand if review.decision == Decision.OBJECT and review.at <= now - OBJECTION]
-    return next(iter(reopened + ripe), None)
 
 
 def _note_needs(neuron: Neuron, found: Sequence[consensus.Reading], needs: Sequence[Need]) -> None:

@@ -11,8 +11,9 @@ from django.utils.functional import cached_property
 
 from taxonomy import consensus, dispatch, events
 from taxonomy.actions import notifications
-from taxonomy.actions.labels import OBJECTION, locked, readings_of, retally, standing_reviews, tally
+from taxonomy.actions.labels import locked, readings_of, retally, tally
 from taxonomy.actions.needs import can_need, why_not
+from taxonomy.history import OBJECTION, standing_reviews
 from taxonomy.models import (
     Comment,
     Decision,

@@ -24,7 +24,7 @@ def verify(*words: str) -> str:
 
 def differences() -> str:
     out = io.StringIO()
-    with pytest.raises(CommandError, match="differences?: something was changed past the rules"):
+    with pytest.raises(CommandError, match=r"differences?: something was changed past the rules"):
         call_command("verify_record", stdout=out)
     return out.getvalue()
 
