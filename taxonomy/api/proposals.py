@@ -11,6 +11,7 @@ from rest_framework.response import Response
 
 from taxonomy.actions import proposals
 from taxonomy.api.resources import (
+    Address,
     Body,
     CatalogueFilter,
     Comment,
@@ -24,7 +25,7 @@ from taxonomy.api.resources import (
     layer_called,
     network_called,
 )
-from taxonomy.models import Confidence, FamilyKind, Proposal, ProposalState, Symmetry
+from taxonomy.models import Confidence, FamilyKind, Neuron, Proposal, ProposalState, Symmetry
 from taxonomy.permissions import can_propose
 
 
@@ -54,6 +55,12 @@ class ProposalBody(Body):
     family_kind = choice(FamilyKind, default=FamilyKind.NATURAL)
     confidence = choice(Confidence, default=Confidence.MEDIUM)
     symmetry = choice(Symmetry, default=Symmetry.NONE)
+    neurons = serializers.ListField(
+        child=Address(),
+        default=list,
+        max_length=100,
+        help_text="addresses of neurons that need it: who says “none of these” there reads it so once it is accepted",
+    )
 
 
 class ProposalFilter(CatalogueFilter):
@@ -83,6 +90,7 @@ class ProposalViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource
         layer = layer_called(network_called(values.pop("network")), values.pop("layer"))
         values["parent"] = family_in(layer, values["parent"])
         values["kind"] = values.pop("family_kind")
+        values["neurons"] = [Neuron.objects.at(layer.network.name, address) for address in values["neurons"]]
         proposal = proposals.create(request.user, layer, **values)
         return Response(self.get_serializer(proposal).data, status=201)
 

@@ -86,14 +86,14 @@ class Event(models.Model):
     def __str__(self) -> str:
         return f"{self.actor} {self.verb}"
 
-    @property
-    def subject(self) -> Subject | None:
-        """What it happened to and people talk about, if anything."""
-        return self.proposal or self.neuron or self.family
-
     def get_absolute_url(self) -> str:
         """Where what happened is to be seen."""
         seen = self.comment or self.subject or self.job or self.layer or self.network
         if seen is not None:
             return seen.get_absolute_url()
         return reverse("person", args=[self.person.username]) if self.person else reverse("activity")
+
+    @property
+    def subject(self) -> Subject | None:
+        """What it happened to and people talk about, if anything."""
+        return self.proposal or self.neuron or self.family
