@@ -21,10 +21,15 @@ def _own_folders(settings, tmp_path: Path) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _no_memory_of_other_tests() -> None:
-    from django.core.cache import cache
+def _no_memory_of_other_tests(request: pytest.FixtureRequest) -> None:
+    """What throttles count lies in the database: a test whose transactions are real leaves it behind."""
+    marker = request.node.get_closest_marker("django_db")
+    real = marker is not None and marker.kwargs.get("transaction")
+    if real or {"transactional_db", "live_server"} & set(request.fixturenames):
+        from django.core.cache import cache
 
-    cache.clear()
+        request.getfixturevalue("transactional_db")
+        cache.clear()
 
 
 # A real browser against a real server: Debian's Chromium, driven by Playwright.

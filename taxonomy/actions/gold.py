@@ -4,6 +4,7 @@ import enum
 from collections.abc import Collection, Mapping
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from taxonomy import consensus, events
@@ -99,8 +100,12 @@ def _compare(label: Label, members: list[Membership], parents: Mapping[int, int 
     return Closeness.NEAR if above or any(other in said for other in then[1:]) else Closeness.WRONG
 
 
+def labels_of(people: Collection[User]) -> QuerySet[Label]:
+    """What these people read in gold neurons: the first reading of each, whose answer was hidden."""
+    return Label.objects.filter(author__in=people, gold=True, undone_at=None, follows=None)
+
+
 def record_of(user: User) -> tuple[int, int]:
     """How many gold neurons this person read, and how many of them right."""
-    labels = Label.objects.filter(author=user, gold=True, undone_at=None, follows=None)
-    found = outcomes(labels)
+    found = outcomes(labels_of([user]))
     return len(found), sum(one == Closeness.RIGHT for one in found.values())

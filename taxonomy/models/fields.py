@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator, ProhibitNullCharactersValidator
 from django.db import models
 
-# Turn the reading direction of what stands beside them, or cannot be seen at all. Joiners (U+200C, U+200D) are spelling.
+# Turn the direction in which their neighbours are read, or cannot be seen. Joiners (U+200C, U+200D) are spelling.
 HIDDEN = frozenset("\u061c\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff")
 
 

@@ -36,13 +36,14 @@ FORMER = "former-contributor"
 # Greek and Cyrillic letters of older names that look like Latin ones, and ASCII that does.
 _LOOKS = str.maketrans(
     "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0458\u0455\u04bb\u0501\u051b\u051d\u043c\u0442\u043d\u0432\u043a"
-    "\u03b1\u03b5\u03bf\u03c1\u03c3\u03c5\u03c7\u03b9\u03ba\u03bd\u03c4\u03b2\u03b7\u0131" "01i",
-    "aeopcyxljshdqwmthbk" "aeopoyxlkvtbnl" "oll",
+    "\u03b1\u03b5\u03bf\u03c1\u03c3\u03c5\u03c7\u03b9\u03ba\u03bd\u03c4\u03b2\u03b7\u0131"
+    "01i",
+    "aeopcyxljshdqwmthbkaeopoyxlkvtbnloll",
 )
 
 
 def look(name: str) -> str:
-    """The same for names that look alike: case, accents, dots and dashes, and letters that pass for others, put aside."""
+    """The same for names that look alike: without case, accents, dots, dashes and letters that pass for others."""
     plain = "".join(one for one in unicodedata.normalize("NFKD", name).casefold() if not unicodedata.combining(one))
     return re.sub(r"[._-]", "", plain.translate(_LOOKS).replace("rn", "m").replace("vv", "w"))
 
@@ -162,7 +163,9 @@ class Block(models.Model):
     class Meta:
         ordering = ["-id"]
         constraints = [
-            models.UniqueConstraint(fields=["person"], condition=models.Q(ended_at=None), name="block_is_one_at_a_time"),
+            models.UniqueConstraint(
+                fields=["person"], condition=models.Q(ended_at=None), name="block_is_one_at_a_time"
+            ),
             models.CheckConstraint(condition=~models.Q(person=models.F("by")), name="block_is_by_somebody_else"),
         ]
 

@@ -2,9 +2,11 @@
 
 const typing = (target) => target.closest("input, textarea, select, [contenteditable]");
 
-// "/" goes to the jump box; j, k and the arrows walk from neuron to neuron.
+// "/" goes to the jump box; j, k and the arrows walk from neuron to neuron. Who switched single keys off keeps the arrows.
+const quiet = document.body.dataset.shortcuts === "off";
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || typing(event.target)) return;
+  if (quiet && event.key.length === 1) return;
   if (event.key === "/") {
     event.preventDefault();
     document.getElementById("go")?.focus();
