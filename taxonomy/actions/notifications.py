@@ -1,17 +1,25 @@
 """Telling people of what happened, each with the reason why; following, muting, and reading what one was told."""
 
+import datetime
 import uuid
 from collections.abc import Mapping
+from typing import Any
 
+from django.core import signing
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
 from taxonomy.models import Digest, Discussion, Event, Notification, Subscription, User, Why
-from taxonomy.permissions import can_follow, can_read_notification, notifications_of, require
+from taxonomy.permissions import Refused, can_follow, can_read_notification, notifications_of, require
 
 # What comes through a discussion that one has muted: it is said to oneself, or about oneself.
 PERSONAL = (Why.MENTIONED, Why.ROLE)
+# What links in mails and feeds are signed with, and for how long they work.
+MUTE, STOP = "notifications.mute", "notifications.stop"
+LINKS_LAST = datetime.timedelta(days=90)
+SPOILT = "This link is not whole, or not ours. Open it from the mail again, or sign in and choose there."
+SUBJECTS = ("event__proposal__layer__network", "event__neuron__layer__network", "event__family__layer__network")
 
 
 def tell(event: Event, people: Mapping[int, Why], discussion: Discussion | None = None) -> None:
@@ -22,11 +30,11 @@ def tell(event: Event, people: Mapping[int, Why], discussion: Discussion | None 
 
     Args:
         people: for each, the reason that they read with it.
-        discussion: where it happened; who muted it hears only what is personal. The one on the event's proposal,
-            neuron or family if not given.
+        discussion: where it happened; who muted it hears only what is personal. The one on the event's subject if
+            not given.
     """
-    if discussion is None:
-        discussion = discussion_of(event)
+    if discussion is None and event.subject is not None:
+        discussion = Discussion.objects.about(event.subject).first()
     muted = set()
     if discussion is not None:
         quiet = Subscription.objects.filter(discussion=discussion, muted=True, person__in=people)
@@ -36,14 +44,6 @@ def tell(event: Event, people: Mapping[int, Why], discussion: Discussion | None 
     Notification.objects.bulk_create(
         [Notification(person_id=pk, event=event, why=told[pk]) for pk in there], ignore_conflicts=True
     )
-
-
-def discussion_of(event: Event) -> Discussion | None:
-    """The discussion in which an event happened, or on what it happened to."""
-    if event.comment is not None:
-        return event.comment.discussion
-    subject = event.subject
-    return None if subject is None else Discussion.objects.about(subject).first()
 
 
 @transaction.atomic
@@ -76,6 +76,22 @@ def mute(user: User, discussion: Discussion) -> Subscription:
 
 
 @transaction.atomic
+def mute_told(user: User, notification: Notification) -> Discussion:
+    """``mute`` what a notification tells of.
+
+    Raises:
+        Refused: to anyone but the person whom it tells.
+        ValidationError: when it tells of no neuron, family or proposal.
+    """
+    require(can_read_notification(user, notification))
+    if notification.event.subject is None:
+        raise ValidationError("This is about yourself, and comes whatever you mute.")
+    discussion = Discussion.objects.of(notification.event.subject)
+    mute(user, discussion)
+    return discussion
+
+
+@transaction.atomic
 def unmute(user: User, discussion: Discussion) -> Subscription:
     """Follow again what one muted."""
     require(can_follow(user))
@@ -89,6 +105,50 @@ def subscribers(discussion: Discussion) -> dict[int, Why]:
     """Who follows a discussion (by primary key), with the reason; without those who muted it."""
     found = Subscription.objects.filter(discussion=discussion, muted=False).values_list("person", "why")
     return {pk: Why(why) for pk, why in found}
+
+
+def mute_token(notification: Notification) -> str:
+    """Lets whoever holds it mute what a notification tells of, in the name of its person, without signing in."""
+    return signing.dumps(notification.pk, salt=MUTE)
+
+
+def stop_token(user: User) -> str:
+    """Lets whoever holds it stop this person's digest, without signing in."""
+    return signing.dumps(str(user.public_id), salt=STOP)
+
+
+def told_by(token: str) -> Notification:
+    """The notification that a token for muting came with.
+
+    Raises:
+        Refused: for a token that is forged, spoilt or old.
+    """
+    found = Notification.objects.select_related("person", *SUBJECTS).filter(pk=_signed(token, MUTE)).first()
+    if found is None:
+        raise Refused(SPOILT)
+    return found
+
+
+def mailed_by(token: str) -> User:
+    """Whose digest a token for stopping it came with.
+
+    Raises:
+        Refused: for a token that is forged, spoilt or old.
+    """
+    found = User.objects.filter(public_id=_signed(token, STOP), is_active=True).first()
+    if found is None:
+        raise Refused(SPOILT)
+    return found
+
+
+def _signed(token: str, salt: str) -> Any:
+    try:
+        return signing.loads(token, salt=salt, max_age=LINKS_LAST)
+    except signing.SignatureExpired as error:
+        sentence = f"This link is older than {LINKS_LAST.days} days. Sign in, and choose on your notifications’ page."
+        raise Refused(sentence) from error
+    except signing.BadSignature as error:
+        raise Refused(SPOILT) from error
 
 
 @transaction.atomic

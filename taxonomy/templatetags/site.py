@@ -11,10 +11,33 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from taxonomy import recipes
-from taxonomy.models import Layer, Neuron
-from taxonomy.rendering import chips, markdown, plots
+from taxonomy.models import Discussion, Layer, Neuron, Subscription
+from taxonomy.models.discussions import Subject
+from taxonomy.permissions import notifications_of
+from taxonomy.rendering import chips, markdown, notices, plots
 
 register = template.Library()
+
+
+MOST_COUNTED = 99
+
+
+@register.simple_tag(takes_context=True)
+def unread(context: Context) -> int:
+    """How many notifications whoever looks has not read; beyond 99 they are not counted. One query."""
+    return notifications_of(context["request"].user).filter(read_at=None)[: MOST_COUNTED + 1].count()
+
+
+@register.simple_tag(takes_context=True)
+def following(context: Context, subject: Subject) -> Subscription | None:
+    """How whoever looks follows this neuron, family or proposal. One query."""
+    discussion = Discussion.objects.about(subject)
+    return Subscription.objects.filter(person=context["request"].user, discussion__in=discussion).first()
+
+
+@register.filter
+def key(subject: Subject) -> str:
+    return notices.key_of(subject)
 
 
 @register.simple_tag(takes_context=True)
