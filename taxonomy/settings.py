@@ -40,14 +40,6 @@ def credentials(name: str, client: str, secret: str) -> dict[str, str]:
     return {"client_id": client, "secret": secret} if client else {}
 
 
-def credentials(name: str, client: str, secret: str) -> dict[str, str]:
-    """Of this site, at a place that people may sign in with; nothing where the operator gives none."""
-    if bool(client) != bool(secret):
-        missing = f"{name}_SECRET" if client else f"{name}_CLIENT_ID"
-        raise ImproperlyConfigured(f"{missing} is not set: {name}_CLIENT_ID and {name}_SECRET belong together.")
-    return {"client_id": client, "secret": secret} if client else {}
-
-
 DEBUG = flag("DEBUG", True)
 SECRET_KEY = required_in_production("SECRET_KEY", "for-development-only")
 SITE_URL = os.environ.get("SITE_URL") or "http://127.0.0.1:8000"
@@ -198,19 +190,6 @@ ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = True
 COMMENTS_A_MINUTE = int(os.environ.get("COMMENTS_A_MINUTE") or "10")  # of one person, with what they change
 TERMS_VERSION = "2026-11"
-
-# Signing in with ORCID and GitHub, each where the operator registered this site there.
-ORCID = credentials("ORCID", os.environ.get("ORCID_CLIENT_ID", ""), os.environ.get("ORCID_SECRET", ""))
-GITHUB = credentials("GITHUB", os.environ.get("GITHUB_CLIENT_ID", ""), os.environ.get("GITHUB_SECRET", ""))
-SOCIALACCOUNT_PROVIDERS = {
-    "orcid": {"APPS": [{"name": "ORCID", **ORCID}] if ORCID else []},
-    "github": {"APPS": [{"name": "GitHub", **GITHUB}] if GITHUB else []},
-}
-SOCIALACCOUNT_FORMS = {"signup": "taxonomy.pages.people.SocialSignupForm"}
-SOCIALACCOUNT_ADAPTER = "taxonomy.pages.people.SocialAdapter"
-SOCIALACCOUNT_AUTO_SIGNUP = False  # everybody chooses a name, and accepts the terms
-SOCIALACCOUNT_EMAIL_AUTHENTICATION = False  # an address that another site vouches for opens nobody's account here
-SOCIALACCOUNT_STORE_TOKENS = False
 
 # Signing in with ORCID and GitHub, each where the operator registered this site there.
 ORCID = credentials("ORCID", os.environ.get("ORCID_CLIENT_ID", ""), os.environ.get("ORCID_SECRET", ""))
