@@ -76,9 +76,10 @@ def outcomes(labels: Collection[Label]) -> dict[int, Closeness]:
     labels = [label for label in labels if label.gold]
     if not labels:
         return {}
-    members = Membership.objects.filter(neuron__in={label.neuron_id for label in labels}).order_by("-primary", "pk")
+    read = {label.neuron_id for label in labels}
+    members = list(Membership.objects.filter(neuron__in=read).select_related("family").order_by("-primary", "pk"))
     accepted: dict[int, list[Membership]] = {}
-    for member in members.select_related("family"):
+    for member in members:
         accepted.setdefault(member.neuron_id, []).append(member)
     layers = {member.family.layer_id for member in members}
     parents = dict(Family.objects.filter(layer__in=layers).values_list("pk", "parent_id"))

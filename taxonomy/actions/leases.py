@@ -24,6 +24,7 @@ from taxonomy.models import (
     Outcome,
     Reveal,
     Role,
+    Sheet,
     Standing,
     User,
 )
@@ -155,14 +156,15 @@ def with_room(user: User, neurons: Collection[Neuron]) -> list[Neuron]:
     return [neuron for neuron in neurons if neuron.readings + held.get(neuron.pk, 0) < neuron.asks]
 
 
-def lend(user: User, neuron: Neuron, **fields: object) -> Lease:
+def lend(user: User, neuron: Neuron, *, sheet: Sheet | None = None, gold: bool = False) -> Lease:
     """A lease on a neuron that is locked and has room; the person's own is renewed, whether or not it ran out."""
-    until = timezone.now() + LEASE
-    lease, _ = Lease.objects.update_or_create(
-        neuron=neuron, person=user, ended_at=None, defaults={"expires_at": until, "sheet": None, "gold": False} | fields
-    )
-    lease.neuron = neuron
-    return lease
+    fields = {"expires_at": timezone.now() + LEASE, "sheet": sheet, "gold": gold}
+    own = Lease.objects.filter(neuron=neuron, person=user, ended_at=None)
+    if own.update(**fields):
+        lease = own.get()
+        lease.neuron = neuron
+        return lease
+    return Lease.objects.create(neuron=neuron, person=user, **fields)
 
 
 def _gold_for(
