@@ -14,7 +14,7 @@ from taxonomy.api.images import ImageSetViewSet
 from taxonomy.api.jobs import JobViewSet
 from taxonomy.api.labels import LabelViewSet
 from taxonomy.api.networks import LayerViewSet, NetworkViewSet, NeuronViewSet
-from taxonomy.api.people import TokenView
+from taxonomy.api.people import MeViewSet, PeopleViewSet, TermsViewSet, TokenView
 from taxonomy.api.proposals import ProposalViewSet
 from taxonomy.api.queue import OverlapViewSet, QueueViewSet
 from taxonomy.api.reviews import ReviewViewSet
@@ -32,7 +32,7 @@ ONE = {"get": "retrieve"}
 WRITE = {"get": "list", "post": "create"}
 RESOURCES = (
     *("networks", "layers", "neurons", "families", "evidence", "image-sets"),
-    *("labels", "reviews", "proposals", "jobs", "docs", "schema"),
+    *("labels", "reviews", "proposals", "jobs", "people", "terms", "docs", "schema"),
 )
 
 
@@ -84,6 +84,18 @@ urlpatterns = [
     path("jobs/<uuid:public_id>/", JobViewSet.as_view(ONE)),
     path("jobs/<uuid:public_id>/cancel/", JobViewSet.as_view({"post": "cancel"})),
     path("jobs/<uuid:public_id>/retry/", JobViewSet.as_view({"post": "retry"})),
+    path("people/", PeopleViewSet.as_view(READ)),
+    path("people/candidates/", PeopleViewSet.as_view({"get": "candidates"})),
+    path("people/<str:username>/", PeopleViewSet.as_view(ONE)),
+    path("people/<str:username>/appoint/", PeopleViewSet.as_view({"post": "appoint"})),
+    path("people/<str:username>/confirm/", PeopleViewSet.as_view({"post": "confirm"})),
+    path("people/<str:username>/block/", PeopleViewSet.as_view({"post": "block"})),
+    path("people/<str:username>/unblock/", PeopleViewSet.as_view({"post": "unblock"})),
+    path("people/<str:username>/erase/", PeopleViewSet.as_view({"post": "erase"})),
+    path("me/", MeViewSet.as_view({"get": "retrieve", "patch": "partial_update"})),
+    path("me/progress/", MeViewSet.as_view({"get": "progress"})),
+    path("me/data/", MeViewSet.as_view({"get": "everything"})),
+    path("terms/", TermsViewSet.as_view({"get": "retrieve", "post": "accept"})),
     path("token/", TokenView.as_view(), name="api_token"),
     path("schema/", SpectacularAPIView.as_view(), name="api_schema"),
     path("docs/", SpectacularSwaggerSplitView.as_view(url_name="api_schema", authentication_classes=[]), name="api_docs"),
