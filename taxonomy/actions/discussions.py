@@ -44,22 +44,23 @@ def add(
 
     Args:
         parent: the comment that this replies to. There is one level of replies: one to a reply stands beside it.
-        submission: the sender's own key; sent again, it gives the comment that it made. So do the same words again
-            within a minute.
+        submission: the sender's own key; sent again with the same words, it gives the comment that it made. So do the
+            same words again within a minute.
 
     Raises:
         Refused: when the user may not comment, has not read the neuron yet, or wrote too much within a minute.
-        ValidationError: for no text or too long a one, and when ``parent`` is on something else, or hidden.
+        ValidationError: for no text or too long a one, when ``parent`` is on something else, or hidden, and when other
+            words were sent under the same key.
     """
     require(can_comment(user))
     user = _one_at_a_time(user)
     require(can_comment(user, subject))
+    text = _cleaned(text)
+    discussion = Discussion.objects.of(subject)
     if submission is not None:
         known = Comment.objects.filter(author=user, submission=submission).first()
         if known is not None:
-            return known
-    text = _cleaned(text)
-    discussion = Discussion.objects.of(subject)
+            return _sent_before(known, discussion, text)
     if parent is not None:
         parent = _answered(discussion, parent)
     same = Comment.objects.filter(author=user, discussion=discussion, parent=parent, text=text)
@@ -186,6 +187,13 @@ def unhide(user: User, comment: Comment) -> Comment:
         _record(user, "comment.unhidden", comment), {comment.author_id: Why.COMMENTED}, comment.discussion
     )
     return comment
+
+
+def _sent_before(known: Comment, discussion: Discussion, text: str) -> Comment:
+    """What this key made; other words under it are somebody who went back and wrote on, and must not be lost."""
+    if known.discussion_id != discussion.pk or known.wordings.get(number=1).text != text:
+        raise ValidationError("This was sent before, with other words. Send it once more to say this, too.")
+    return known
 
 
 def _cleaned(text: str) -> str:

@@ -33,6 +33,7 @@ from taxonomy.permissions import (
     sees_all_readings,
 )
 from taxonomy.rendering.markdown import References, tidy
+from taxonomy.rendering.markdown import render as markdown
 
 PAGE = 40
 
@@ -305,14 +306,16 @@ def _moderation(
     open_to = set(
         discussions_visible_to(request.user, Discussion.objects.filter(comments__in=found)).values_list("pk", flat=True)
     )
-    rows = []
+    rows: list[dict[str, Any]] = []
+    references = References()
     for one in map(_placed, found):
         shown = one.discussion_id in open_to
         if not shown and str(one.public_id) == look and one.discussion.neuron is not None:
             _note_reveals(request, [one.discussion.neuron])
             shown = True
-        rows.append({"comment": one, "shown": shown})
-    context = {"rows": rows, "form": form, "references": References(), **more}
+        references.network = one.discussion.layer.network
+        rows.append({"comment": one, "words": markdown(one.text, references) if shown else ""})
+    context = {"rows": rows, "form": form, **more}
     return render(request, "discussions/moderation.html", context, status=status)
 
 
@@ -323,7 +326,8 @@ def discussion_list(request: HttpRequest) -> HttpResponse:
         discussion__in=discussions_visible_to(request.user, Discussion.objects.all()), hidden_at=None
     )
     networks = list(Network.objects.all())
-    network = next((one for one in networks if one.name == request.GET.get("network")), None)
+    named = request.GET.get("network") if len(networks) > 1 else networks[0].name if networks else None
+    network = next((one for one in networks if one.name == named), None)
     layers = list(network.layers.all()) if network else []
     layer = next((one for one in layers if one.name == request.GET.get("layer")), None)
     state = request.GET.get("state", "")

@@ -112,7 +112,7 @@ class Talk:
 
     def _thread(self, comment: Comment) -> Thread:
         first = self._said(comment)
-        return Thread(first, bool(can_resolve(self.user, comment)))
+        return Thread(first, comment.hidden_at is None and bool(can_resolve(self.user, comment)))
 
     @property
     def layer(self) -> Layer:

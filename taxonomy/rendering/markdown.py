@@ -232,11 +232,13 @@ def render(text: str, references: References) -> SafeString:
             return references.html(what)
         return escape(what if what.startswith("@") else f"[[{what}]]")
 
+    html = re.sub(f"{OPEN}([0-9]{{1,6}}){CLOSE}", put, tidy(html))
     # Cleaned above, and what is put in is built by format_html. Entities may have brought unseen characters back.
-    return mark_safe(re.sub(f"{OPEN}([0-9]{{1,6}}){CLOSE}", put, tidy(html)))
+    return mark_safe(html)
 
 
 def plain(text: str, limit: int = 200) -> str:
     """The beginning of a text, without its marks, for a title or a list."""
-    words = re.sub(r"[*_`#>]|\[\[|\]\]", "", tidy(text))
+    words = re.sub(r"!?\[([^\[\]\n]*)\]\([^()\s]*\)", r"\1", tidy(text[: 20 * limit]))
+    words = re.sub(r"[*_`#>]|\[\[(family:)?|\]\]", "", words)
     return escape(words if len(words) <= limit else words[: limit - 1].rsplit(" ", 1)[0] + "…")

@@ -111,7 +111,9 @@ def test_what_postgres_cannot_hold_is_refused_in_words(curves: Family) -> None:
 def test_sent_twice_taken_once(curves: Family) -> None:
     user, key = make_user(), uuid.uuid4()
     first = say(curves, by=user, submission=key)
-    assert say(curves, "Something else by now", user, submission=key) == first
+    assert say(curves, by=user, submission=key) == first
+    with pytest.raises(ValidationError, match="with other words"):
+        say(curves, "Something else by now", user, submission=key)
     assert say(curves, by=user) == first  # the same words again
     assert (Comment.objects.count(), Event.objects.filter(verb="comment.added").count()) == (1, 1)
     assert say(curves, by=make_user(), submission=key) != first
