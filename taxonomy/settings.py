@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import dj_database_url
+from celery.schedules import crontab
 from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from redis.exceptions import RedisError
@@ -152,7 +153,12 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(HOME / "beat")
 MEASURE_SECONDS = float(os.environ.get("MEASURE_SECONDS") or "600")
 TEND_SECONDS = float(os.environ.get("TEND_SECONDS") or "15")
 WEIGH_SECONDS = float(os.environ.get("WEIGH_SECONDS") or "300")
+# From which hour on (UTC) the digest is mailed, each day or on Mondays.
+DIGEST_HOUR = int(os.environ.get("DIGEST_HOUR") or "6")
+if not 0 <= DIGEST_HOUR <= 23:
+    raise ImproperlyConfigured(f"DIGEST_HOUR is {DIGEST_HOUR}. Give an hour of the day in UTC, from 0 to 23.")
 CELERY_BEAT_SCHEDULE = {
+    "digest": {"task": "site.digest", "schedule": crontab(minute=5), "options": {"expires": 3600}},
     "tend": {"task": "site.tend", "schedule": TEND_SECONDS, "options": {"expires": TEND_SECONDS}},
     "weigh": {"task": "site.weigh", "schedule": WEIGH_SECONDS, "options": {"expires": WEIGH_SECONDS}},
     "reap": {"task": "site.reap", "schedule": REAP_SECONDS, "options": {"expires": REAP_SECONDS}},
@@ -216,6 +222,7 @@ else:
     EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
     EMAIL_FILE_PATH = HOME / "mail"
     ACCOUNT_EMAIL_VERIFICATION = "optional"
+EMAIL_TIMEOUT = 20  # seconds; whoever a digest is being sent to waits so long, at most, to sign in
 DEFAULT_FROM_EMAIL = os.environ.get("DEFAULT_FROM_EMAIL") or "Neurotaxa <neurotaxa@localhost>"
 
 LANGUAGE_CODE = "en-gb"

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from taxonomy.actions import agreement, drifts, jobs, needs, reviews, sprites
+from taxonomy.actions import agreement, drifts, jobs, needs, notifications, reviews, sprites
 from taxonomy.models import Layer
 
 
@@ -19,6 +19,12 @@ def sprite(layer_id: int) -> None:
 @shared_task(name="site.measure")
 def measure() -> None:
     agreement.measure_all()
+
+
+@shared_task(name="site.digest")
+def digest() -> None:
+    """Every hour: who was told of something by mail already is left alone until their next time."""
+    notifications.digest()
 
 
 @shared_task(name="site.tend")

@@ -1,23 +1,39 @@
 """Telling people of what happened, each with the reason why; following, muting, and reading what one was told."""
 
 import datetime
+import logging
+import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from smtplib import SMTPException, SMTPRecipientsRefused, SMTPResponseException
 from typing import Any
 
-from django.core import signing
+from allauth.account.models import EmailAddress
+from django.conf import settings
+from django.core import mail, signing
 from django.core.exceptions import ValidationError
+from django.core.mail.backends.base import BaseEmailBackend
 from django.db import transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
+from taxonomy import dispatch
+from taxonomy.actions import labels
 from taxonomy.models import Digest, Discussion, Event, Notification, Subscription, User, Why
+from taxonomy.models.events import TELLING
 from taxonomy.permissions import Refused, can_follow, can_read_notification, notifications_of, require
+from taxonomy.rendering import notices
+
+logger = logging.getLogger(__name__)
 
 # What comes through a discussion that one has muted: it is said to oneself, or about oneself.
 PERSONAL = (Why.MENTIONED, Why.ROLE)
 # What links in mails and feeds are signed with, and for how long they work.
 MUTE, STOP = "notifications.mute", "notifications.stop"
 LINKS_LAST = datetime.timedelta(days=90)
+# A mail lists so many and counts the others; so many mails are sent before other tasks have their turn.
+MOST_MAILED = 50
+BATCH = 20
 SPOILT = "This link is not whole, or not ours. Open it from the mail again, or sign in and choose there."
 SUBJECTS = ("event__proposal__layer__network", "event__neuron__layer__network", "event__family__layer__network")
 
@@ -200,3 +216,93 @@ def renew_feed_key(user: User) -> uuid.UUID:
     user.feed_key = uuid.uuid4()
     user.save(update_fields=["feed_key"])
     return user.feed_key
+
+
+def slots(now: datetime.datetime) -> dict[str, datetime.datetime]:
+    """For each way of getting the digest, the last time for which it is sent: a morning, a Monday's morning."""
+    morning = now.replace(hour=settings.DIGEST_HOUR, minute=0, second=0, microsecond=0)
+    if morning > now:
+        morning -= datetime.timedelta(days=1)
+    return {Digest.DAILY: morning, Digest.WEEKLY: morning - datetime.timedelta(days=morning.weekday())}
+
+
+def digest() -> int:
+    """Mail what people have not read to those whose time has come, one mail for each time; how many were sent.
+
+    A mail that could not be sent, or a server that is out of reach, changes nothing: the next round tries again. Called
+    by two at once it sends each mail once. Sends a batch and rings for the next, so that other tasks have their turn.
+    """
+    last = slots(timezone.now())
+    waiting = _due(last).values_list("pk", flat=True)
+    sent = 0
+    if not waiting:
+        return sent
+    try:
+        with mail.get_connection() as connection:
+            for pk in waiting:
+                try:
+                    sent += _mail(pk, last, connection)
+                except (SMTPRecipientsRefused, SMTPResponseException) as error:
+                    logger.warning("The digest for person %s was refused, and is tried again: %s", pk, error)
+                if sent == BATCH:
+                    dispatch.enqueue("site.digest")
+                    break
+    except (SMTPException, OSError) as error:
+        logger.warning("The mail server does not answer (%s); digests wait for the next round.", error)
+    return sent
+
+
+def _due(last: Mapping[str, datetime.datetime]) -> QuerySet[User]:
+    """Those who have not had the digest of their last time, and something that may be told in it."""
+    due = Q(pk=None)
+    for way, slot in last.items():
+        unsent = Notification.objects.filter(person=OuterRef("pk"), read_at=None, mailed_at=None, at__lte=slot)
+        due |= Q(digest=way) & (Q(digested_at=None) | Q(digested_at__lt=slot)) & Q(Exists(unsent))
+    return User.objects.filter(due, is_active=True, is_system=False).order_by("pk")
+
+
+@transaction.atomic
+def _mail(pk: int, last: Mapping[str, datetime.datetime], connection: BaseEmailBackend) -> bool:
+    """Send one person's digest; whether there was one to send.
+
+    Their row is held until the mail is sent and what it told is marked, so that nobody else sends it meanwhile.
+    """
+    person = _due(last).select_for_update(of=["self"], no_key=True, skip_locked=True).filter(pk=pk).first()
+    address = _address(person) if person is not None else ""
+    if person is None or not address:
+        return False
+    slot = last[person.digest]
+    waiting = notifications_of(person).filter(read_at=None, mailed_at=None, at__lte=slot).order_by("-pk")
+    every = list(waiting.values_list("pk", flat=True))
+    if not every:  # what waits for a reading is sent with a later one
+        return False
+    found = notices.with_events(Notification.objects.filter(pk__in=every[:MOST_MAILED]))
+    message = notices.digest(
+        person,
+        address,
+        found,
+        more=len(every) - len(found),
+        slot=slot,
+        mutes={each.pk: mute_token(each) for each in found if each.event.subject is not None},
+        stop=stop_token(person),
+    )
+    connection.send_messages([message])
+    reveal(person, found)
+    Notification.objects.filter(pk__in=every).update(mailed_at=timezone.now())
+    person.digested_at = timezone.now()
+    person.save(update_fields=["digested_at"])
+    return True
+
+
+def _address(person: User) -> str:
+    """Where this person's mail goes; "" if there is no address, or none that they verified where that is asked for."""
+    verified = EmailAddress.objects.filter(user=person, verified=True).order_by("-primary").first()
+    if verified is not None:
+        return str(verified.email)
+    return "" if settings.ACCOUNT_EMAIL_VERIFICATION == "mandatory" else person.email
+
+
+def reveal(user: User, found: Iterable[Notification]) -> None:
+    """Record of which neurons these tell this person what others read in them."""
+    telling = {each.event.neuron for each in found if re.match(TELLING, each.event.verb)}
+    labels.reveal(user, *(neuron for neuron in telling if neuron is not None))

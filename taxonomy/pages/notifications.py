@@ -16,8 +16,8 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from taxonomy.actions import labels, notifications
-from taxonomy.models import Discussion, Event, Family, Neuron, Notification, Proposal, Subscription, User
+from taxonomy.actions import notifications
+from taxonomy.models import Discussion, Family, Neuron, Notification, Proposal, Subscription, User
 from taxonomy.models.discussions import Subject
 from taxonomy.pages.people import asking
 from taxonomy.permissions import can_follow, notifications_of, require
@@ -35,7 +35,7 @@ def notification_list(request: HttpRequest) -> HttpResponse:
     unread_first = Case(When(read_at=None, then=Value(0)), default=Value(1))
     page = Paginator(notifications_of(user).order_by(unread_first, "-pk"), PAGE).get_page(request.GET.get("page"))
     found = with_events(page.object_list)
-    reveal(user, [each.event for each in found])
+    notifications.reveal(user, found)
     unread = [each for each in found if each.read_at is None]
     before = [each for each in found if each.read_at is not None]
     context = {
@@ -45,11 +45,6 @@ def notification_list(request: HttpRequest) -> HttpResponse:
         "muted": _muted(user),
     }
     return render(request, "notifications/list.html", context)
-
-
-def reveal(user: User, events: list[Event]) -> None:
-    """Record which neurons' families these events tell this person."""
-    labels.reveal(user, *{event.neuron for event in events if event.neuron is not None and event.family is not None})
 
 
 def _muted(user: User) -> set[str]:

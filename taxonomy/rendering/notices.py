@@ -120,7 +120,7 @@ def digest(
         to=[address],
         alternatives=[(render_to_string("notifications/digest.html", context), "text/html")],
         headers={
-            "Message-ID": f"<digest.{person.public_id}.{slot:%Y%m%d%H}@{urlsplit(settings.SITE_URL).hostname}>",
+            "Message-ID": f"<{slot:%Y%m%d%H}.{person.public_id.hex}@{urlsplit(settings.SITE_URL).hostname}>",
             "List-Unsubscribe": f"<{stop}>",
             "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
             "Auto-Submitted": "auto-generated",
