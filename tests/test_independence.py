@@ -1,0 +1,391 @@
+"""Nobody learns how others read a neuron before it is settled and before they gave their own reading.
+
+A table of every page, fragment, feed, search, mail and API answer that could tell. The words that must not be told
+stand nowhere else: in notes, suggested names, comments, objections, demands and decisions. The addresses are held to
+the routes of the site: a new one that no row here names fails ``test_every_place_is_looked_at``.
+"""
+
+import re
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pgtrigger
+import pytest
+from django.db.models import F
+from django.http.response import HttpResponseBase
+from django.test import Client
+from django.urls import resolve
+from rest_framework.authtoken.models import Token
+
+from taxonomy.actions import discussions, gold, labels, leases, reviews
+from taxonomy.actions.sprites import build_sprite
+from taxonomy.models import (
+    UNDO,
+    Family,
+    Label,
+    Membership,
+    Neuron,
+    Reveal,
+    Role,
+    Standing,
+    User,
+)
+from taxonomy.permissions import hidden_from
+from tests.factory import (
+    make_agreed,
+    make_evidence,
+    make_family,
+    make_image_set,
+    make_job,
+    make_label,
+    make_network,
+    make_pictured,
+    make_proposal,
+    make_user,
+    neuron_at,
+)
+from tests.test_doors import read_routes
+
+pytestmark = pytest.mark.django_db
+
+World = SimpleNamespace
+
+# What is said of neurons that are not settled: of an agreed one, one that needs evidence, one that needs a family.
+NOTE, COMMENT, OBJECTION, DEMAND, MISSED, SUGGESTED = "quagga", "numbat", "tapir", "dugong", "wombat", "okapi"
+UNSETTLED = (NOTE, COMMENT, OBJECTION, DEMAND, MISSED, SUGGESTED)
+# What is said of a gold neuron, and of a settled one that somebody holds in the queue.
+GOLD = GOLD_NOTE, GOLD_REVIEW, GOLD_COMMENT, GOLD_REASON = "axolotl", "pangolin", "aardvark", "narwhal"
+HELD = HELD_NOTE, HELD_REVIEW, HELD_COMMENT = "kakapo", "bilby", "fossa"
+
+
+def aged(label: Label) -> Label:
+    """As if it had been given more than a minute ago."""
+    with pgtrigger.ignore("taxonomy.Label:labels_are_only_superseded"):
+        Label.objects.filter(pk=label.pk).update(created_at=F("created_at") - UNDO)
+    return label
+
+
+def read_by_three(neuron: Neuron, family: Family, note: str = "") -> list[User]:
+    people = [*make_agreed(neuron, family, people=2), make_user()]
+    make_label(neuron, people[-1], family, note=note)
+    for label in neuron.labels.all():
+        aged(label)
+    return people
+
+
+@pytest.fixture
+def world(db: None) -> World:
+    """In mixed3b 0 is gold, 1 settled and held, 2 agreed and objected to, 3 and 4 need evidence, 5 needs a family."""
+    network = make_network(layers={"conv1": 2, "mixed3b": 12}, preprocessing={"size": 8, "resize": 8})
+    layer = network.layers.get(name="mixed3b")
+    neurons = [neuron_at(f"3b:{index}") for index in range(12)]
+    make_pictured(neurons[6:])
+    curves, lines, arches, rings = (make_family(layer, name) for name in ("Curves", "Lines", "Arches", "Rings"))
+    judge, editor = make_user("judge", role=Role.REVIEWER), make_user("edith", role=Role.EDITOR)
+    watcher = make_user("watcher")
+    for neuron, family, note, comment, review in (
+        (neurons[0], arches, GOLD_NOTE, GOLD_COMMENT, GOLD_REVIEW),
+        (neurons[1], rings, HELD_NOTE, HELD_COMMENT, HELD_REVIEW),
+    ):
+        people = read_by_three(neuron, family, note)
+        discussions.add(people[0], neuron, f"{comment} @watcher")
+        reviews.accept(judge, neuron, comment=review)
+    gold.mark(editor, neurons[0], GOLD_REASON)
+    people = read_by_three(neurons[2], curves, NOTE)
+    discussions.add(people[0], neurons[2], f"{COMMENT} @watcher")
+    reviews.object_to(judge, neurons[2], comment=OBJECTION)
+    readers = read_by_three(neurons[3], curves)
+    reviews.need_evidence(judge, neurons[3], kind="feature_visualization", comment=DEMAND)
+    for _ in range(2):
+        reading = {"verdict": "cannot tell", "missing_evidence": "weights", "note": MISSED}
+        aged(make_label(neurons[4], make_user(), **reading))
+    for _ in range(3):
+        aged(make_label(neurons[5], make_user(), verdict="none of these", suggested_name=SUGGESTED))
+    version = make_evidence(neurons[2], data={"value": 1.0}).current
+    assert version is not None
+    build_sprite(layer)
+    return World(
+        network=network,
+        layer=layer,
+        neurons=neurons,
+        families=[curves, lines, arches, rings],
+        readers=people + readers,
+        judge=judge,
+        editor=editor,
+        watcher=watcher,
+        version=version.public_id,
+        evidence=version.evidence.pk,
+        proposal=make_proposal(layer, people[0], "Boundaries").public_id,
+        job=make_job(network, people[0]).public_id,
+        label=Label.objects.get(note=NOTE).public_id,
+        gold_label=Label.objects.get(note=GOLD_NOTE).public_id,
+        images=make_image_set(),
+    )
+
+
+def unread_newcomer(world: World) -> User:
+    return make_user("newcomer")
+
+
+def within_the_minute(world: World) -> User:
+    """Has read all of them just now, and could still take it back."""
+    user = make_user("newcomer")
+    for neuron in world.neurons[2:6]:
+        make_label(neuron, user, world.families[1])
+    return user
+
+
+def has_given(world: World) -> User:
+    user = within_the_minute(world)
+    for label in Label.objects.filter(author=user):
+        aged(label)
+    return user
+
+
+def holder(role: str) -> Callable[[World], User]:
+    def hold(world: World) -> User:
+        """Holds the settled neuron, as when others settled it while it was in their hands."""
+        user = make_user("holder", role=role)
+        leases.lend(user, world.neurons[1])
+        return user
+
+    return hold
+
+
+def in_role(role: str) -> Callable[[World], User]:
+    return lambda world: make_user("newcomer", role=role)
+
+
+READERS: dict[str, Callable[[World], User | None]] = {
+    "visitor": lambda world: None,
+    "contributor": unread_newcomer,
+    "contributor within the minute": within_the_minute,
+    "mentioned": lambda world: world.watcher,
+    "reviewer who has not looked": in_role(Role.REVIEWER),
+    "editor who has not looked": in_role(Role.EDITOR),
+    "admin": in_role(Role.ADMIN),
+}
+
+NEURONS = "/networks/tinynet/mixed3b"
+API = "/api/v1"
+
+
+def every(*forms: str) -> list[str]:
+    """The address for each neuron of which there is something to tell."""
+    return [form.replace("#", str(index)) for form in forms for index in range(6)]
+
+
+PLACES = [
+    *("/", "/networks/", "/networks/tinynet/", f"{NEURONS}/", f"{NEURONS}/?sort=name", "/activity/"),
+    *("/activity/?network=tinynet", "/go/", "/go/?q=3b:2", "/go/?q=numba", "/people/", "/proposals/", "/jobs/"),
+    *("/proposals/{proposal}/", "/jobs/{job}/", "/healthz", f"{NEURONS}/propose/", "/me/", "/label/"),
+    *every(f"{NEURONS}/#/", f"{NEURONS}/#/neighbours/", f"{NEURONS}/#/label/", f"{NEURONS}/#/face.png"),
+    *("/evidence/{version}/", "/evidence/{version}/quilt/", "/evidence/{version}/embed"),
+    *(f"{NEURONS}/families/{{{name}}}/" for name in ("curves", "lines", "arches", "rings")),
+    *(f"/people/{{{name}}}/" for name in ("reader", "judge", "editor", "newcomer")),
+    *(f"{API}/", f"{API}/networks/", f"{API}/networks/tinynet/", f"{API}/layers/", f"{API}/layers/tinynet/mixed3b/"),
+    *(f"{API}/neurons/", f"{API}/neurons/?settled=true", f"{API}/neurons/?settled=false", f"{API}/proposals/"),
+    *(f"{API}/families/", f"{API}/families/{{curves}}/", f"{API}/families/{{arches}}/", f"{API}/families/{{rings}}/"),
+    *(f"{API}/evidence/", f"{API}/evidence/{{evidence}}/", f"{API}/evidence/?family={{curves}}", f"{API}/jobs/"),
+    *(f"{API}/jobs/{{job}}/", f"{API}/proposals/{{proposal}}/", f"{API}/image-sets/", f"{API}/image-sets/pictures/"),
+    *(f"{API}/docs/", f"{API}/schema/", f"{API}/reviews/", f"{API}/reviews/?index=2"),
+    *every(f"{API}/neurons/tinynet/mixed3b:#/"),
+]
+# Where a reviewer comes to look, and is shown: that it was shown is recorded.
+ASKED = [
+    *("/review/", f"{API}/labels/", f"{API}/labels/?index=2", f"{API}/labels/{{label}}/"),
+    *every(f"{NEURONS}/#/?readings", f"{NEURONS}/#/accept/"),
+]
+# What tells of no neuron's readings by what it is; each with the reason.
+ELSEWHERE: dict[str, str] = {
+    "comparisons/<uuid:public_id>/": "a recipe run twice",
+    "comparisons/<uuid:public_id>/<name:name>": "a picture",
+    "artifacts/<sha256:sha256><suffix:suffix>": "a picture or the numbers of a piece of evidence",
+    "api/v1/comparisons/<uuid:public_id>/": "a recipe run twice",
+}
+
+
+def names(world: World) -> dict[str, Any]:
+    curves, lines, arches, rings = (family.pk for family in world.families)
+    people = {"reader": world.readers[0].username, "judge": "judge", "editor": "edith", "newcomer": world.me}
+    ids = {name: getattr(world, name) for name in ("proposal", "job", "version", "evidence", "label")}
+    return {"curves": curves, "lines": lines, "arches": arches, "rings": rings} | people | ids
+
+
+def signed_in(user: User | None) -> tuple[Client, Client]:
+    """The person's browser, and their program."""
+    browser, program = Client(), Client()
+    if user is not None:
+        browser.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
+        program.defaults["HTTP_AUTHORIZATION"] = f"Token {Token.objects.get_or_create(user=user)[0].key}"
+    return browser, program
+
+
+def text_of(answer: HttpResponseBase) -> str:
+    if answer.streaming:
+        return ""
+    return answer.content.decode(errors="replace")
+
+
+def told(world: World, user: User | None, places: list[str]) -> dict[str, str]:
+    """What this person is told at each place, as a page and as a fragment of one."""
+    world.me = user.username if user else "judge"
+    browser, program = signed_in(user)
+    found = {}
+    for place in places:
+        address = place.format(**names(world))
+        client = program if address.startswith(API) else browser
+        answer = client.get(address)
+        text = text_of(answer)
+        if client is browser:
+            text += text_of(client.get(address, HTTP_HX_REQUEST="true"))
+        found[address] = text
+    return found
+
+
+def leaks(found: dict[str, str], words: tuple[str, ...]) -> list[str]:
+    return [f"{address} tells “{word}”" for address, text in found.items() for word in words if word in text]
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_what_is_said_of_an_unsettled_neuron_is_told_to_nobody_who_has_not_read_it(world: World, reader: str) -> None:
+    user = READERS[reader](world)
+    reviews_here = user is not None and user.reviews
+    found = told(world, user, PLACES + ([] if reviews_here else ASKED))
+    assert not leaks(found, UNSETTLED)
+    # Neither where it stands: of the six with something to tell, none is agreed, disputed, needing anything.
+    for index in (2, 3, 4, 5):
+        answer = found[f"{API}/neurons/tinynet/mixed3b:{index}/"]
+        assert '"standing":null' in answer, (reader, index, answer)
+    for address, text in found.items():
+        for standing in ("agreed", "disputed", "needs-evidence", "needs-family"):
+            assert f"s-{standing}" not in text, f"{address} draws a neuron as {standing}"
+    progress = re.search(r'id="readings".*?</section>', found[f"{NEURONS}/2/"], re.DOTALL)
+    assert progress is not None
+    assert re.search(r"\d of 3 readings|\d readings, of 3 asked for", progress[0])
+    assert not Reveal.objects.filter(person=user, neuron__in=world.neurons[2:6]).exists()
+
+
+@pytest.mark.parametrize("word", UNSETTLED)
+def test_who_gave_a_reading_is_told(world: World, word: str) -> None:
+    found = told(world, has_given(world), PLACES + ASKED)
+    assert leaks(found, (word,)), f"nobody is ever told “{word}”: the table above proves nothing of it"
+
+
+@pytest.mark.parametrize("role", [Role.REVIEWER, Role.EDITOR])
+def test_a_reviewer_who_asks_is_told_and_it_is_recorded(world: World, role: str) -> None:
+    user = make_user("newcomer", role=role)
+    assert leaks(told(world, user, [f"{NEURONS}/2/?readings"]), (NOTE,))
+    assert not leaks(told(world, user, [f"{NEURONS}/3/"]), UNSETTLED)
+    looked = Reveal.objects.filter(person=user, neuron__in=world.neurons[2:6])
+    assert list(looked.values_list("neuron", flat=True)) == [world.neurons[2].pk]
+
+
+@pytest.mark.parametrize("reader", ["contributor", "contributor within the minute", "mentioned"])
+def test_a_gold_neurons_answer_is_hidden_from_who_has_not_read_it(world: World, reader: str) -> None:
+    user = READERS[reader](world)
+    assert user is not None
+    found = told(world, user, PLACES + ASKED)
+    assert not leaks(found, GOLD)
+    no_member(world, found, 0, world.families[2])
+    assert not Reveal.objects.filter(person=user, neuron=world.neurons[0]).exists()
+
+
+@pytest.mark.parametrize("role", [Role.CONTRIBUTOR, Role.REVIEWER, Role.EDITOR])
+def test_the_answer_of_a_settled_neuron_in_ones_hands_is_hidden(world: World, role: str) -> None:
+    user = holder(role)(world)
+    found = told(world, user, PLACES + ASKED)
+    assert not leaks(found, HELD)
+    no_member(world, found, 1, world.families[3])
+    assert not Reveal.objects.filter(person=user, neuron=world.neurons[1]).exists()
+
+
+def no_member(world: World, found: dict[str, str], index: int, family: Family) -> None:
+    """Nothing says that the neuron is in the family, nor that the family has a member more than it shows."""
+    home = family.get_absolute_url()
+    assert f"mixed3b/{index}/" not in main(found[home]), "the family's page names it"
+    assert '"members":[]' in found[f"{API}/families/{family.pk}/"]
+    assert '"neurons":0' in found[f"{API}/families/{family.pk}/"]
+    answer = found[f"{API}/neurons/tinynet/mixed3b:{index}/"]
+    assert '"standing":null' in answer
+    assert '"families":[]' in answer
+    assert f'"index":{index},' not in found[f"{API}/neurons/?settled=true"]
+    assert f'"index":{index},' in found[f"{API}/neurons/?settled=false"]
+    own = main(found[f"{NEURONS}/{index}/"])
+    lead = own.split('id="label"')[0]
+    assert family.name not in lead, "its own page names its family"
+    cards = re.findall(r"<article.*?</article>", main(found[f"{NEURONS}/"]), re.DOTALL)
+    assert any(f"families/{family.pk}/" in card for card in cards)
+    for card in cards:
+        assert f"mixed3b/{index}/" not in card, "the layer's page has it on a family's card"
+    person = User.objects.get(username=world.me)
+    settled = Neuron.objects.settled(hidden_from(person)).count()
+    assert settled < Neuron.objects.settled().count()
+    for address in (f"{API}/networks/tinynet/", f"{API}/layers/tinynet/mixed3b/"):
+        assert f'"settled":{settled}' in found[address], address
+    for address in ("/", "/networks/tinynet/", f"{NEURONS}/"):
+        maps = " ".join(re.findall(r"<title>[^<]*</title>", main(found[address])))
+        counts = [int(count) for count in re.findall(r"(\d+) accepted into a family", maps)]
+        assert not counts or max(counts) == settled, f"{address} counts {counts}"
+        assert counts or not settled, f"{address} counts none"
+
+
+def main(text: str) -> str:
+    found = re.search(r"<main.*?</main>", text, re.DOTALL)
+    assert found is not None
+    return found[0]
+
+
+def test_everybody_else_is_told_of_settled_neurons(world: World) -> None:
+    for user in (None, make_user(role=Role.REVIEWER)):
+        found = told(world, user, [f"{NEURONS}/0/", f"{NEURONS}/1/", f"{NEURONS}/", f"{API}/labels/"])
+        for word in (GOLD_NOTE, HELD_NOTE):
+            assert leaks(found, (word,)), (user, word)
+
+
+def test_after_reading_a_gold_neuron_one_is_told(world: World) -> None:
+    user = make_user("newcomer")
+    leases.lend(user, world.neurons[0], gold=True)
+    label = make_label(world.neurons[0], user, world.families[2])
+    assert label.gold
+    assert label.blind
+    assert leaks(told(world, user, PLACES), GOLD)
+
+
+def test_who_saw_an_answer_before_it_became_gold_reads_it_no_longer_blind(world: World) -> None:
+    """Each place that names a settled neuron's family notes that this person was told."""
+    neuron = neuron_at("3b:10")
+    Membership.objects.create(neuron=neuron, family=world.families[1], made_by=world.editor)
+    Neuron.objects.filter(pk=neuron.pk).update(standing=Standing.ACCEPTED)
+    places = [
+        f"{NEURONS}/10/",
+        f"{NEURONS}/9/",
+        f"{NEURONS}/",
+        world.families[1].get_absolute_url(),
+        f"{API}/families/{world.families[1].pk}/",
+        f"{API}/neurons/",
+    ]
+    for number, place in enumerate(places):
+        user = make_user(f"early{number}")
+        told(world, user, [place])
+        assert Reveal.objects.filter(person=user, neuron=neuron).exists(), f"{place} does not note whom it told"
+
+
+def test_a_look_at_what_was_settled_ends_no_minute(world: World) -> None:
+    """A neuron that was settled, and seen, is opened again and read anew: the minute holds as for any other."""
+    user = make_user("newcomer")
+    told(world, user, [f"{NEURONS}/1/"])
+    assert Reveal.objects.filter(person=user, neuron=world.neurons[1]).exists()
+    reviews.undo(world.judge, world.neurons[1], comment="Too early.")
+    label = make_label(world.neurons[1], user, world.families[0])
+    assert not label.blind
+    assert not leaks(told(world, user, PLACES + ASKED), HELD)
+    labels.undo(user, label)
+
+
+def test_every_place_is_looked_at(world: World) -> None:
+    world.me = "judge"
+    looked = {resolve(place.format(**names(world)).split("?")[0]).route for place in PLACES + ASKED}
+    missing = [route for route in read_routes() if route not in looked and route not in ELSEWHERE]
+    assert not missing, f"Say in tests/test_independence.py what is told there of a neuron: {', '.join(missing)}"
