@@ -235,42 +235,58 @@ class Alpha:
     def __init__(
         self,
         units: Sequence[Sequence[Value]],
-        distance: Distance = nominal,
+        *distances: Distance,
         groups: Sequence[Hashable] | None = None,
     ) -> None:
-        self.units: dict[int, tuple[Hashable, list[tuple[Value, int]], float]] = {}
-        pairs: dict[Hashable, set[Value]] = {}
+        """Alpha by each of the ``distances``, of samples of these units."""
+        self.distances = len(distances)
+        # For each unit how often which value was given (by its place in the totals), and what lies within the unit.
+        self.units: list[tuple[list[tuple[int, int]], list[float]]] = []
+        places: dict[Hashable, dict[Value, int]] = {}
+        size = 0
         for number, values in enumerate(units):
-            if len(values) < 2:
-                continue
-            group = groups[number] if groups else None
-            counts = Counter(values)
-            within = sum(
-                2 * distance(a, b) * counts[a] * counts[b] for a, b in combinations(sorted(counts, key=repr), 2)
+            counts = Counter(values if len(values) > 1 else ())
+            own = places.setdefault(groups[number] if groups else None, {})
+            for value in counts:
+                if value not in own:
+                    own[value], size = size, size + 1
+            pairs = list(combinations(sorted(counts, key=repr), 2))
+            within = [
+                sum(2 * distance(a, b) * counts[a] * counts[b] for a, b in pairs) / (len(values) - 1)
+                for distance in distances
+                if pairs
+            ]
+            self.units.append(([(own[value], count) for value, count in counts.items()], within))
+        self.size = size
+        self.groups = [
+            (
+                list(own.values()),
+                [
+                    (own[a], own[b], [2 * distance(a, b) for distance in distances])
+                    for a, b in combinations(sorted(own, key=repr), 2)
+                ],
             )
-            self.units[number] = group, list(counts.items()), within / (len(values) - 1)
-            pairs.setdefault(group, set()).update(counts)
-        self.apart = {
-            group: [(a, b, 2 * distance(a, b)) for a, b in combinations(sorted(values, key=repr), 2)]
-            for group, values in pairs.items()
-        }
+            for own in places.values()
+        ]
 
-    def of(self, drawn: Mapping[int, int]) -> float | None:
-        """Alpha of a sample, in which unit number u is ``drawn[u]`` times; None when all its values are the same."""
-        observed = 0.0
-        totals: dict[Hashable, dict[Value, int]] = {}
+    def of(self, drawn: Mapping[int, int]) -> list[float | None]:
+        """Alphas of a sample, in which unit number u is ``drawn[u]`` times; None when all its values are the same."""
+        totals = [0] * self.size
+        observed, expected = [0.0] * self.distances, [0.0] * self.distances
         for number, times in drawn.items():
-            if number in self.units:
-                group, counts, within = self.units[number]
-                observed += times * within
-                total = totals.setdefault(group, {})
-                for value, count in counts:
-                    total[value] = total.get(value, 0) + times * count
-        expected = 0.0
-        for group, total in totals.items():
-            across = sum(apart * total[a] * total[b] for a, b, apart in self.apart[group] if a in total and b in total)
-            expected += across / (sum(total.values()) - 1)
-        return 1 - observed / expected if expected else None
+            counts, within = self.units[number]
+            for place, count in counts:
+                totals[place] += times * count
+            for which, apart in enumerate(within):
+                observed[which] += times * apart
+        for places, pairs in self.groups:
+            size = sum(totals[place] for place in places)
+            for one, other, across in pairs:
+                both = totals[one] * totals[other]
+                if both:
+                    for which, apart in enumerate(across):
+                        expected[which] += both * apart / (size - 1)
+        return [1 - seen / chance if chance else None for seen, chance in zip(observed, expected, strict=True)]
 
 
 class InOut:
@@ -302,7 +318,7 @@ class InOut:
 def alpha(units: Iterable[Sequence[Value]], distance: Distance = nominal) -> float | None:
     """Krippendorff's alpha of the values that each unit was given; None when they are all the same, or no two."""
     found = list(units)
-    return Alpha(found, distance).of(dict.fromkeys(range(len(found)), 1))
+    return Alpha(found, distance).of(dict.fromkeys(range(len(found)), 1))[0]
 
 
 def kappa(pairs: Sequence[tuple[Value, Value]], groups: Sequence[Hashable] | None = None) -> float | None:
@@ -406,13 +422,13 @@ def agreement(units: Sequence[Unit], parents: Mapping[int, int | None]) -> Figur
     kinds, distinct = _kinds(doubly)
     values = [[said.family for said in unit.said] for unit in distinct]
     groups = [unit.layer for unit in distinct]
-    by_name, by_tree = Alpha(values, nominal, groups), Alpha(values, tree_distance(parents), groups)
-    drawn = [(by_name.of(sample), by_tree.of(sample)) for sample in samples(kinds)]
-    whole = Counter(kinds)
+    both = Alpha(values, nominal, tree_distance(parents), groups=groups)
+    drawn = [both.of(sample) for sample in samples(kinds)]
+    by_name, by_tree = both.of(Counter(kinds))
     return replace(
         figures,
-        nominal=interval(by_name.of(whole), (one for one, _ in drawn)),
-        tree=interval(by_tree.of(whole), (other for _, other in drawn)),
+        nominal=interval(by_name, (one for one, _ in drawn)),
+        tree=interval(by_tree, (other for _, other in drawn)),
         same=_same([[said.family for said in unit.said] for unit in doubly]),
         confusions=confusions(doubly, parents),
         kappas=kappas(doubly),

@@ -20,6 +20,7 @@ from taxonomy.consensus import (
     alpha,
     inside,
     kappa,
+    nominal,
     tree_distance,
 )
 
@@ -129,8 +130,9 @@ def test_chance_is_reckoned_within_each_layer() -> None:
     groups = ["a"] * 12 + ["b"] * 12
     drawn = dict.fromkeys(range(24), 1)
     one_layer = alpha(units[:12])
-    assert Alpha(units, groups=groups).of(drawn) == pytest.approx(one_layer)
-    assert Alpha(units).of(drawn) > 0.3 > abs(one_layer)
+    assert Alpha(units, nominal, groups=groups).of(drawn) == [pytest.approx(one_layer)]
+    [pooled] = Alpha(units, nominal).of(drawn)
+    assert pooled > 0.3 > abs(one_layer)
 
 
 def unit(neuron: int, *said: int | str, members: tuple[int, ...] = (), layer: int = 1) -> Unit:
