@@ -2,7 +2,6 @@
 
 import uuid
 from dataclasses import dataclass, field
-from typing import Any
 
 from django import forms
 from django.urls import reverse
@@ -135,9 +134,9 @@ class Talk:
 
     @property
     def answered(self) -> str:
-        """The comment that the form which was sent replies to."""
-        parent: Any = self.form["parent"].value() if self.form else None
-        return str(parent or "")
+        """The comment on this page to which the form that was sent replies; empty for a comment of its own."""
+        parent = str(self.form["parent"].value() or "") if self.form else ""
+        return parent if any(str(thread.first.comment.public_id) == parent for thread in self.threads) else ""
 
 
 def address_of(subject: Subject) -> str:
