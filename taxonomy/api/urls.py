@@ -6,6 +6,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from taxonomy.api.discussions import CommentViewSet, DiscussionViewSet, ModerationViewSet
 from taxonomy.api.errors import nothing_here
 from taxonomy.api.evidence import ComparisonViewSet, EvidenceViewSet
 from taxonomy.api.families import FamilyViewSet
@@ -32,7 +33,7 @@ ONE = {"get": "retrieve"}
 WRITE = {"get": "list", "post": "create"}
 RESOURCES = (
     *("networks", "layers", "neurons", "families", "evidence", "image-sets"),
-    *("labels", "reviews", "proposals", "jobs", "people", "terms", "docs", "schema"),
+    *("labels", "reviews", "proposals", "discussions", "comments", "jobs", "people", "terms", "docs", "schema"),
 )
 
 
@@ -80,6 +81,14 @@ urlpatterns = [
     path("proposals/<uuid:public_id>/accept/", ProposalViewSet.as_view({"post": "accept"})),
     path("proposals/<uuid:public_id>/reject/", ProposalViewSet.as_view({"post": "reject"})),
     path("proposals/<uuid:public_id>/withdraw/", ProposalViewSet.as_view({"post": "withdraw"})),
+    path("discussions/", DiscussionViewSet.as_view(READ)),
+    path("comments/", CommentViewSet.as_view(WRITE)),
+    path("comments/<uuid:public_id>/", CommentViewSet.as_view({"get": "retrieve", "patch": "partial_update"})),
+    path("comments/<uuid:public_id>/wordings/", CommentViewSet.as_view({"get": "wordings"})),
+    path("comments/<uuid:public_id>/resolve/", CommentViewSet.as_view({"post": "resolve"})),
+    path("comments/<uuid:public_id>/reopen/", CommentViewSet.as_view({"post": "reopen"})),
+    path("comments/<uuid:public_id>/hide/", ModerationViewSet.as_view({"post": "hide"})),
+    path("comments/<uuid:public_id>/unhide/", ModerationViewSet.as_view({"post": "unhide"})),
     path("jobs/", JobViewSet.as_view(WRITE)),
     path("jobs/<uuid:public_id>/", JobViewSet.as_view(ONE)),
     path("jobs/<uuid:public_id>/cancel/", JobViewSet.as_view({"post": "cancel"})),
