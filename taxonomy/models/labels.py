@@ -110,6 +110,46 @@ class Label(models.Model):
         return max(0, round((self.created_at + UNDO - timezone.now()).total_seconds()))
 
 
+# What belongs to a label is written in the transaction that writes the label, and stays: a row that this transaction or a
+# savepoint of it wrote is not older than the transaction.
+WITH_ITS_LABEL = """
+    IF NOT EXISTS (SELECT FROM taxonomy_label WHERE id = NEW.label_id AND age(xmin) <= 0) THEN
+        RAISE EXCEPTION 'A label keeps what it was given with: nothing is added to it afterwards.'
+            USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+"""
+
+
+class LabelFurther(Label.further.through):  # type: ignore[name-defined, misc]
+    """The further families of a label, as they were given."""
+
+    class Meta:
+        proxy = True
+        triggers = [
+            pgtrigger.Protect(name="further_are_kept", operation=pgtrigger.Update | pgtrigger.Delete),
+            pgtrigger.Trigger(
+                name="further_come_with_the_label",
+                operation=pgtrigger.Insert,
+                when=pgtrigger.Before,
+                func=WITH_ITS_LABEL,
+            ),
+        ]
+
+
+class LabelSeen(Label.seen.through):  # type: ignore[name-defined, misc]
+    """The evidence versions that a label's author had before them."""
+
+    class Meta:
+        proxy = True
+        triggers = [
+            pgtrigger.Protect(name="seen_are_kept", operation=pgtrigger.Update | pgtrigger.Delete),
+            pgtrigger.Trigger(
+                name="seen_come_with_the_label", operation=pgtrigger.Insert, when=pgtrigger.Before, func=WITH_ITS_LABEL
+            ),
+        ]
+
+
 class Reveal(models.Model):
     """The first moment at which others' readings of a neuron were shown to a person."""
 

@@ -196,6 +196,11 @@ class Neuron(models.Model):
                 condition=models.Q(asks__gt=models.F("readings")),
                 name="neuron_that_asks",
             ),
+            models.Index(
+                fields=["-readings", "layer", "index"],
+                condition=models.Q(asks__gt=models.F("readings")),
+                name="neuron_that_asks_anywhere",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -5,7 +5,7 @@ import uuid
 import pgtrigger
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, transaction
 from django.db.utils import InternalError
 
 from taxonomy.actions import labels, leases, reviews
@@ -303,3 +303,21 @@ def test_who_reviews_looks_and_is_not_blind_after_it(neuron: Neuron, curves: Fam
     make_agreed(neuron, curves, people=2)
     labels.show_others(reviewer, neuron)
     assert not make_label(neuron, reviewer, curves).blind
+
+
+def test_what_belongs_to_a_label_comes_with_it_and_stays(neuron: Neuron, curves: Family, transactional_db) -> None:
+    dots, lines = make_family(neuron.layer, "Dots"), make_family(neuron.layer, "Lines")
+    version = make_evidence(neuron).current
+    label = make_label(neuron, family=curves, polysemantic=True, further=[dots], seen=[version])
+    other = make_evidence(neuron, "weights").current
+    for change in (
+        lambda: label.further.add(lines),
+        lambda: label.further.remove(dots),
+        lambda: label.seen.add(other),
+        lambda: label.seen.clear(),
+        lambda: Label.seen.through.objects.update(evidenceversion=other),
+        lambda: Label.further.through.objects.update(family=lines),
+    ):
+        with pytest.raises(DatabaseError), transaction.atomic():
+            change()
+    assert (list(label.further.all()), list(label.seen.all())) == ([dots], [version])
