@@ -21,6 +21,7 @@ from taxonomy.pages import (
     proposals,
     reviews,
     search,
+    sheets,
 )
 
 
@@ -60,6 +61,7 @@ urlpatterns = [
     path(NETWORK, networks.network, name="network"),
     path(NETWORK + "request/", evidence.request_of_network, name="network_request"),
     path(LAYER, networks.layer, name="layer"),
+    path(LAYER + "sheet/", sheets.sheet_take, name="sheet_take"),
     path(LAYER + "propose/", proposals.propose, name="proposal_new"),
     path(LAYER + "request/", evidence.request_evidence, name="layer_request"),
     path(LAYER + "families/<index:pk>/", families.family, name="family"),
@@ -77,6 +79,11 @@ urlpatterns = [
     path("label/skip/", labels.label_skip, name="label_skip"),
     path("label/undo/", labels.label_undo, name="label_undo"),
     path("label/show/", labels.label_show, name="label_show"),
+    path("sheets/<uuid:public_id>/", sheets.sheet, name="sheet"),
+    path("sheets/<uuid:public_id>/look/<index:pk>/", sheets.sheet_look, name="sheet_look"),
+    path("sheets/<uuid:public_id>/undo/", sheets.sheet_undo, name="sheet_undo"),
+    path("sheets/<uuid:public_id>/give-back/", sheets.sheet_give_back, name="sheet_give_back"),
+    path("sheets/<uuid:public_id>/anew/", sheets.sheet_anew, name="sheet_anew"),
     path("review/", reviews.review, name="review"),
     path("proposals/", proposals.proposal_list, name="proposals"),
     path("proposals/<uuid:public_id>/", proposals.proposal, name="proposal"),

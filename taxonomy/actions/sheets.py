@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from taxonomy.actions import labels, leases
 from taxonomy.models import Label, Layer, Lease, Likeness, Neuron, Sheet, User, Vector
-from taxonomy.permissions import Refused, can_label, require
+from taxonomy.permissions import Answer, Denied, Refused, can_label, require
 
 ON_A_SHEET = 24
 # The neurons of a sheet that a person put down do not come to them again for so long, while there are others.
@@ -143,9 +143,38 @@ def give_back(user: User, sheet: Sheet) -> None:
     _end(_own(user, sheet))
 
 
+@transaction.atomic
+def undo(user: User, sheet: Sheet, submission: uuid.UUID) -> list[Label]:
+    """Take back within the minute what was read together, all of it or none; its neurons come back to the sheet.
+
+    Raises:
+        Refused: when nothing was read under this key, or one of the labels can no longer be taken back.
+    """
+    sheet = _own(user, sheet)
+    given = list(Label.objects.filter(author=user, submission=submission, lease__sheet=sheet).select_related("neuron"))
+    if not given:
+        raise Refused("Nothing on this sheet was read by you under that key.")
+    labels.locked_in_order(label.neuron for label in given)
+    for label in given:
+        labels.undo(user, label)
+    if sheet.ended_at is not None and not Sheet.objects.filter(person=user, layer=sheet.layer, ended_at=None).exists():
+        sheet.ended_at = None
+        sheet.save(update_fields=["ended_at"])
+    if sheet.ended_at is None:
+        back = Lease.objects.live().filter(person=user, neuron__in=[label.neuron_id for label in given])
+        back.update(sheet=sheet)
+    return given
+
+
+def can_sort(user: User, sheet: Sheet) -> Answer:
+    answer = can_label(user)
+    if answer and sheet.person_id != user.pk:
+        return Denied("This sheet is in somebody else's hands. Take one of your own.")
+    return answer
+
+
 def _own(user: User, sheet: Sheet) -> Sheet:
-    if sheet.person_id != user.pk:
-        raise Refused("This sheet is in somebody else's hands. Take one of your own.")
+    require(can_sort(user, sheet))
     return _locked(sheet)
 
 

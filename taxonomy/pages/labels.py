@@ -10,7 +10,8 @@ from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
-from django.db.models import Count, Exists, OuterRef, Q
+from django.db.models import Count, Exists, Max, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -36,6 +37,7 @@ from taxonomy.models import (
 )
 from taxonomy.pages.exhibits import exhibits
 from taxonomy.pages.home import with_something_to_see
+from taxonomy.pages.networks import layers_of
 from taxonomy.pages.people import asking
 from taxonomy.pages.stand import Stand
 from taxonomy.permissions import Denied, Refused, can_label, can_undo_label, hidden_from
@@ -45,8 +47,8 @@ QUICK = (
     *("feature_visualization", "kernels", "imported_picture", "dataset_examples", "activation_histogram"),
     *("tuning_curves", "weights", "facets"),
 )
-# The keys of families: the digits, then the letters that are not commands.
-COMMANDS = "cxnpuso"
+# The keys of families: the digits, then the letters that are not commands of the queue or of the sheet.
+COMMANDS = "acxnpuso"
 KEYS = "123456789" + "".join(letter for letter in "abcdefghijklmnopqrstuvwxyz" if letter not in COMMANDS)
 # A pause of this length begins a new count of what one has read in a sitting.
 SITTING = datetime.timedelta(hours=12)
@@ -142,12 +144,14 @@ class LabelForm(forms.Form):
     @property
     def missing(self) -> list[tuple[str, str, str]]:
         """The kinds of evidence that may be missing, each with the key that names it."""
-        kinds = [(name, recipes.KINDS[name].title) for name in recipes.COMPUTED]
+        kinds = [
+            (name, recipes.KINDS[name].title) for name in recipes.COMPUTED if recipes.KINDS[name].subject == "neuron"
+        ]
         return [(key, name, title) for key, (name, title) in zip(KEYS, kinds, strict=False)]
 
     @property
     def sentences(self) -> list[str]:
-        return [error for errors in self.errors.values() for error in errors]
+        return [str(error) for errors in self.errors.values() for error in errors]
 
     def reading(self) -> dict[str, Any]:
         """What the action takes."""
@@ -226,28 +230,26 @@ def labelling(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
 
 
 class Where:
-    """The part of the catalogue that a person asked to label: all of it, a network, or a layer.
+    """The part of the catalogue that a person asked to label: all of it, a network, or a layer. At most one query.
 
     Raises:
         Http404: with a sentence, when there is no such network or layer.
     """
 
     def __init__(self, data: QueryDict) -> None:
-        self.names = {name: data[name] for name in ("network", "layer") if data.get(name)}
         self.network: Network | None = None
         self.layer: Layer | None = None
-        if "network" not in self.names:
-            self.names = {}
-            return
-        name, layer_name = self.names["network"].replace("\0", ""), self.names.get("layer", "").replace("\0", "")
-        if layer_name:
-            found = Layer.objects.filter(network__name=name, name=layer_name)
-            self.layer = found.select_related("network", "sprite").first()
-            self.network = self.layer.network if self.layer else None
-        else:
-            self.network = Network.objects.filter(name=name).first()
-        if self.network is None:
-            raise Http404(f"There is no {'layer' if layer_name else 'network'} “{layer_name or name}” to label here.")
+        self.layers: list[Layer] = []
+        self.names: dict[str, str] = {}
+        if network := data.get("network", "").replace("\0", ""):
+            self.names["network"] = network
+            self.layers = layers_of(network)
+            self.network = self.layers[0].network
+            if name := data.get("layer", "").replace("\0", ""):
+                self.names["layer"] = name
+                self.layer = next((layer for layer in self.layers if layer.name == name), None)
+                if self.layer is None:
+                    raise Http404(f"{network} has no layer “{name}” to label.")
 
     @property
     def query(self) -> str:
@@ -267,18 +269,19 @@ def numbers(text: str) -> frozenset[int]:
     return frozenset(int(one) for one in text.split(".") if one.isascii() and one.isdigit() and len(one) < 16)
 
 
-def seat(user: User, neuron: Neuron, lease: Lease | None = None, form: LabelForm | None = None) -> dict[str, Any]:
+def seat(
+    request: HttpRequest, where: Where, neuron: Neuron, lease: Lease | None = None, form: LabelForm | None = None
+) -> dict[str, Any]:
     """What the queue shows of one neuron, and the form for its reading. Nothing that others read is in it."""
-    layers = list(
-        Layer.objects.filter(network__layers=neuron.layer_id).select_related("network", "sprite").order_by("order")
-    )
+    user = asking(request)
+    layers = where.layers or layers_of(neuron.layer.network.name)
     neuron.layer = next(layer for layer in layers if layer.pk == neuron.layer_id)
     if form is None:
         families, exemplars = choices_of(neuron.layer, hidden_from(user))
         form = LabelForm(layer=neuron.layer, families=families, exemplars=exemplars)
     stand = Stand(neuron, exhibits(neuron, layers, kinds=QUICK), {})
-    mine = Label.objects.current().filter(neuron=OuterRef("pk"), author=user)
     return {
+        "where": where,
         "neuron": neuron,
         "layer": neuron.layer,
         "network": neuron.layer.network,
@@ -287,22 +290,31 @@ def seat(user: User, neuron: Neuron, lease: Lease | None = None, form: LabelForm
         "form": form,
         "stand": stand,
         "seen": [exhibit.version.pk for exhibit in stand.shown if exhibit.version],
-        "so_far": neuron.layer.neurons.aggregate(
-            total=Count("pk"),
-            settled=Count("pk", filter=Q(standing__in=SETTLED)),
-            mine=Count("pk", filter=Exists(mine)),
-        ),
+        "so_far": so_far(user, neuron.layer, since(request)),
     }
 
 
-def sitting(request: HttpRequest) -> int:
-    """How many neurons this person has read since they sat down."""
+def since(request: HttpRequest) -> datetime.datetime:
+    """When this person sat down to label."""
     now = timezone.now()
-    since = request.session.get("sitting_since")
-    if not since or datetime.datetime.fromisoformat(since) < now - SITTING:
-        since = request.session["sitting_since"] = now.isoformat()
-    read = Label.objects.filter(author=asking(request), created_at__gte=since, undone_at=None)
-    return read.order_by().values("neuron").distinct().count()
+    known = request.session.get("sitting_since")
+    if known and datetime.datetime.fromisoformat(known) > now - SITTING:
+        return datetime.datetime.fromisoformat(known)
+    request.session["sitting_since"] = now.isoformat()
+    return now
+
+
+def so_far(user: User, layer: Layer, since: datetime.datetime) -> dict[str, int]:
+    """How far this sitting is, and how far the layer. One query."""
+    mine = Label.objects.current().filter(neuron=OuterRef("pk"), author=user)
+    read = Label.objects.filter(author=user, created_at__gte=since, undone_at=None).order_by().values("author")
+    sitting = Subquery(read.annotate(count=Count("neuron", distinct=True)).values("count"))
+    return layer.neurons.aggregate(
+        total=Count("pk"),
+        settled=Count("pk", filter=Q(standing__in=SETTLED)),
+        mine=Count("pk", filter=Exists(mine)),
+        sitting=Max(Coalesce(sitting, 0)),
+    )
 
 
 def told(user: User, label: Label) -> dict[str, Any]:
@@ -344,20 +356,19 @@ def label_next(request: HttpRequest) -> HttpResponse:
     user, where = asking(request), Where(request.GET)
     again = own_label(user, request.GET.get("again", ""))
     if again is not None and again.undone_at is not None and not again.neuron.is_settled:
-        return queue(request, where, seat(user, again.neuron))
+        return queue(request, seat(request, where, again.neuron))
     after = numbers(request.GET.get("after", ""))
     found = leases.take(user, network=where.network, layer=where.layer, skipping=after)
     if not found:
         return nothing(request, where)
-    return queue(request, where, seat(user, found[0].neuron, found[0]))
+    return queue(request, seat(request, where, found[0].neuron, found[0]))
 
 
-def queue(request: HttpRequest, where: Where, seated: dict[str, Any], status: int = 200) -> HttpResponse:
+def queue(request: HttpRequest, seated: dict[str, Any], status: int = 200) -> HttpResponse:
     """The whole page about one neuron."""
     user = asking(request)
     given = own_label(user, request.GET.get("told", ""))
-    context = {**seated, "where": where, "sitting": sitting(request)} | (told(user, given) if given else {})
-    return render(request, "labels/queue.html", context, status=status)
+    return render(request, "labels/queue.html", seated | (told(user, given) if given else {}), status=status)
 
 
 def nothing(request: HttpRequest, where: Where) -> HttpResponse:
@@ -372,7 +383,6 @@ def nothing(request: HttpRequest, where: Where) -> HttpResponse:
     context = {
         "where": where,
         "pictured": with_something_to_see(every).exists(),
-        "sitting": sitting(request),
     } | (told(user, given) if given else {})
     return render(request, "labels/none.html", context)
 
@@ -395,7 +405,7 @@ def take_reading(request: HttpRequest) -> HttpResponse:
             if background(request):
                 return sentence(str(error), 403)
             form.add_error(None, str(error))
-            return queue(request, where, seat(user, neuron, form=form), status=403)
+            return queue(request, seat(request, where, neuron, form=form), status=403)
         else:
             if background(request):
                 return render(request, "labels/_told.html", {"where": where} | told(user, label))
@@ -403,7 +413,7 @@ def take_reading(request: HttpRequest) -> HttpResponse:
     if background(request):
         return sentence(" ".join(form.sentences), 422)
     held = Lease.objects.live().filter(person=user, token=lease).first() if lease else None
-    return queue(request, where, seat(user, neuron, held, form), status=422)
+    return queue(request, seat(request, where, neuron, held, form), status=422)
 
 
 def token_of(text: str) -> uuid.UUID | None:
@@ -422,7 +432,7 @@ def label_card(request: HttpRequest) -> HttpResponse:
     found = leases.take(user, network=where.network, layer=where.layer, skipping=holding)
     if not found:
         return HttpResponse(status=204)
-    return render(request, "labels/_sitting.html", seat(user, found[0].neuron, found[0]) | {"where": where})
+    return render(request, "labels/_sitting.html", seat(request, where, found[0].neuron, found[0]))
 
 
 @require_POST
