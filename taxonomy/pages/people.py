@@ -93,6 +93,11 @@ class SocialAdapter(DefaultSocialAccountAdapter):
         if account.pk:
             account.save(update_fields=["extra_data"])
 
+    def populate_user(self, request: HttpRequest, sociallogin: Any, data: dict[str, Any]) -> User:
+        """A name and an address to begin with; the name in civil life stays there."""
+        known = {name: data[name] for name in ("username", "email") if data.get(name)}
+        return cast(User, super().populate_user(request, sociallogin, known))
+
     def get_connect_redirect_url(self, request: HttpRequest, socialaccount: Any) -> str:
         return reverse("me")
 
