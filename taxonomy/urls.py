@@ -5,6 +5,7 @@ from django.urls import include, path, register_converter
 from django.urls.converters import IntConverter, StringConverter
 from django.views.generic import RedirectView
 
+from taxonomy import feeds
 from taxonomy.pages import (
     discussions,
     events,
@@ -112,6 +113,26 @@ urlpatterns = [
     path("people/", people.people_list, name="people"),
     path("people/candidates/", people.candidates, name="candidates"),
     path("people/<username:username>/", people.person, name="person"),
+    path("activity/feed.atom", feeds.activity, name="activity_feed"),
+    path(NETWORK + "feed.atom", feeds.network, name="network_feed"),
+    path(LAYER + "feed.atom", feeds.layer, name="layer_feed"),
+    path(NEURON + "feed.atom", feeds.subject, {"kind": "neuron"}, name="neuron_feed"),
+    path(LAYER + "families/<index:pk>/feed.atom", feeds.subject, {"kind": "family"}, name="family_feed"),
+    path("proposals/<uuid:public_id>/feed.atom", feeds.subject, {"kind": "proposal"}, name="proposal_feed"),
+    path(NEURON + "discussion/feed.atom", feeds.discussion, {"kind": "neuron"}, name="neuron_discussion_feed"),
+    path(
+        LAYER + "families/<index:pk>/discussion/feed.atom",
+        feeds.discussion,
+        {"kind": "family"},
+        name="family_discussion_feed",
+    ),
+    path(
+        "proposals/<uuid:public_id>/discussion/feed.atom",
+        feeds.discussion,
+        {"kind": "proposal"},
+        name="proposal_discussion_feed",
+    ),
+    path("notifications/<uuid:key>/feed.atom", feeds.person, name="feed_of_person"),
     path("me/", people.me, name="me"),
     path("me/data/", people.me_data, name="me_data"),
     path("me/erase/", people.me_erase, name="me_erase"),

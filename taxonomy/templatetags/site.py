@@ -7,6 +7,7 @@ from typing import Any
 from django import template
 from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.template import Context
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -33,6 +34,22 @@ def following(context: Context, subject: Subject) -> Subscription | None:
     """How whoever looks follows this neuron, family or proposal. One query."""
     discussion = Discussion.objects.about(subject)
     return Subscription.objects.filter(person=context["request"].user, discussion__in=discussion).first()
+
+
+# Pages that have a feed of their own, at ``feed.atom`` below them.
+FED = {
+    *("activity", "network", "layer", "neuron", "family", "proposal"),
+    *("neuron_discussion", "family_discussion", "proposal_discussion"),
+}
+
+
+@register.simple_tag(takes_context=True)
+def feed(context: Context) -> str:
+    """The address of the page's own feed; "" when it has none."""
+    match = context["request"].resolver_match
+    if match is None or match.view_name not in FED:
+        return ""
+    return reverse(f"{match.view_name}_feed", kwargs=match.kwargs)
 
 
 @register.filter
@@ -144,6 +161,12 @@ def signed(value: object, digits: int = 2) -> str:
     """As ``number``, with its sign."""
     told = number(value, digits)
     return f"+{told}" if isinstance(value, (int, float)) and value > 0 else told
+
+
+@register.filter
+def fixed(value: object, decimals: int = 2) -> str:
+    """A figure with so many decimals and a true minus sign."""
+    return f"{value:.{decimals}f}".replace("-", "\u2212") if isinstance(value, (int, float)) else ""
 
 
 @register.filter
