@@ -19,6 +19,8 @@ TABLE = {
     "can_label": SCIENCE,
     "can_review": REVIEWS,
     "can_propose": SCIENCE,
+    "can_comment": SCIENCE,
+    "can_moderate": {Role.ADMIN},
     "can_request_evidence": SIGNED_IN,
     "can_keep_catalogue": {Role.ADMIN},
     "can_import_taxonomy": {Role.EDITOR, Role.ADMIN},

@@ -4,7 +4,7 @@ import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
 
 from taxonomy import events
-from taxonomy.actions import reviews
+from taxonomy.actions import discussions, reviews
 from taxonomy.models import (
     Artifact,
     Event,
@@ -17,6 +17,7 @@ from taxonomy.models import (
     Review,
     Role,
     Tally,
+    Wording,
 )
 from tests.factory import (
     make_agreed,
@@ -41,6 +42,7 @@ def neuron() -> Neuron:
     curves = make_family(neuron.layer)
     make_agreed(neuron, curves)
     reviews.accept(make_user(role=Role.REVIEWER), neuron)
+    discussions.add(make_user(), curves, "It bends.")
     return neuron
 
 
@@ -59,6 +61,7 @@ KEPT = {
     EvidenceVersion: {"number": 7, "environment": "{}", "wall_seconds": 0, "made_at": "2001-01-01"},
     Membership: {"family_id": None, "primary": False, "parameter": 90, "source": "forged", "made_at": "2001-01-01"},
     Review: {"comment": "forged", "reviewer_id": None, "decision": "reject", "at": "2001-01-01"},
+    Wording: {"text": "forged", "number": 7, "at": "2001-01-01"},
     Tally: {"standing": "disputed", "inputs": "[]", "rule_version": 0, "at": "2001-01-01"},
 }
 

@@ -57,10 +57,10 @@ def tidy(text: str) -> str:
 
 
 def _put_aside(state: StateInline, text: str) -> None:
-    references = state.env.setdefault("references", [])
+    written = state.env.setdefault("aside", [])  # "references" is the parser's own
     token = state.push("text", "", 0)
-    token.content = f"{OPEN}{len(references)}{CLOSE}"
-    references.append(text)
+    token.content = f"{OPEN}{len(written)}{CLOSE}"
+    written.append(text)
 
 
 def _reference(state: StateInline, silent: bool) -> bool:
@@ -98,10 +98,17 @@ def _say_where_links_lead(state: StateCore) -> None:
     """A link without words shows its address: nobody could follow it otherwise."""
     for block in state.tokens:
         children = block.children or []
-        for place in range(len(children) - 1, 0, -1):
-            if children[place - 1].type == "link_open" and children[place].type == "link_close":
-                words = Token("text", "", 0, content=str(children[place - 1].attrGet("href") or "")[:200] or "nowhere")
-                children.insert(place, words)
+        opened, wordless = None, []
+        for place, token in enumerate(children):
+            if token.type == "link_open":
+                opened = place
+            elif token.type == "link_close" and opened is not None:
+                wordless.append(opened)
+            elif token.content.strip():
+                opened = None
+        for place in reversed(wordless):
+            address = str(children[place].attrGet("href") or "nowhere")
+            children.insert(place + 1, Token("text", "", 0, content=address[:200]))
 
 
 def _make_parser(*rules: str) -> MarkdownIt:
@@ -123,7 +130,7 @@ def _parsed(text: str) -> tuple[str, list[str]]:
     rows = text.count("\n") + 1
     # A header of a hundred columns makes as many cells of each line below it: such a table is shown as it was written.
     wide = max(line.count("|") for line in text.split("\n")) * rows > MOST_CELLS
-    return (_without_tables if wide else _parser).render(text, environment), environment.get("references", [])
+    return (_without_tables if wide else _parser).render(text, environment), environment.get("aside", [])
 
 
 class References:

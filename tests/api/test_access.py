@@ -3,6 +3,7 @@
 import pytest
 from rest_framework.authtoken.models import Token
 
+from taxonomy.actions import discussions
 from taxonomy.models import Role
 from tests.api.conftest import Client
 from tests.factory import (
@@ -33,6 +34,8 @@ WRITES = [
     ("proposals/{proposal}/accept/", {}, REVIEWS, "Sign in to propose families."),
     ("proposals/{proposal}/reject/", {"comment": "no"}, REVIEWS, "Sign in to propose families."),
     ("proposals/{proposal}/withdraw/", {}, set(), "Sign in to propose families."),
+    ("comments/{comment}/resolve/", {}, REVIEWS, "Sign in to comment."),
+    ("comments/{comment}/hide/", {"reason": "spam"}, {Role.ADMIN}, "Sign in to hide comments."),
     ("jobs/", {"network": "tinynet", "kinds": ["weights"]}, SCIENCE | {Role.ADMIN}, "Sign in to request evidence."),
     ("evidence/versions/{version}/reproduce/", {}, SCIENCE | {Role.ADMIN}, "Sign in to request evidence."),
     ("jobs/{job}/cancel/", {}, {Role.EDITOR, Role.ADMIN}, "Sign in to request evidence."),
@@ -49,6 +52,7 @@ def world(db) -> dict[str, str]:
         "proposal": make_proposal(layer).public_id,
         "job": make_job(layer.network).public_id,
         "version": version.public_id,
+        "comment": discussions.add(make_user(), layer.families.get(), "Bent?").public_id,
     }
 
 
@@ -82,12 +86,17 @@ READS = [
     "labels/",
     "reviews/",
     "proposals/",
+    "discussions/",
+    "comments/",
+    "comments/{comment}/",
+    "comments/{comment}/wordings/",
 ]
 READS += ["jobs/", "networks/tinynet/", "layers/tinynet/mixed3b/", "neurons/tinynet/mixed3b:0/", "schema/", "docs/"]
 
 
 @pytest.mark.parametrize("path", READS)
 def test_everybody_reads(api: Client, world: dict, path: str) -> None:
+    path = path.format(**world)
     assert api.read(path).status_code == 200
     assert api.as_(make_user()).read(path).status_code == 200
     assert api.delete(f"/api/v1/{path}").status_code in (401, 405)

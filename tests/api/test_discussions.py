@@ -81,6 +81,17 @@ def test_texts_that_are_none(api: Client, family: Family, text: str, sentence: s
     assert sentence in answer.json()["detail"] or "blank" in answer.json()["detail"]
 
 
+@pytest.mark.parametrize("role", [None, *Role.values])
+def test_who_says_something(api: Client, family: Family, role: str | None) -> None:
+    client = api.as_(make_user(role=role)) if role else api
+    answer = client.send("comments/", text="Bent", family=family.pk)
+    if role in (None, Role.ADMIN):
+        assert answer.status_code == (403 if role else 401)
+        assert answer.json()["detail"].startswith("Admins keep house" if role else "Sign in to comment.")
+    else:
+        assert answer.status_code == 201
+
+
 def test_replies_and_keys(api: Client, family: Family, comment: Comment) -> None:
     client, key = api.as_(make_user()), str(uuid.uuid4())
     body = {"text": "Does it?", "family": family.pk, "parent": str(comment.public_id), "submission": key}
