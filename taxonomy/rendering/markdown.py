@@ -56,11 +56,15 @@ def tidy(text: str) -> str:
     return text if text.isascii() and text.isprintable() else TOWER.sub(r"\1", UNSEEN.sub("", text))
 
 
-def _put_aside(state: StateInline, text: str) -> None:
-    written = state.env.setdefault("aside", [])  # "references" is the parser's own
+def _put_aside(state: StateInline, written: str, text: str) -> None:
+    """Keep ``text`` for later. Pictures by the thousand say nothing, and would make the page heavy: they stay words."""
+    aside = state.env.setdefault("aside", [])  # "references" is the parser's own
+    if len(aside) >= MOST_REFERENCES:
+        state.pending += written
+        return
     token = state.push("text", "", 0)
-    token.content = f"{OPEN}{len(written)}{CLOSE}"
-    written.append(text)
+    token.content = f"{OPEN}{len(aside)}{CLOSE}"
+    aside.append(text)
 
 
 def _reference(state: StateInline, silent: bool) -> bool:
@@ -69,7 +73,7 @@ def _reference(state: StateInline, silent: bool) -> bool:
     if found is None:
         return False
     if not silent:
-        _put_aside(state, found[1].strip())
+        _put_aside(state, found[0], found[1].strip())
     state.pos = found.end()
     return True
 
@@ -81,7 +85,7 @@ def _mention(state: StateInline, silent: bool) -> bool:
     if found is None or before.isalnum() or before in "_.+-/@":
         return False
     if not silent:
-        _put_aside(state, found[0])
+        _put_aside(state, found[0], found[0])
     state.pos = found.end()
     return True
 
@@ -231,13 +235,7 @@ def render(text: str, references: References) -> SafeString:
     def put(found: re.Match[str]) -> str:
         # Somebody may have written the marks themselves, as entities (&#xe000;9&#xe001;): they mean nothing.
         number = int(found[1])
-        if number >= len(written):
-            return ""
-        # Pictures by the thousand say nothing, and would make the page heavy for everybody.
-        what = written[number]
-        if number < MOST_REFERENCES:
-            return references.html(what)
-        return escape(what if what.startswith("@") else f"[[{what}]]")
+        return references.html(written[number]) if number < len(written) else ""
 
     html = re.sub(f"{OPEN}([0-9]{{1,6}}){CLOSE}", put, tidy(html))
     # Cleaned above, and what is put in is built by format_html. Entities may have brought unseen characters back.
