@@ -7,10 +7,12 @@ from django.views.generic import RedirectView
 
 from taxonomy import feeds
 from taxonomy.pages import (
+    agreement,
     discussions,
     events,
     evidence,
     families,
+    gold,
     health,
     home,
     jobs,
@@ -60,8 +62,10 @@ urlpatterns = [
     path("", home.home, name="home"),
     path("networks/", RedirectView.as_view(pattern_name="home"), name="networks"),
     path(NETWORK, networks.network, name="network"),
+    path(NETWORK + "agreement/", agreement.network_agreement, name="agreement"),
     path(NETWORK + "request/", evidence.request_of_network, name="network_request"),
     path(LAYER, networks.layer, name="layer"),
+    path(LAYER + "overlap/", labels.layer_overlap, name="layer_overlap"),
     path(LAYER + "sheet/", sheets.sheet_take, name="sheet_take"),
     path(LAYER + "propose/", proposals.propose, name="proposal_new"),
     path(LAYER + "request/", evidence.request_evidence, name="layer_request"),
@@ -75,6 +79,8 @@ urlpatterns = [
     path(NEURON + "label/", neurons.label, name="label"),
     path(NEURON + "accept/", reviews.accept, name="accept"),
     path(NEURON + "request/", evidence.request_evidence, name="neuron_request"),
+    path(NEURON + "gold/", gold.mark, name="gold_mark"),
+    path("gold/", gold.gold_list, name="gold"),
     path("label/", labels.label_next, name="label_next"),
     path("label/card/", labels.label_card, name="label_card"),
     path("label/skip/", labels.label_skip, name="label_skip"),

@@ -37,7 +37,7 @@ from taxonomy.models import (
 )
 from taxonomy.pages.exhibits import exhibits
 from taxonomy.pages.home import with_something_to_see
-from taxonomy.pages.networks import layers_of
+from taxonomy.pages.networks import layer_of, layers_of
 from taxonomy.pages.people import asking
 from taxonomy.pages.stand import Stand
 from taxonomy.permissions import Denied, Refused, can_label, can_undo_label, hidden_from
@@ -50,6 +50,10 @@ QUICK = (
 # The keys of families: the digits, then the letters that are not commands of the queue or of the sheet.
 COMMANDS = "acxnpuso"
 KEYS = "123456789" + "".join(letter for letter in "abcdefghijklmnopqrstuvwxyz" if letter not in COMMANDS)
+# So many members stand for a family, where it is chosen.
+EXEMPLARS = 8
+# So many neurons that a person skipped are passed over in a sitting; then the oldest come again.
+PASSED = 500
 # A pause of this length begins a new count of what one has read in a sitting.
 SITTING = datetime.timedelta(hours=12)
 
@@ -124,7 +128,7 @@ class LabelForm(forms.Form):
                 "depth": min(len(self._line(family)) - 1, 3),
                 "finer": family.pk in self.finer,
                 "faces": self.exemplars.get(family.pk, [])[:3],
-                "more": self.exemplars.get(family.pk, [])[:8],
+                "more": self.exemplars.get(family.pk, [])[:EXEMPLARS],
                 "checked": str(family.pk) == self.chosen,
                 "further": str(family.pk) in further,
             }
@@ -204,15 +208,24 @@ def spoken(data: QueryDict) -> QueryDict:
     return said
 
 
-def choices_of(layer: Layer, hidden: frozenset[int] = frozenset()) -> tuple[list[Family], dict[int, list[int]]]:
-    """The layer's families, and neurons that are in each but those that are ``hidden``. Two queries."""
+def choices_of(user: User, layer: Layer) -> tuple[list[Family], dict[int, list[int]]]:
+    """The layer's families, and some neurons that are in each, but none whose answer is hidden from this person.
+
+    Recorded: who has seen a neuron under its family does not meet it as a gold one.
+    """
     families = list(layer.families.filter(retired_at=None).select_related("parent"))
     exemplars: dict[int, list[int]] = {}
+    shown = []
     for family in families:
         family.layer = layer
-    members = Membership.objects.current().filter(family__in=families).exclude(neuron__in=hidden)
-    for family_id, index in members.order_by("pk").values_list("family", "neuron__index"):
-        exemplars.setdefault(family_id, []).append(index)
+    members = Membership.objects.current().filter(family__in=families).exclude(neuron__in=hidden_from(user))
+    for member in members.select_related("neuron").order_by("pk"):
+        faces = exemplars.setdefault(member.family_id, [])
+        if len(faces) < EXEMPLARS:
+            faces.append(member.neuron.index)
+            shown.append(member.neuron)
+    if shown:
+        labels.reveal(user, *shown)
     return families, exemplars
 
 
@@ -269,6 +282,16 @@ def numbers(text: str) -> frozenset[int]:
     return frozenset(int(one) for one in text.split(".") if one.isascii() and one.isdigit() and len(one) < 16)
 
 
+def passed(request: HttpRequest) -> frozenset[int]:
+    """What this person skipped in this sitting."""
+    return frozenset(request.session.get("passed", ()))
+
+
+def pass_over(request: HttpRequest, neurons: frozenset[int]) -> None:
+    known = [pk for pk in request.session.get("passed", ()) if pk not in neurons]
+    request.session["passed"] = [*known, *sorted(neurons)][-PASSED:]
+
+
 def seat(
     request: HttpRequest, where: Where, neuron: Neuron, lease: Lease | None = None, form: LabelForm | None = None
 ) -> dict[str, Any]:
@@ -277,7 +300,7 @@ def seat(
     layers = where.layers or layers_of(neuron.layer.network.name)
     neuron.layer = next(layer for layer in layers if layer.pk == neuron.layer_id)
     if form is None:
-        families, exemplars = choices_of(neuron.layer, hidden_from(user))
+        families, exemplars = choices_of(user, neuron.layer)
         form = LabelForm(layer=neuron.layer, families=families, exemplars=exemplars)
     stand = Stand(neuron, exhibits(neuron, layers, kinds=QUICK), {})
     return {
@@ -357,8 +380,8 @@ def label_next(request: HttpRequest) -> HttpResponse:
     again = own_label(user, request.GET.get("again", ""))
     if again is not None and again.undone_at is not None and not again.neuron.is_settled:
         return queue(request, seat(request, where, again.neuron))
-    after = numbers(request.GET.get("after", ""))
-    found = leases.take(user, network=where.network, layer=where.layer, skipping=after)
+    skipping = passed(request) | numbers(request.GET.get("after", ""))
+    found = leases.take(user, network=where.network, layer=where.layer, skipping=skipping)
     if not found:
         return nothing(request, where)
     return queue(request, seat(request, where, found[0].neuron, found[0]))
@@ -383,6 +406,7 @@ def nothing(request: HttpRequest, where: Where) -> HttpResponse:
     context = {
         "where": where,
         "pictured": with_something_to_see(every).exists(),
+        "passed": every.filter(pk__in=passed(request)).exclude(standing__in=SETTLED).count(),
     } | (told(user, given) if given else {})
     return render(request, "labels/none.html", context)
 
@@ -393,7 +417,7 @@ def take_reading(request: HttpRequest) -> HttpResponse:
     pk = said.get("neuron", "")
     found = Neuron.objects.filter(pk__in=numbers(pk)).select_related("layer__network", "layer__sprite")
     neuron = get_object_or_404(found)
-    families, exemplars = choices_of(neuron.layer, hidden_from(user))
+    families, exemplars = choices_of(user, neuron.layer)
     form = LabelForm(said, layer=neuron.layer, families=families, exemplars=exemplars)
     lease = token_of(said.get("token", ""))
     if form.is_valid():
@@ -428,8 +452,8 @@ def token_of(text: str) -> uuid.UUID | None:
 def label_card(request: HttpRequest) -> HttpResponse:
     """One more neuron while another is being read, as a piece of the page; nothing when none asks for a reading."""
     user, where = asking(request), Where(request.GET)
-    holding = numbers(request.GET.get("holding", ""))
-    found = leases.take(user, network=where.network, layer=where.layer, skipping=holding)
+    skipping = passed(request) | numbers(request.GET.get("holding", ""))
+    found = leases.take(user, network=where.network, layer=where.layer, skipping=skipping)
     if not found:
         return HttpResponse(status=204)
     return render(request, "labels/_sitting.html", seat(request, where, found[0].neuron, found[0]))
@@ -438,10 +462,14 @@ def label_card(request: HttpRequest) -> HttpResponse:
 @require_POST
 @labelling
 def label_skip(request: HttpRequest) -> HttpResponse:
-    """Give a neuron back to the queue: it does not come to this person again for a while."""
+    """Give a neuron back to the queue: it does not come to this person again in this sitting."""
     user, where = asking(request), Where(request.POST)
     if token := token_of(request.POST.get("token", "")):
         leases.give_back(user, token)
+    if skipped := numbers(request.POST.get("neuron", "")):
+        pass_over(request, skipped)
+    if "forget" in request.POST:
+        request.session.pop("passed", None)
     return HttpResponse(status=204) if background(request) else redirect(where.href())
 
 
@@ -478,3 +506,17 @@ def label_show(request: HttpRequest) -> HttpResponse:
         raise Http404("You gave no such reading.")
     labels.show_others(user, label.neuron)
     return redirect(f"{label.neuron.get_absolute_url()}#readings")
+
+
+@require_POST
+def layer_overlap(request: HttpRequest, name: str, layer_name: str) -> HttpResponse:
+    """Set how many readings each neuron of the layer asks for."""
+    layer, _ = layer_of(name, layer_name)
+    wanted = request.POST.get("overlap", "")
+    try:
+        layer = leases.set_overlap(asking(request), layer, int(wanted) if wanted.isascii() and wanted.isdigit() else 0)
+    except ValidationError as error:
+        messages.error(request, " ".join(error.messages))
+    else:
+        messages.success(request, f"Each neuron of {layer.name} asks for {layer.overlap} readings now.")
+    return redirect(layer)

@@ -16,6 +16,7 @@ from taxonomy.models import Event, Family, ImageSet, Label, Layer, Membership, N
 from taxonomy.pages import near, panels
 from taxonomy.pages.events import told_to
 from taxonomy.pages.exhibits import applicable, exhibits
+from taxonomy.pages.gold import panel as golden
 from taxonomy.pages.labels import LabelForm, initial_of
 from taxonomy.pages.networks import layer_of, state
 from taxonomy.pages.people import asking
@@ -81,6 +82,7 @@ def page(
         "may_see": may_see,
         "form": form or LabelForm(layer=neuron.layer, families=families, exemplars=exemplars, initial=initial_of(own)),
         "may_label": can_label(user, neuron),
+        "golden": golden(user, neuron) if settled else {},
         "seen": [exhibit.version.pk for exhibit in stand.shown if exhibit.version],
         "may_accept": can_accept(user, neuron) if shown else None,
         "agreed": agreed_family(neuron, every, families) if shown else None,

@@ -29,7 +29,7 @@ from taxonomy.pages.labels import (
 from taxonomy.pages.networks import layer_of, layers_of
 from taxonomy.pages.people import asking
 from taxonomy.pages.stand import FACES, Stand
-from taxonomy.permissions import Refused, can_undo_label, hidden_from, require
+from taxonomy.permissions import Refused, can_undo_label, require
 
 # What a card shows, and what its reader sees of it when they look closer.
 ON_A_CARD = ("feature_visualization", "kernels", "imported_picture", "dataset_examples")
@@ -108,7 +108,7 @@ def table(
     for lease in leases:
         lease.neuron.layer = layer
     if form is None:
-        families, exemplars = choices_of(layer, hidden_from(user))
+        families, exemplars = choices_of(user, layer)
         form = LabelForm(layer=layer, families=families, exemplars=exemplars)
     cards = cards_of(leases)
     given = own_label(user, request.GET.get("told", ""))
@@ -135,7 +135,7 @@ def sort(request: HttpRequest, sheet: Sheet) -> HttpResponse:
     user, said = asking(request), spoken(request.POST)
     layer = next(layer for layer in layers_of(sheet.layer.network.name) if layer.pk == sheet.layer_id)
     chosen = numbers(".".join(request.POST.getlist("neuron")))
-    families, exemplars = choices_of(layer, hidden_from(user))
+    families, exemplars = choices_of(user, layer)
     form = LabelForm(said, layer=layer, families=families, exemplars=exemplars)
     if form.is_valid():
         key = form.cleaned_data["submission"] or uuid.uuid4()

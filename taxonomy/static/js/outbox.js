@@ -102,8 +102,9 @@ export class Outbox {
       this.taken(entry, text);
     } else {
       const plain = answer.headers.get("Content-Type")?.startsWith("text/plain");
-      this.change(entry.id, { refused: plain ? text : "It could not be taken as it was sent. Reload the page, then try again." });
-      this.refused(entry);
+      const refused = plain ? text : "It could not be taken as it was sent. Reload the page, then try again.";
+      this.change(entry.id, { refused });
+      this.refused({ ...entry, refused });
     }
   }
 }

@@ -181,7 +181,7 @@ if (page) {
   const skip = (event) => {
     const { neuron, token, address } = current().dataset;
     passed.add(neuron);
-    ask(page.dataset.skip, token ? [["token", token]] : []).catch(() => {});
+    ask(page.dataset.skip, [["neuron", neuron], ...(token ? [["token", token]] : [])]).catch(() => {});
     say([bold(address), " skipped."]);
     next(event.timeStamp);
     fill();

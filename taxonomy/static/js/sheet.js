@@ -28,6 +28,7 @@ const tellPicked = () => {
   part("left-over", page).textContent = cards().length;
   part("picked", page).textContent = count ? `${count} picked` : cards().length ? "Pick the cards that belong together" : "";
   part("cleared", page).hidden = cards().length > 0;
+  if (part("rest", page)) part("rest", page).hidden = !cards().length;
 };
 const pick = (card, on = true) => {
   box_(card).checked = on;
@@ -221,7 +222,7 @@ const outbox = new Outbox(`neurotaxa.sheet.${page.dataset.person}`, {
     groups.splice(groups.indexOf(group), 1);
     outbox.drop(entry.id);
     comeBack(group.cards);
-    say([entry.refused || outbox.reason]);
+    say([entry.refused]);
   },
   changed: () => tellSending(),
 });
