@@ -7,7 +7,8 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import prefetch_related_objects
+from django.db.models import Exists, OuterRef, Subquery, prefetch_related_objects
+from django.db.models.functions import JSONObject
 from django.utils import timezone
 
 from taxonomy import consensus, dispatch, events, recipes
@@ -168,19 +169,22 @@ def add_and_take(
 def _add(user: User, neuron: Neuron, said: Said, submission: uuid.UUID | None, lease: uuid.UUID | None) -> Label:
     require(can_label(user, neuron))
     neuron = locked(neuron)
-    own = own_labels(user, [neuron])[neuron.pk]
-    known = next((label for label in own if submission is not None and label.submission == submission), None)
-    if known is not None:
-        return known
+    every = labels_of([neuron])
+    if submission is not None:
+        for label in every[neuron.pk]:
+            if label.author_id == user.pk and label.submission == submission:
+                return label
     held = leases.held(user, neuron, lease)
-    (label,) = give(user, [neuron], said, own={neuron.pk: own}, held={neuron.pk: held}, submission=submission)
+    (label,) = give(user, [neuron], said, every=every, held={neuron.pk: held}, submission=submission)
     return label
 
 
-def own_labels(user: User, neurons: Collection[Neuron]) -> dict[int, list[Label]]:
-    """All that this person ever read in these neurons, oldest first."""
+def labels_of(neurons: Collection[Neuron]) -> dict[int, list[Label]]:
+    """All that anybody ever read in these neurons, oldest first."""
+    rows = list(Label.objects.filter(neuron__in=[neuron.pk for neuron in neurons]).order_by("pk"))
+    prefetch_related_objects([label for label in rows if label.polysemantic], "further")
     found: dict[int, list[Label]] = {neuron.pk: [] for neuron in neurons}
-    for label in Label.objects.filter(author=user, neuron__in=neurons).order_by("pk").prefetch_related("further"):
+    for label in rows:
         found[label.neuron_id].append(label)
     return found
 
@@ -190,29 +194,30 @@ def give(
     neurons: Sequence[Neuron],
     said: Said,
     *,
-    own: Mapping[int, list[Label]],
+    every: Mapping[int, list[Label]],
     held: Mapping[int, Lease | None],
     submission: uuid.UUID | None,
 ) -> list[Label]:
     """One label for each of these neurons of one layer, which are locked; those already read so keep what they have.
 
     Args:
-        own: as ``own_labels`` tells.
+        every: as ``labels_of`` tells.
         held: the leases under which they are read.
     """
     tree = Tree.of(neurons[0].layer)
     said.check(neurons[0].layer, tree)
-    revealed = set(Reveal.objects.filter(neuron__in=neurons, person=user).values_list("neuron", flat=True))
+    known = Known.of(neurons, user)
     given, new, superseded, golds = [], [], [], []
     for neuron in neurons:
         lease = held[neuron.pk]
-        before = next((label for label in own[neuron.pk] if label.superseded_at is None), None)
+        own = [label for label in every[neuron.pk] if label.author_id == user.pk]
+        before = next((label for label in own if label.superseded_at is None), None)
         # A settled answer stands in the open, but not for whoever holds the neuron: as a gold one, or because it was
         # settled while they looked at it.
         hidden = lease is not None and lease.is_live
         gold = lease is not None and lease.gold and neuron.standing == Standing.ACCEPTED
-        gold = gold and all(label.undone_at for label in own[neuron.pk])
-        blind = (gold or hidden or not neuron.is_settled) and neuron.pk not in revealed
+        gold = gold and all(label.undone_at for label in own)
+        blind = (gold or hidden or not neuron.is_settled) and not known[neuron.pk].revealed
         label = said.of(neuron, user, submission=submission, gold=gold, blind=blind)
         if before is not None and _says_the_same(before, label, said.others):
             leases.end(lease, before)
@@ -239,7 +244,15 @@ def give(
         )
     if golds:  # the answer comes at once, to this person alone
         reveal(user, *golds)
-    retally(user, *[label.neuron for label in new], tree=tree)
+    over = {label.pk for label in superseded}
+    current = {
+        label.neuron_id: [
+            *(one for one in every[label.neuron_id] if one.superseded_at is None and one.pk not in over),
+            label,
+        ]
+        for label in new
+    }
+    _retally(user, [label.neuron for label in new], current, known, tree)
     return given
 
 
@@ -281,7 +294,7 @@ def undo(user: User, label: Label) -> Label:
     if before is not None:
         carry_on(before, blind=before.blind)
     retally(user, neuron)
-    if before is None and can_label(user, neuron) and leases.with_room(user, [neuron]):
+    if before is None and can_label(user, neuron) and leases.has_room(user, neuron):
         leases.lend(user, neuron)
     return label
 
@@ -318,15 +331,22 @@ def locked(neuron: Neuron) -> Neuron:
 
 def locked_in_order(neurons: Iterable[Neuron]) -> list[Neuron]:
     """The same for several: in the order of their keys, as everybody who holds more than one has to."""
-    keys = sorted({neuron.pk for neuron in neurons})
-    found = Neuron.objects.filter(pk__in=keys).order_by("pk").select_related("layer__network")
-    return list(found.select_for_update(of=["self"], no_key=True))
+    given = {neuron.pk: neuron for neuron in neurons}
+    found = Neuron.objects.filter(pk__in=sorted(given)).order_by("pk")
+    layer = Neuron._meta.get_field("layer")
+    if not all(layer.is_cached(neuron) for neuron in given.values()):
+        return list(found.select_related("layer__network").select_for_update(of=["self"], no_key=True))
+    locked = list(found.select_for_update(of=["self"], no_key=True))
+    for neuron in locked:  # what names it does not change
+        neuron.layer = given[neuron.pk].layer
+    return locked
 
 
 @dataclass(frozen=True)
 class Tree:
     """A layer's families as they are now, and how many readings its neurons ask for."""
 
+    layer: int
     parents: Mapping[int, int | None]
     retired: frozenset[int]
     overlap: int
@@ -337,6 +357,7 @@ class Tree:
         families = ("overlap", "families__pk", "families__parent", "families__retired_at")
         rows = list(Layer.objects.filter(pk=layer.pk).order_by().values_list(*families))
         return cls(
+            layer=layer.pk,
             parents={pk: parent for _, pk, parent, _ in rows if pk},
             retired=frozenset(pk for _, pk, _, retired_at in rows if retired_at),
             overlap=rows[0][0],
@@ -372,12 +393,11 @@ def readings_by_neuron(
     neurons: Collection[Neuron], needs: Mapping[int, Sequence[Need]]
 ) -> dict[int, list[consensus.Reading]]:
     """The current labels of each of these neurons as the rule reads them."""
-    every = list(Label.objects.current().filter(neuron__in=neurons).order_by("pk"))
-    prefetch_related_objects([label for label in every if label.polysemantic], "further")
-    found: dict[int, list[Label]] = {neuron.pk: [] for neuron in neurons}
-    for label in every:
-        found[label.neuron_id].append(label)
-    return {pk: readings_of(rows, needs[pk]) for pk, rows in found.items()}
+    return {pk: readings_of(rows, needs[pk]) for pk, rows in current_labels(neurons).items()}
+
+
+def current_labels(neurons: Collection[Neuron]) -> dict[int, list[Label]]:
+    return {pk: [label for label in rows if label.superseded_at is None] for pk, rows in labels_of(neurons).items()}
 
 
 def readings_of(found: Iterable[Label], needs: Iterable[Need]) -> list[consensus.Reading]:
@@ -401,24 +421,63 @@ def tally(neuron: Neuron, found: list[consensus.Reading], result: consensus.Resu
     )
 
 
-def retally(user: User, *neurons: Neuron, review: Review | None = None, tree: Tree | None = None) -> None:
+def retally(user: User, *neurons: Neuron, review: Review | None = None) -> None:
     """Derive the standing again from labels, needs and objections. Labels do not undo a decision (accepted, contested).
 
     Call with the neurons locked.
 
     Args:
         review: the decision after which the standing is derived again, where it is one.
-        tree: the families of the neurons' one layer, where they were read under the lock already.
     """
-    needs = needs_of(neurons)
-    found = readings_by_neuron(neurons, needs)
-    last = {
-        tally.neuron_id: tally
-        for tally in Tally.objects.filter(neuron__in=neurons).order_by("neuron_id", "-pk").distinct("neuron_id")
-    }
+    _retally(user, neurons, current_labels(neurons), Known.of(neurons, user), None, review)
+
+
+def _retally(
+    user: User,
+    neurons: Collection[Neuron],
+    current: Mapping[int, list[Label]],
+    known: Mapping[int, "Known"],
+    tree: Tree | None,
+    review: Review | None = None,
+) -> None:
+    needs = needs_of([neuron for neuron in neurons if known[neuron.pk].needs])
+    trees = {tree.layer: tree} if tree is not None else {}
     for neuron in neurons:
-        tree = tree or Tree.of(neuron.layer)
-        _settle(user, neuron, found[neuron.pk], needs[neuron.pk], last.get(neuron.pk), tree, review)
+        if neuron.layer_id not in trees:
+            trees[neuron.layer_id] = Tree.of(neuron.layer)
+        own = needs.get(neuron.pk, [])
+        found = readings_of(current[neuron.pk], own)
+        _settle(user, neuron, found, own, known[neuron.pk], trees[neuron.layer_id], review)
+
+
+@dataclass(frozen=True)
+class Known:
+    """What else is known of a neuron, read under its lock: whether there are needs and reviews, and its last tally."""
+
+    needs: bool
+    reviews: bool
+    revealed: bool  # to the person who acts
+    tally: tuple[str, int | None] | None
+
+    @classmethod
+    def of(cls, neurons: Collection[Neuron], user: User) -> dict[int, "Known"]:
+        here = OuterRef("pk")
+        last = Tally.objects.filter(neuron=here).order_by("-pk")
+        rows = (
+            Neuron.objects.filter(pk__in=[neuron.pk for neuron in neurons])
+            .order_by()
+            .values_list(
+                "pk",
+                Exists(Need.objects.filter(neuron=here)),
+                Exists(Review.objects.filter(neuron=here)),
+                Exists(Reveal.objects.filter(neuron=here, person=user)),
+                Subquery(last.values(told=JSONObject(standing="standing", family="family_id"))[:1]),
+            )
+        )
+        return {
+            pk: cls(needs, reviews, revealed, (tally["standing"], tally["family"]) if tally else None)
+            for pk, needs, reviews, revealed, tally in rows
+        }
 
 
 def _settle(
@@ -426,13 +485,13 @@ def _settle(
     neuron: Neuron,
     found: list[consensus.Reading],
     needs: Sequence[Need],
-    last: Tally | None,
+    known: Known,
     tree: Tree,
     review: Review | None,
 ) -> None:
     neuron.readings = len(found)
     if not neuron.is_settled:
-        against = challenge(neuron.reviews.all(), timezone.now())
+        against = challenge(neuron.reviews.all(), timezone.now()) if known.reviews else None
         result = consensus.standing(
             found,
             tree.parents,
@@ -442,7 +501,7 @@ def _settle(
         )
         if review is None and against is not None and result.standing == Standing.DISPUTED:
             review = against
-        if last is None or (last.standing, last.family_id) != (result.standing, result.family):
+        if known.tally != (result.standing, result.family):
             tally(neuron, found, result)
         if result.standing != neuron.standing and result.standing in TOLD:
             events.record(user, f"neuron.{result.standing.replace(' ', '_')}", neuron=neuron, review=review)

@@ -3,6 +3,7 @@
 import datetime
 import secrets
 import uuid
+from collections import Counter
 from collections.abc import Collection, Iterable
 
 from django.core.exceptions import ValidationError
@@ -109,9 +110,13 @@ def next_for(
         if not found:
             break
         passed |= {neuron.pk for neuron in found}
-        for neuron in with_room(user, found):
+        room, lapsed = with_room(user, found)
+        for neuron in room:
             stand_in = _gold_for(user, taken, passed, network, layer)
-            taken.append(lend(user, stand_in, gold=True) if stand_in else lend(user, neuron))
+            if stand_in is not None:
+                taken.append(lend(user, stand_in, gold=True, lapsed=False))
+            else:
+                taken.append(lend(user, neuron, lapsed=neuron.pk in lapsed))
             passed.add(taken[-1].neuron_id)
     return taken
 
@@ -123,11 +128,7 @@ def in_hand(
     layer: Layer | None = None,
     skipping: Collection[int] = (),
 ) -> list[Lease]:
-    """What the queue handed to this person and they have not answered yet: first what they took their label back from.
-
-    The neurons of a sheet are the sheet's.
-    """
-    undone = Label.objects.filter(neuron=OuterRef("neuron"), author=user, undone_at__isnull=False)
+    """What the queue handed to this person and they have not answered yet. The neurons of a sheet are the sheet's."""
     own = Lease.objects.live().filter(person=user, sheet=None).exclude(neuron__in=skipping)
     # Settled meanwhile, it asks for no reading any more; what is already on somebody's screen may still be answered.
     own = own.filter(Q(gold=True) | ~Q(neuron__standing__in=SETTLED)).select_related("neuron__layer__network")
@@ -135,7 +136,7 @@ def in_hand(
         own = own.filter(neuron__layer=layer)
     elif network is not None:
         own = own.filter(neuron__layer__network=network)
-    return list(own.order_by(Exists(undone).desc(), "pk"))
+    return list(own.order_by("pk"))
 
 
 def renew(taken: Iterable[Lease]) -> None:
@@ -148,23 +149,35 @@ def renew(taken: Iterable[Lease]) -> None:
     Lease.objects.live().filter(pk__in=keys, neuron__in=locked).update(expires_at=until)
 
 
-def with_room(user: User, neurons: Collection[Neuron]) -> list[Neuron]:
-    """Of these locked neurons, those that ask for more than is read and held by others."""
+def with_room(user: User, neurons: Collection[Neuron]) -> tuple[list[Neuron], set[int]]:
+    """Of these locked neurons, those that ask for more than is read and held by others.
+
+    And of which of them this person has a lease that is not ended.
+    """
     # A lease that somebody got between a query's first look and its lock is seen only now.
-    others = Lease.objects.live().filter(neuron__in=neurons).exclude(person=user).order_by().values_list("neuron")
-    held = dict(others.annotate(count=Count("pk")))
-    return [neuron for neuron in neurons if neuron.readings + held.get(neuron.pk, 0) < neuron.asks]
+    now, held, own = timezone.now(), Counter[int](), set()
+    open_ = Lease.objects.filter(neuron__in=[neuron.pk for neuron in neurons], ended_at=None).order_by()
+    for neuron_id, person_id, expires_at in open_.values_list("neuron_id", "person_id", "expires_at"):
+        if person_id == user.pk:
+            own.add(neuron_id)
+        elif expires_at > now:
+            held[neuron_id] += 1
+    return [neuron for neuron in neurons if neuron.readings + held[neuron.pk] < neuron.asks], own
 
 
-def lend(user: User, neuron: Neuron, *, sheet: Sheet | None = None, gold: bool = False) -> Lease:
-    """A lease on a neuron that is locked and has room; the person's own is renewed, whether or not it ran out."""
-    fields = {"expires_at": timezone.now() + LEASE, "sheet": sheet, "gold": gold}
-    own = Lease.objects.filter(neuron=neuron, person=user, ended_at=None)
-    if own.update(**fields):
-        lease = own.get()
-        lease.neuron = neuron
-        return lease
-    return Lease.objects.create(neuron=neuron, person=user, **fields)
+def has_room(user: User, neuron: Neuron) -> bool:
+    return bool(with_room(user, [neuron])[0])
+
+
+def lend(user: User, neuron: Neuron, *, sheet: Sheet | None = None, gold: bool = False, lapsed: bool = True) -> Lease:
+    """A lease on a neuron that is locked and has room.
+
+    Args:
+        lapsed: whether the person may have one that ran out; it ends with its time.
+    """
+    if lapsed:
+        Lease.objects.filter(neuron=neuron, person=user, ended_at=None).update(ended_at=F("expires_at"))
+    return Lease.objects.create(neuron=neuron, person=user, sheet=sheet, gold=gold, expires_at=timezone.now() + LEASE)
 
 
 def _gold_for(
@@ -205,10 +218,10 @@ def neuron_of(token: uuid.UUID) -> Neuron:
     Raises:
         Refused: when none was.
     """
-    lease = Lease.objects.filter(token=token).select_related("neuron__layer__network").first()
-    if lease is None:
+    neuron = Neuron.objects.filter(leases__token=token).select_related("layer__network").first()
+    if neuron is None:
         raise Refused(NOT_HANDED)
-    return lease.neuron
+    return neuron
 
 
 def held(user: User, neuron: Neuron, token: uuid.UUID | None) -> Lease | None:
@@ -220,9 +233,10 @@ def held(user: User, neuron: Neuron, token: uuid.UUID | None) -> Lease | None:
     lease = Lease.objects.filter(neuron=neuron, person=user, ended_at=None).first()
     if token is None:
         return lease
-    if lease is None or lease.token != token:
+    if lease is None:
         raise Refused(NOT_HANDED)
-    if not lease.gold and not lease.is_live and not with_room(user, [neuron]):
+    # Another token of the same person is of another tab: what counts is that the neuron is in their hands.
+    if not lease.gold and not lease.is_live and not has_room(user, neuron):
         raise Refused(
             "You held this neuron for longer than 20 minutes, and others have read it meanwhile. Nothing is lost: "
             "give your reading on the neuron's own page."

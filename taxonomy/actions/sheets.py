@@ -63,7 +63,7 @@ def _renew(user: User, sheet: Sheet) -> bool:
     waiting = {lease.neuron_id: lease for lease in sheet.leases.filter(ended_at=None).select_related("neuron")}
     neurons = labels.locked_in_order(lease.neuron for lease in waiting.values())
     unsettled = [neuron for neuron in neurons if not neuron.is_settled]
-    room = {neuron.pk for neuron in leases.with_room(user, unsettled)}
+    room = {neuron.pk for neuron in leases.with_room(user, unsettled)[0]}
     now = timezone.now()
     kept = [waiting[neuron.pk].pk for neuron in unsettled if neuron.pk in room or waiting[neuron.pk].expires_at > now]
     sheet.leases.filter(ended_at=None).exclude(pk__in=kept).update(ended_at=now)
@@ -81,7 +81,7 @@ def _similar(user: User, layer: Layer) -> list[Neuron]:
     order = _by_likeness(list((fresh if fresh.exists() else wanted).values_list("pk", flat=True)))
     found = wanted.filter(pk__in=order[: 2 * ON_A_SHEET]).order_by("pk")
     locked = {neuron.pk: neuron for neuron in found.select_for_update(of=["self"], no_key=True, skip_locked=True)}
-    room = {neuron.pk for neuron in leases.with_room(user, list(locked.values()))}
+    room = {neuron.pk for neuron in leases.with_room(user, list(locked.values()))[0]}
     return [locked[pk] for pk in order if pk in room][:ON_A_SHEET]
 
 
@@ -120,10 +120,10 @@ def submit(
     said = labels.Said(**reading)
     waiting = {lease.neuron_id: lease for lease in sheet.leases.filter(ended_at=None)}
     _refuse([one for one in chosen if one.pk not in waiting], "not on this sheet, or you have read or given back {it}")
-    room = {neuron.pk for neuron in leases.with_room(user, chosen)}
+    room = {neuron.pk for neuron in leases.with_room(user, chosen)[0]}
     late = [one for one in chosen if one.pk not in room and not waiting[one.pk].is_live]
     _refuse(late, "with others by now, as you held {it} for longer than 20 minutes")
-    given = labels.give(user, chosen, said, own=labels.own_labels(user, chosen), held=waiting, submission=submission)
+    given = labels.give(user, chosen, said, every=labels.labels_of(chosen), held=waiting, submission=submission)
     if not sheet.leases.filter(ended_at=None).exists():
         _end(sheet)
     return given
