@@ -23,6 +23,7 @@ from taxonomy.api.resources import (
     NeuronFilter,
     NoBody,
     Resource,
+    built,
     choice,
     choice_filter,
     family_in,
@@ -43,7 +44,7 @@ class LabelSerializer(serializers.ModelSerializer):
     neuron = serializers.CharField(source="neuron.address")
     author = serializers.CharField(source="author.username")
     family = LabelFamilySerializer(allow_null=True)
-    further = LabelFamilySerializer(many=True)
+    further = LabelFamilySerializer(many=True, source="others")
 
     class Meta:
         model = Label
@@ -172,8 +173,9 @@ class LabelViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource):
 
     def given(self, label: Label, next: Sequence[Lease] = ()) -> dict[str, Any]:
         """What its author is told of their own label."""
-        told = self.get_serializer(label).data
-        return {**told, "feedback": feedback_on(label), "next": LeaseSerializer(next, many=True).data}
+        told = built(LabelSerializer).to_representation(label)
+        onwards = [built(LeaseSerializer).to_representation(lease) for lease in next]
+        return {**told, "feedback": feedback_on(label), "next": onwards}
 
     @extend_schema(request=LabelBody, responses={201: GivenSerializer})
     def create(self, request: Request) -> Response:

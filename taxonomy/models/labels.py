@@ -100,6 +100,11 @@ class Label(models.Model):
         return f"{self.author} on {self.neuron}: {self.family.name if self.family else self.verdict}"
 
     @property
+    def others(self) -> list[Family]:
+        """The further families; only a polysemantic neuron's label has some."""
+        return list(self.further.all()) if self.polysemantic else []
+
+    @property
     def said(self) -> str:
         """In a word: the family's name, "cannot tell" or "none of these"."""
         return self.family.name if self.family else self.verdict
