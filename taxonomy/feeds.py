@@ -23,7 +23,7 @@ from taxonomy.events import told
 from taxonomy.models import Event, Family, Layer, Network, Neuron, Notification, Proposal, User
 from taxonomy.models.discussions import Subject
 from taxonomy.models.events import EventQuerySet
-from taxonomy.permissions import notifications_of
+from taxonomy.permissions import hidden_from, notifications_of
 from taxonomy.rendering.notices import titled, with_events
 from taxonomy.rendering.sentences import plain, sentence, url
 
@@ -108,13 +108,17 @@ class Entries(Feed):
 
 
 def public(request: HttpRequest, title: str, page: str, events: EventQuerySet) -> HttpResponse:
-    """The newest of these events that a visitor may know of: none tells how an unsettled neuron is read."""
+    """The newest of these events that a visitor may know of: none tells how an unsettled neuron is read.
+
+    To a browser that is signed in also none of a settled neuron that its person is to read first.
+    """
+    hidden = hidden_from(request.user)
     entries = [
         Entry(tag(event.at, f"/events/{event.pk}"), event, sentence(event))
-        for event in told(events.visible_to(AnonymousUser()), ENTRIES)
+        for event in told(events.visible_to(AnonymousUser(), hidden), ENTRIES)
     ]
     response = Entries()(request, source=Source(title, page, request.path, entries))
-    response["Cache-Control"] = "public, max-age=300"
+    response["Cache-Control"] = "private, no-cache" if request.user.is_authenticated else "public, max-age=300"
     return response
 
 

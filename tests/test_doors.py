@@ -23,6 +23,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, resolve
 from rest_framework.authtoken.models import Token
 
 from taxonomy.actions import discussions, gold, leases, notifications, people, reviews, sheets
+from taxonomy.actions.sheets import leases_of
 from taxonomy.actions.sprites import build_sprite
 from taxonomy.models import (
     Block,
@@ -34,6 +35,7 @@ from taxonomy.models import (
     Proposal,
     Review,
     Role,
+    Sheet,
     Standing,
     Tally,
     User,
@@ -147,6 +149,13 @@ def schooled(world: World) -> None:
     )
 
 
+def sorted_just_now(world: World) -> None:
+    sheet = Sheet.objects.get(public_id=world.sheet)
+    neuron = leases_of(sheet)[0].neuron
+    given = sheets.submit(sheet.person, sheet, [neuron], submission=uuid.uuid4(), verdict="none of these")
+    world.sorted = given[0].public_id
+
+
 def own_name(world: World) -> dict[str, Any]:
     return {"proof": world.who}
 
@@ -226,6 +235,22 @@ PAGES = [
     post("/me/erase/", SIGNED_IN, own_name),
     look("/terms/"),
     post("/terms/", {UNTERMED}, {"version": settings.TERMS_VERSION}, refused=(302, 403)),
+    look("/networks/tinynet/agreement/"),
+    *(look(f"{place}/feed.atom") for place in ("/activity", "/networks/tinynet", NEURON, f"{NEURON}/0", FAMILY)),
+    *(look(f"{place}/discussion/feed.atom") for place in (f"{NEURON}/0", FAMILY, "/proposals/{proposal}")),
+    look("/proposals/{proposal}/feed.atom"),
+    look("/notifications/{feed}/feed.atom"),  # its key is known to one person alone
+    look("/gold/", SIGNED_IN),
+    post(f"{NEURON}/0/gold/", {EDITOR}, {"reason": "Clear."}, ready=unmarked),
+    post(f"{NEURON}/0/gold/", {EDITOR}, {"unmark": "yes"}),
+    post(f"{NEURON}/overlap/", {EDITOR}, {"overlap": "5"}),
+    post(f"{NEURON}/sheet/", SCIENCE),
+    look("/sheets/{sheet}/", {OWNER}),
+    look("/sheets/{sheet}/look/{on_sheet}/", {OWNER}),
+    post("/sheets/{sheet}/", {OWNER}, lambda world: {"neuron": world.on_sheet, "reading": "none of these"}),
+    post("/sheets/{sheet}/undo/", {OWNER}, lambda world: {"label": world.sorted}, ready=sorted_just_now),
+    post("/sheets/{sheet}/give-back/", {OWNER}),
+    post("/sheets/{sheet}/anew/", {OWNER}),
     look("/label/", SCIENCE),
     look("/label/card/", SCIENCE),
     post("/label/", SCIENCE, said_in_the_queue),
@@ -313,6 +338,18 @@ TAXONOMY = [
             ("undo", "3b:0", {"comment": "Too early."}),
         )
     ),
+    look(f"{API}/discussions/"),
+    look(f"{API}/comments/"),
+    look(f"{API}/comments/{{comment}}/"),
+    look(f"{API}/comments/{{comment}}/wordings/"),
+    post(f"{API}/comments/", SCIENCE, {"network": "tinynet", "neuron": "3b:1", "text": "Bent."}),
+    post(f"{API}/comments/", NOBODY, {"network": "tinynet", "neuron": "3b:2", "text": "Bent."}),
+    post(f"{API}/comments/", SCIENCE, lambda world: {"proposal": world.proposal, "text": "Bent."}),
+    Door("PATCH", f"{API}/comments/{{comment}}/", {OWNER}, {"text": "Bent, surely."}),
+    post(f"{API}/comments/{{comment}}/resolve/", {OWNER} | REVIEWS),
+    post(f"{API}/comments/{{comment}}/reopen/", {OWNER} | REVIEWS, ready=resolved),
+    post(f"{API}/comments/{{comment}}/hide/", {ADMIN}, {"reason": "Advertising."}),
+    post(f"{API}/comments/{{comment}}/unhide/", {ADMIN}, ready=hidden),
     look(f"{API}/people/"),
     look(f"{API}/people/candidates/", {EDITOR}),
     look(f"{API}/people/owner/"),
@@ -404,6 +441,8 @@ def world(db: None) -> World:
         stop=notifications.stop_token(owner),
         lease=lease.token,
         sheet=sheet.public_id,
+        on_sheet=leases_of(sheet)[0].neuron_id,
+        feed=notifications.renew_feed_key(owner),
         own_label=own_label.public_id,
     )
 
