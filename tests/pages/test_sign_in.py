@@ -93,6 +93,10 @@ def elsewhere(monkeypatch, settings) -> Iterator[Elsewhere]:
     for adapter in (OrcidOAuth2Adapter, GitHubOAuth2Adapter):
         monkeypatch.setattr(adapter, "authorize_url", f"{server.url}/authorize")
         monkeypatch.setattr(adapter, "access_token_url", f"{server.url}/token")
+    directives = settings.CONTENT_SECURITY_POLICY["DIRECTIVES"]
+    settings.CONTENT_SECURITY_POLICY = {
+        "DIRECTIVES": directives | {"form-action": [*directives["form-action"], server.url]}
+    }
     monkeypatch.setattr(OrcidOAuth2Adapter, "profile_url", f"{server.url}/v3.0/%s/record")
     monkeypatch.setattr(GitHubOAuth2Adapter, "profile_url", f"{server.url}/user")
     monkeypatch.setattr(GitHubOAuth2Adapter, "emails_url", f"{server.url}/user/emails")
@@ -256,10 +260,8 @@ def test_a_link_alone_signs_nobody_in(client, elsewhere) -> None:
 
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
-def test_the_browser_lets_the_form_lead_there(visit, elsewhere, settings) -> None:
+def test_the_browser_lets_the_form_lead_there(visit, elsewhere) -> None:
     """form-action holds for a form's redirects: without the other site in it, Chromium stops the sign-in."""
-    policy = settings.CONTENT_SECURITY_POLICY["DIRECTIVES"]
-    settings.CONTENT_SECURITY_POLICY = {"DIRECTIVES": policy | {"form-action": [*policy["form-action"], elsewhere.url]}}
     page = visit()
     page.goto("/accounts/login/?next=/people/")
     page.get_by_role("button", name="Sign in with ORCID").click()
