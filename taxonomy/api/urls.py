@@ -15,6 +15,7 @@ from taxonomy.api.images import ImageSetViewSet
 from taxonomy.api.jobs import JobViewSet
 from taxonomy.api.labels import LabelViewSet
 from taxonomy.api.networks import LayerViewSet, NetworkViewSet, NeuronViewSet
+from taxonomy.api.notifications import NotificationViewSet, SubscriptionViewSet
 from taxonomy.api.people import MeViewSet, PeopleViewSet, TermsViewSet, TokenView
 from taxonomy.api.proposals import ProposalViewSet
 from taxonomy.api.queue import OverlapViewSet, QueueViewSet
@@ -33,7 +34,8 @@ ONE = {"get": "retrieve"}
 WRITE = {"get": "list", "post": "create"}
 RESOURCES = (
     *("networks", "layers", "neurons", "families", "evidence", "image-sets"),
-    *("labels", "reviews", "proposals", "discussions", "comments", "jobs", "people", "terms", "docs", "schema"),
+    *("labels", "reviews", "proposals", "discussions", "comments", "jobs", "people"),
+    *("notifications", "subscriptions", "terms", "docs", "schema"),
 )
 
 
@@ -105,8 +107,19 @@ urlpatterns = [
     path("me/progress/", MeViewSet.as_view({"get": "progress"})),
     path("me/data/", MeViewSet.as_view({"get": "everything"})),
     path("terms/", TermsViewSet.as_view({"get": "retrieve", "post": "accept"})),
+    path("notifications/", NotificationViewSet.as_view(READ)),
+    path("notifications/read/", NotificationViewSet.as_view({"post": "read_all"})),
+    path("notifications/digest/", NotificationViewSet.as_view({"get": "digest", "put": "set_digest"})),
+    path("notifications/feed/", NotificationViewSet.as_view({"post": "feed"})),
+    path("notifications/<int:pk>/read/", NotificationViewSet.as_view({"post": "read"})),
+    path("subscriptions/", SubscriptionViewSet.as_view(WRITE)),
+    path("subscriptions/<uuid:public_id>/", SubscriptionViewSet.as_view({"delete": "destroy"})),
+    path("subscriptions/<uuid:public_id>/mute/", SubscriptionViewSet.as_view({"post": "mute"})),
+    path("subscriptions/<uuid:public_id>/unmute/", SubscriptionViewSet.as_view({"post": "unmute"})),
     path("token/", TokenView.as_view(), name="api_token"),
     path("schema/", SpectacularAPIView.as_view(), name="api_schema"),
-    path("docs/", SpectacularSwaggerSplitView.as_view(url_name="api_schema", authentication_classes=[]), name="api_docs"),
+    path(
+        "docs/", SpectacularSwaggerSplitView.as_view(url_name="api_schema", authentication_classes=[]), name="api_docs"
+    ),
     re_path("(?P<path>.*)", nothing_here),
 ]
