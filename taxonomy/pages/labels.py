@@ -32,6 +32,7 @@ from taxonomy.models import (
     Membership,
     Network,
     Neuron,
+    Reveal,
     User,
     Verdict,
 )
@@ -215,17 +216,18 @@ def choices_of(user: User, layer: Layer) -> tuple[list[Family], dict[int, list[i
     """
     families = list(layer.families.filter(retired_at=None).select_related("parent"))
     exemplars: dict[int, list[int]] = {}
-    shown = []
+    new = []
     for family in families:
         family.layer = layer
     members = Membership.objects.current().filter(family__in=families).exclude(neuron__in=hidden_from(user))
-    for member in members.select_related("neuron").order_by("pk"):
+    known = Exists(Reveal.objects.filter(neuron=OuterRef("neuron"), person=user))
+    for member in members.select_related("neuron").annotate(known=known).order_by("pk"):
         faces = exemplars.setdefault(member.family_id, [])
         if len(faces) < EXEMPLARS:
             faces.append(member.neuron.index)
-            shown.append(member.neuron)
-    if shown:
-        labels.reveal(user, *shown)
+            new += [] if member.known else [member.neuron]
+    if new:
+        labels.reveal(user, *new)
     return families, exemplars
 
 

@@ -1,7 +1,12 @@
-import pytest
+import uuid
 
-from taxonomy.models import EvidenceVersion, Label, Reveal
-from tests.factory import make_family, make_network, neuron_at
+import pgtrigger
+import pytest
+from django.utils import timezone
+
+from taxonomy.actions import leases
+from taxonomy.models import UNDO, EvidenceVersion, Label, Lease, Reveal
+from tests.factory import make_evidence, make_family, make_network, neuron_at
 
 
 def address(neuron) -> str:
@@ -14,7 +19,7 @@ def reader(client, world):
     return client
 
 
-def test_reading_a_neuron_shows_what_others_read(reader, world):
+def test_a_reading_is_taken_and_others_are_shown_a_minute_later(reader, world):
     seen = list(EvidenceVersion.objects.filter(evidence__neuron=world.read).values_list("pk", flat=True))
     said = {"reading": world.curves.pk, "confidence": "high", "note": "Bends.", "seen": seen}
     response = reader.post(address(world.read), said, follow=True)
@@ -23,9 +28,60 @@ def test_reading_a_neuron_shows_what_others_read(reader, world):
     assert label.blind
     assert set(label.seen.values_list("pk", flat=True)) == set(seen)
     html = response.content.decode()
-    assert "Straight, like" in html
+    assert "Straight, like" not in html
+    assert "Take it back" in html
     assert "Next neuron" in html
+    assert not Reveal.objects.filter(person=world.contributor, neuron=world.read).exists()
+    older(label)
+    html = reader.get(world.read.get_absolute_url()).content.decode()
+    assert "Straight, like" in html
+    assert "Take it back" not in html
     assert Reveal.objects.filter(person=world.contributor, neuron=world.read).exists()
+
+
+def older(label: Label) -> None:
+    """As if it had been given two minutes ago."""
+    with pgtrigger.ignore("taxonomy.Label:labels_are_only_superseded"):
+        Label.objects.filter(pk=label.pk).update(created_at=timezone.now() - 2 * UNDO)
+
+
+def test_others_readings_are_shown_at_once_on_request(reader, world):
+    reader.post(address(world.read), {"reading": world.curves.pk, "confidence": "medium"})
+    label = Label.objects.get(author=world.contributor)
+    html = reader.post("/label/show/", {"label": label.public_id}, follow=True).content.decode()
+    assert "Straight, like" in html
+    assert "Take it back" not in html
+    response = reader.post("/label/undo/", {"label": label.public_id, "from": "neuron"}, follow=True)
+    assert "change your reading instead" in response.content.decode()
+    assert Label.objects.get(pk=label.pk).undone_at is None
+
+
+def test_a_reading_is_taken_back_on_the_neurons_page(reader, world):
+    reader.post(address(world.read), {"reading": world.curves.pk, "confidence": "medium"})
+    label = Label.objects.get(author=world.contributor)
+    response = reader.post("/label/undo/", {"label": label.public_id, "from": "neuron"})
+    assert response.url == f"{world.read.get_absolute_url()}#label"
+    assert Label.objects.get(pk=label.pk).undone_at is not None
+    html = reader.get(world.read.get_absolute_url()).content.decode()
+    assert "is taken back" in html
+    assert "Record my reading" in html
+    assert "Straight, like" not in html
+
+
+def test_nobody_takes_back_or_shows_with_anothers_label(reader, world):
+    label = Label.objects.filter(neuron=world.read).first()
+    for verb in ("undo", "show"):
+        assert reader.post(f"/label/{verb}/", {"label": label.public_id}).status_code == 404
+        assert reader.post(f"/label/{verb}/", {"label": "x"}).status_code == 404
+        assert reader.get(f"/label/{verb}/").status_code == 405
+    assert Label.objects.get(pk=label.pk).undone_at is None
+
+
+def test_a_form_that_is_sent_twice_is_taken_once(reader, world):
+    said = {"reading": world.curves.pk, "confidence": "medium", "submission": str(uuid.uuid4())}
+    for _ in range(2):
+        assert reader.post(address(world.unread), said).status_code == 302
+    assert Label.objects.filter(author=world.contributor).count() == 1
 
 
 def test_what_belongs_to_another_choice_is_left_behind(reader, world):
@@ -86,10 +142,94 @@ def test_visitors_and_admins_are_told_why_not(client, world):
 
 
 def test_the_next_neuron_is_one_that_asks_and_can_be_seen(reader, world):
-    assert reader.get("/label/").url == world.read.get_absolute_url()
-    assert reader.get(f"/label/?after={world.read.pk}").url == world.agreed.get_absolute_url()
-    assert reader.get("/label/?network=tinynet&layer=conv1").status_code == 200  # nothing there has a picture
-    assert reader.get("/label/?network=%00&after=%00").status_code == 302
+    response = reader.get("/label/")
+    assert response.context["neuron"] == world.read
+    assert Lease.objects.live().get(person=world.contributor).neuron == world.read
+    html = response.content.decode()
+    assert "Straight, like" not in html
+    assert "of 3 readings" not in html
+    make_evidence(neuron_at("3b:5"))
+    assert reader.get(f"/label/?after={world.read.pk}").context["neuron"] == neuron_at("3b:5")
+    none = reader.get("/label/?network=tinynet&layer=conv1")
+    assert "No neuron here has a picture to read yet." in none.content.decode()
+    for query in ("network=%00&after=%00", "after=-1", "after=9.x.", "told=x", "again=%00"):
+        assert reader.get(f"/label/?{query}").status_code == 200, query
+    assert "There is no network" in reader.get("/label/?network=nowhere").content.decode()
+    assert "has no layer" in reader.get("/label/?network=tinynet&layer=mixed9").content.decode()
+
+
+def test_a_reading_in_the_queue_leads_to_the_next(reader, world):
+    lease = leases.take(world.contributor)[0]
+    said = {"neuron": lease.neuron_id, "token": lease.token, "submission": uuid.uuid4(), "reading": world.curves.pk}
+    response = reader.post("/label/", said)
+    label = Label.objects.get(author=world.contributor)
+    assert response.url == f"/label/?told={label.public_id}"
+    html = reader.get(response.url).content.decode()
+    assert "read as <b>Curves</b>" in html
+    assert "Take it back" in html
+    response = reader.post("/label/undo/", {"label": label.public_id})
+    assert reader.get(response.url).context["neuron"] == lease.neuron
+
+
+def test_what_the_queue_cannot_take_is_told_and_kept(reader, world):
+    lease = leases.take(world.contributor)[0]
+    said = {"neuron": lease.neuron_id, "token": lease.token, "note": "Long thought."}
+    response = reader.post("/label/", said)
+    assert response.status_code == 422
+    assert "Choose a family" in response.content.decode()
+    assert "Long thought." in response.content.decode()
+    leases.give_back(world.contributor, lease.token)
+    said["reading"] = world.curves.pk
+    response = reader.post("/label/", said)
+    assert response.status_code == 403
+    assert "was not handed to you" in response.content.decode()
+    assert "Long thought." in response.content.decode()
+    for bad in ({"neuron": "x"}, {"neuron": "99999"}, {}, {"neuron": lease.neuron_id, "token": "x"}):
+        assert reader.post("/label/", bad).status_code == 404, bad
+    assert not Label.objects.filter(author=world.contributor).exists()
+
+
+def test_a_neuron_is_handed_out_before_it_is_needed(reader, world):
+    other = neuron_at("3b:5")
+    make_evidence(other)
+    reader.get("/label/")
+    response = reader.get(f"/label/card/?holding={world.read.pk}")
+    assert response.context["neuron"] == other
+    assert "<html" not in response.content.decode()
+    holding = f"{world.read.pk}.{other.pk}"
+    assert reader.get(f"/label/card/?holding={holding}").status_code == 204
+
+
+def test_admins_do_not_label(client, world):
+    client.force_login(world.admin)
+    for answer in (client.get("/label/"), client.get("/label/card/"), client.post("/label/", {})):
+        assert answer.status_code == 403
+        assert "no scientific vote" in answer.content.decode()
+    assert not Lease.objects.exists()
+
+
+def test_few_queries(client, world, django_assert_max_num_queries):
+    client.force_login(world.reviewer)  # who never meets a gold neuron, which would add two
+    client.get("/label/?network=tinynet&layer=mixed3b")
+    with django_assert_max_num_queries(15):
+        client.get("/label/?network=tinynet&layer=mixed3b")
+
+
+def test_editors_set_how_many_readings_are_asked_for(client, world):
+    where = f"{world.layer.get_absolute_url()}overlap/"
+    for person in (None, world.contributor, world.reviewer, world.admin):
+        if person:
+            client.force_login(person)
+        assert client.post(where, {"overlap": 5}).status_code == 403
+        assert "readings a neuron" not in client.get(world.layer.get_absolute_url()).content.decode()
+    client.force_login(world.editor)
+    assert "3 readings a neuron" in client.get(world.layer.get_absolute_url()).content.decode()
+    for bad in ("2", "10", "x", ""):
+        assert "asks for 3 to 9 readings" in client.post(where, {"overlap": bad}, follow=True).content.decode()
+    html = client.post(where, {"overlap": 5}, follow=True).content.decode()
+    assert "asks for 5 readings now" in html
+    world.unread.refresh_from_db()
+    assert world.unread.asks == 5
 
 
 def test_visitors_sign_in_to_label(client, db):
@@ -101,7 +241,7 @@ def test_a_reviewer_may_stay_blind(client, world):
     html = client.get(world.read.get_absolute_url()).content.decode()
     assert "Straight, like" not in html
     assert "Show the readings" in html
-    assert not Reveal.objects.exists()
+    assert not Reveal.objects.filter(neuron=world.read).exists()
     html = client.get(f"{world.read.get_absolute_url()}?readings").content.decode()
     assert "Straight, like" in html
     assert Reveal.objects.filter(person=world.reviewer, neuron=world.read).exists()
