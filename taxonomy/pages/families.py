@@ -10,8 +10,20 @@ from django.views.decorators.http import require_safe
 
 from taxonomy import recipes
 from taxonomy.actions import labels
-from taxonomy.models import Event, Evidence, Family, ImageSet, Layer, LinkKind, Membership, Neuron, Symmetry, User
-from taxonomy.pages import panels
+from taxonomy.models import (
+    Event,
+    Evidence,
+    Family,
+    FamilyLink,
+    ImageSet,
+    Layer,
+    LinkKind,
+    Membership,
+    Neuron,
+    Symmetry,
+    User,
+)
+from taxonomy.pages import figures, panels
 from taxonomy.pages.events import told_to
 from taxonomy.pages.exhibits import Exhibit, Shelf, done, put, rows_of
 from taxonomy.pages.networks import layer_of
@@ -102,22 +114,21 @@ def family(request: HttpRequest, name: str, layer_name: str, pk: int) -> HttpRes
     for member in members:
         member.neuron.layer = here
     stimulus, curves = tunings(members) if found.symmetry == Symmetry.ROTATION else ("", [])
-    children = list(found.children.filter(retired_at=None))
-    for child in children:
-        child.layer = here
     made = exhibits_of(found, layers, hidden)
     weights = [exhibit for exhibit in made if exhibit.kind.name == "family_weights"]
-    others = list(
-        Family.objects.filter(layer__in=layers, retired_at=None).exclude(layer=here).order_by("layer__order", "name")
-    )
+    every = Family.objects.filter(layer__in=layers).defer("remark").order_by("layer__order", "name")
+    families = {family.pk: family for family in every}
     own = {layer.pk: layer for layer in layers}
-    for other in others:
+    for other in families.values():
         other.layer = own[other.layer_id]
+    living = [other for other in families.values() if other.retired_at is None]
+    links = FamilyLink.objects.filter(Q(source=found) | Q(target=found, kind__in=ONE_WAY))
+    linked = list(links.select_related("source__layer__network", "target__layer__network"))
     context: dict[str, Any] = {
         "network": here.network,
         "joint_tuning": next((exhibit for exhibit in made if exhibit.kind.name == "joint_tuning"), None),
         "weights": weights,
-        "others": others,
+        "others": [other for other in living if other.layer_id != here.pk],
         "may_request": can_request_evidence(request.user, here.network),
         "image_sets": ImageSet.objects.all(),
         "layer": here,
@@ -127,11 +138,12 @@ def family(request: HttpRequest, name: str, layer_name: str, pk: int) -> HttpRes
         "joint": joint(curves, stimulus=stimulus) if len(curves) > 1 else "",
         "stimulus": stimulus,
         "curves": curves,
-        "children": children,
-        "links": found.links.select_related("target__layer__network"),
-        "linked_from": found.linked_from.filter(kind__in=ONE_WAY).select_related("source__layer__network"),
+        "children": [child for child in living if child.parent_id == found.pk],
+        "links": [link for link in linked if link.source_id == found.pk],
+        "linked_from": [link for link in linked if link.source_id != found.pk],
         "events": told_to(request.user, Event.objects.visible_to(request.user, hidden).filter(family=found), 15),
+        "agreement": figures.of_family(request.user, found, families, hidden),
         "talk": Talk(request.user, found),
-        "references": References(here.network),
+        "references": References(here.network, layers),
     }
     return render(request, "families/family.html", context)

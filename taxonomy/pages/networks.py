@@ -28,8 +28,9 @@ from taxonomy.models import (
     User,
     shown_members,
 )
+from taxonomy.pages import figures
 from taxonomy.pages.exhibits import applicable
-from taxonomy.permissions import can_propose, can_request_evidence, hidden_from
+from taxonomy.permissions import can_label, can_propose, can_request_evidence, can_steer_queue, hidden_from
 from taxonomy.rendering.chips import EMPTY, face
 from taxonomy.rendering.markdown import References
 from taxonomy.rendering.plots import STATES, Node, coverage_map, flow
@@ -116,6 +117,7 @@ def network(request: HttpRequest, name: str) -> HttpResponse:
     for pk, layer_id, standing, readings in rows.values_list("pk", "layer_id", "standing", "readings"):
         states[layer_id].append(state(standing, readings, hidden=pk in hidden))
     families: dict[int, list[Family]] = {layer.pk: [] for layer in layers}
+    own = {layer.pk: layer for layer in layers}
     shown_ones = shown_members(hidden, "memberships__")
     for family in (
         Family.objects.filter(layer__in=layers, retired_at=None)
@@ -125,6 +127,7 @@ def network(request: HttpRequest, name: str) -> HttpResponse:
         )
         .order_by("-members", "name")
     ):
+        family.layer = own[family.layer_id]
         families[family.layer_id].append(family)
     shown = [
         {
@@ -149,10 +152,13 @@ def network(request: HttpRequest, name: str) -> HttpResponse:
         "coverage": total,
         "legend": [(name, words) for name, words in STATES.items() if total.states[name]],
         "flow": flow([(layer.name, nodes_of(layer, families[layer.pk])) for layer in layers], links) if links else "",
-        "references": References(layers[0].network),
+        "references": References(layers[0].network, layers),
         "may_request": can_request_evidence(request.user, layers[0].network),
         "kinds": WHOLE,
         "image_sets": ImageSet.objects.all(),
+        "agreement": figures.of_network(
+            layers[0].network, {one.pk: one for those in families.values() for one in those}
+        ),
     }
     return render(request, "networks/network.html", context)
 
@@ -232,6 +238,7 @@ def layer(request: HttpRequest, name: str, layer_name: str) -> HttpResponse:
     for neuron in neurons:
         neuron.layer = here
     position = layers.index(here)
+    agreement, flagged = figures.of_layer(request.user, here, {card.family.pk: card.family for card in cards}, hidden)
     context = {
         "network": here.network,
         "layer": here,
@@ -244,12 +251,17 @@ def layer(request: HttpRequest, name: str, layer_name: str) -> HttpResponse:
         "unsorted": [neuron for neuron in neurons if neuron.pk not in placed],
         "coverage": Coverage(Counter(state(one.standing, one.readings, hidden=one.pk in hidden) for one in neurons)),
         "proposals": here.proposals.filter(state=ProposalState.OPEN).select_related("author"),
-        "references": References(here.network),
+        "references": References(here.network, layers),
         "receptive": receptive(here),
         "may_propose": can_propose(request.user),
+        "may_label": can_label(request.user),
+        "may_steer": can_steer_queue(request.user),
+        "overlaps": range(3, 10),
         "may_request": can_request_evidence(request.user, here.network),
         "kinds": applicable(here, layers),
         "image_sets": ImageSet.objects.all(),
+        "agreement": agreement,
+        "flagged": flagged,
     }
     return render(request, "networks/layer.html", context)
 

@@ -120,6 +120,22 @@ def coverage_bar(states: Mapping[str, int]) -> SafeString:
     )
 
 
+def interval(value: float, low: float, high: float, limit: float) -> SafeString:
+    """A figure of at most 1 on a scale from 0 (or from where its interval begins), with its interval and a limit."""
+    start = min(0.0, math.floor(low * 10) / 10)
+
+    def x(figure: float) -> str:
+        return f"{(figure - start) / (1 - start) * 100:.2f}"
+
+    told = f"{value:.2f}, 95 % interval from {low:.2f} to {high:.2f}; the limit is {limit:.3f}"
+    return format_html(
+        '<svg class="interval{}" viewBox="-2 0 104 10" role="img"><title>{}</title>'
+        '<path class="axis" d="M0 5h100"/><path class="limit" d="M{} 0v10"/>'
+        '<path class="range" d="M{} 5H{}"/><circle cx="{}" cy="5" r="2.4"/></svg>',
+        *(" low" if value < limit else "", told.replace("-", "\u2212"), x(limit), x(low), x(high), x(value)),
+    )
+
+
 def crop(href: str, size: int, box: Sequence[float], label: str) -> SafeString:
     """The part of a square picture, ``size`` pixels wide, that lies in the box (left, top, right, bottom)."""
     left, top, right, bottom = box
