@@ -627,7 +627,7 @@ def settle(
     user: User,
     neuron: Neuron,
     *,
-    family: Family,
+    family: Family | None,
     comment: str,
     cites: Iterable[EvidenceVersion],
     state: str = "",
@@ -639,6 +639,8 @@ def settle(
         ValidationError: without a rationale that cites evidence, or for a family that there is not in the layer.
     """
     case = _opened(user, neuron, Decision.SETTLE, state)
+    if family is None:
+        raise ValidationError({"family": "Name the family into which it is settled."})
     if family.layer_id != case.neuron.layer_id or family.retired_at is not None:
         raise ValidationError({"family": f"“{family.name}” is no family of {case.neuron.layer.name}: choose another."})
     reason, cited = _reason(comment), _cited(case.neuron, cites)
@@ -729,9 +731,6 @@ def decide(
         case Decision.DECLINE:
             return decline(user, neuron, comment=comment, state=state)
         case Decision.SETTLE:
-            require(can(user, neuron, Decision.SETTLE))
-            if family is None:
-                raise ValidationError({"family": "Name the family into which it is settled."})
             return settle(user, neuron, family=family, comment=comment, cites=cites, state=state)
         case Decision.CONTEST:
             return contest(user, neuron, comment=comment, cites=cites, state=state)

@@ -101,6 +101,6 @@ def test_many_at_once_are_asked_in_few_queries(neuron: Neuron, curves: Family, d
     for one in neurons[:4]:
         make_agreed(one, curves)
     neurons = list(Neuron.objects.filter(layer=neuron.layer).select_related("layer__network"))
-    with django_assert_max_num_queries(2):
+    with django_assert_max_num_queries(6):
         answers = reviews.can_accept_each(reviewer, neurons)
     assert [bool(answers[one.pk]) for one in neurons] == [True] * 4 + [False] * 4
