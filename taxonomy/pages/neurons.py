@@ -91,7 +91,7 @@ def page(
         "image_sets": list(ImageSet.objects.all()),
         "events": told_to(user, Event.objects.visible_to(user, hidden).filter(neuron=neuron), 12),
         "talk": Talk(user, neuron, shown=shown),
-        "references": References(neuron.layer.network),
+        "references": References(neuron.layer.network, layers),
     }
     return render(request, "neurons/neuron.html", context, status=status)
 

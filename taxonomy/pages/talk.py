@@ -24,6 +24,8 @@ from taxonomy.permissions import (
 # are on the discussion's own.
 THREADS = 20
 REPLIES = 200
+# A discussion of so few comments is read in one query.
+FEW = 60
 
 
 class CommentForm(forms.Form):
@@ -54,7 +56,7 @@ class Thread:
 
 
 class Talk:
-    """The discussion of a subject, for this person. At most three queries.
+    """The discussion of a subject, for this person: in one query, or three where much was said.
 
     Args:
         shown: whether it is, where the page knows already; else that is asked, in two queries more for a neuron.
@@ -89,18 +91,22 @@ class Talk:
             self._read(before)
 
     def _read(self, before: int | None) -> None:
-        said = Comment.objects.select_related("author", "discussion", "resolved_by", "hidden_by").order_by("-pk")
-        firsts = said.filter(**{f"discussion__{self.name}": self.subject}, parent=None)
-        if before is not None:
-            firsts = firsts.filter(pk__lt=before)
-        found = list(firsts[: THREADS + 1])
-        if len(found) > THREADS:
-            found.pop()
-            self.older = found[-1].pk
-        threads = {comment.pk: self._thread(comment) for comment in reversed(found)}
-        for reply in reversed(list(said.filter(parent__in=threads)[:REPLIES]) if threads else []):
-            assert reply.parent_id is not None
-            threads[reply.parent_id].replies.append(self._said(reply))
+        here = Comment.objects.filter(**{f"discussion__{self.name}": self.subject})
+        said = here.select_related("author", "discussion", "resolved_by", "hidden_by").order_by("-pk")
+        newest = list(said[: FEW + 1])
+        if len(newest) <= FEW and before is None:  # that is all there is
+            firsts = [comment for comment in newest if comment.parent_id is None]
+            replies = [comment for comment in newest if comment.parent_id is not None]
+        else:
+            firsts = list(said.filter(parent=None, **({"pk__lt": before} if before else {}))[: THREADS + 1])
+            replies = list(said.filter(parent__in=firsts)[:REPLIES])
+        if len(firsts) > THREADS:
+            firsts = firsts[:THREADS]
+            self.older = firsts[-1].pk
+        threads = {comment.pk: self._thread(comment) for comment in reversed(firsts)}
+        for reply in reversed(replies):
+            if reply.parent_id in threads:
+                threads[reply.parent_id].replies.append(self._said(reply))
         self.threads = list(threads.values())
 
     def _said(self, comment: Comment) -> Said:

@@ -7,7 +7,7 @@ page. Pictures from elsewhere are shown as links: a page fetches nothing that it
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -138,21 +138,22 @@ def _parsed(text: str) -> tuple[str, list[str]]:
 
 
 class References:
-    """What ``[[...]]`` can mean on a page about ``network``: looked up once a page, when first needed."""
+    """What ``[[...]]`` can mean on a page about ``network``: looked up once a page, when first needed.
 
-    def __init__(self, network: Network | None = None) -> None:
+    Args:
+        here: the network's layers with their sprites, where the page has them already.
+    """
+
+    def __init__(self, network: Network | None = None, here: Iterable[Layer] = ()) -> None:
         self.network = network
+        self.here = _by_name(here)
 
     @cached_property
     def layers(self) -> dict[tuple[str, str], Layer]:
-        """By network and layer name, and by the short form of the layer's name where that is free."""
-        found: dict[tuple[str, str], Layer] = {}
-        layers = list(Layer.objects.select_related("network", "sprite"))
-        for layer in layers:
-            found[layer.network.name, layer.name] = layer
-        for layer in layers:
-            found.setdefault((layer.network.name, layer.short), layer)
-        return found
+        return _by_name(Layer.objects.select_related("network", "sprite"))
+
+    def layer(self, network: str, name: str) -> Layer | None:
+        return self.here.get((network, name)) or self.layers.get((network, name))
 
     @cached_property
     def families(self) -> dict[tuple[int, str], tuple[int, str]]:
@@ -182,7 +183,7 @@ class References:
         found = family or neuron
         if found is not None:
             here = self.network.name if self.network else ""
-            layer = self.layers.get((found["network"] or here, found["layer"]))
+            layer = self.layer(found["network"] or here, found["layer"])
             if layer is not None and family is not None:
                 kin = self.families.get((layer.pk, family["name"].strip().casefold()))
                 if kin is not None:
@@ -191,6 +192,17 @@ class References:
             elif layer is not None and neuron is not None and int(neuron["index"]) < layer.channels:
                 return chip(layer, int(neuron["index"]), network=bool(found["network"]) and found["network"] != here)
         return format_html('<span class="nowhere" title="There is no such neuron or family here">[[{}]]</span>', text)
+
+
+def _by_name(layers: Iterable[Layer]) -> dict[tuple[str, str], Layer]:
+    """By network and layer name, and by the short form of the layer's name where that is free."""
+    found: dict[tuple[str, str], Layer] = {}
+    every = list(layers)
+    for layer in every:
+        found[layer.network.name, layer.name] = layer
+    for layer in every:
+        found.setdefault((layer.network.name, layer.short), layer)
+    return found
 
 
 def _names() -> list[str]:

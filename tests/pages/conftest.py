@@ -4,8 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from taxonomy.actions import discussions
 from taxonomy.actions.sprites import build_sprite
-from taxonomy.models import Comparison, FamilyLink, Role, User
+from taxonomy.models import Comment, Comparison, Family, FamilyLink, Role, User
 from tests.factory import (
     make_agreed,
     make_evidence,
@@ -66,10 +67,21 @@ def world(db) -> SimpleNamespace:
     )
 
 
+def talk(about: Family, readers: list[User]) -> None:
+    """Of a family: a question that was answered and resolved, and another one that was put in other words."""
+    first, second = readers[:2]
+    asked = discussions.add(first, about, "Does [[3b:1]] echo?")
+    discussions.add(second, about, f"No, @{first.username}: see [[family:3b/secret lines]].", parent=asked)
+    discussions.resolve(first, asked)
+    open_ = discussions.add(second, about, "Are these *curves*?")
+    discussions.edit(second, open_, "Are these all *curves*?")
+
+
 @pytest.fixture
 def addresses(world) -> dict[str, str]:
     """One address for each kind of page that a visitor may open."""
     base = f"/networks/{world.network.name}/"
+    talk(world.curves, world.readers)
     version = world.read.evidence.first().current
     compared = Comparison.objects.create(
         version=version, requested_by=world.contributor, status="done", identical=False, pixels={"image": 3}
@@ -89,6 +101,12 @@ def addresses(world) -> dict[str, str]:
         "review": "/review/",
         "proposals": "/proposals/",
         "proposal": f"/proposals/{world.proposal.public_id}/",
+        "discussions": "/discussions/",
+        "discussion of a neuron": f"{base}mixed3b/0/discussion/",
+        "discussion of a neuron to be read": f"{base}mixed3b/3/discussion/",
+        "discussion of a family": f"{base}mixed3b/families/{world.curves.pk}/discussion/",
+        "discussion of a proposal": f"/proposals/{world.proposal.public_id}/discussion/",
+        "wordings": f"/comments/{Comment.objects.latest('pk').public_id}/wordings/",
         "jobs": "/jobs/",
         "job": f"/jobs/{world.job.public_id}/",
         "activity": "/activity/",

@@ -18,6 +18,17 @@ def _many_a_minute(settings):
 
 
 @pytest.fixture
+def addresses(world) -> dict[str, str]:
+    layer = world.layer.get_absolute_url()
+    return {
+        "neuron": f"{layer}3/",
+        "settled neuron": f"{layer}0/",
+        "family": f"{layer}families/{world.curves.pk}/",
+        "proposal": f"/proposals/{world.proposal.public_id}/",
+    }
+
+
+@pytest.fixture
 def family(addresses) -> str:
     return addresses["family"]
 
