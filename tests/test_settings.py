@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 OURS = (
     *("DEBUG", "SECRET_KEY", "ALLOWED_HOSTS", "SITE_URL", "DATABASE_URL", "REDIS_URL", "NEUROTAXA_HOME", "ARTIFACTS"),
+    *("ORCID_CLIENT_ID", "ORCID_SECRET", "GITHUB_CLIENT_ID", "GITHUB_SECRET"),
     *("CSRF_TRUSTED_ORIGINS", "BEHIND_PROXY", "EMAIL_HOST", "EMAIL_PORT", "EMAIL_USE_TLS", "LOG_LEVEL"),
 )
 PRODUCTION = {"DEBUG": "0", "SECRET_KEY": "s" * 50, "ALLOWED_HOSTS": "neurotaxa.example.org"}
@@ -96,6 +97,26 @@ def test_a_proxy_s_word_counts_only_where_it_is_said_to() -> None:
     assert settings("SECURE_PROXY_SSL_HEADER", **PRODUCTION)["SECURE_PROXY_SSL_HEADER"] is None
     found = settings("SECURE_PROXY_SSL_HEADER", BEHIND_PROXY="1", **PRODUCTION)
     assert found["SECURE_PROXY_SSL_HEADER"] == ["HTTP_X_FORWARDED_PROTO", "https"]
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [("ORCID_CLIENT_ID", "ORCID_SECRET"), ("ORCID_SECRET", "ORCID_CLIENT_ID"), ("GITHUB_CLIENT_ID", "GITHUB_SECRET")],
+)
+def test_half_of_a_sign_in_is_a_refusal_to_start_that_names_the_other_half(given: str, missing: str) -> None:
+    done = start("import taxonomy.wsgi", {given: "x"})
+    assert done.returncode != 0
+    assert f"{missing} is not set: " in done.stderr.splitlines()[-1]
+
+
+def test_forms_lead_to_where_people_sign_in_and_nowhere_else() -> None:
+    found = settings("CONTENT_SECURITY_POLICY", "SOCIALACCOUNT_PROVIDERS")
+    assert found["CONTENT_SECURITY_POLICY"]["DIRECTIVES"]["form-action"] == ["'self'"]
+    assert found["SOCIALACCOUNT_PROVIDERS"] == {"orcid": {"APPS": []}, "github": {"APPS": []}}
+    found = settings("CONTENT_SECURITY_POLICY", "SOCIALACCOUNT_PROVIDERS", ORCID_CLIENT_ID="APP-1", ORCID_SECRET="s")
+    assert found["CONTENT_SECURITY_POLICY"]["DIRECTIVES"]["form-action"] == ["'self'", "https://orcid.org"]
+    app = {"name": "ORCID", "client_id": "APP-1", "secret": "s"}
+    assert found["SOCIALACCOUNT_PROVIDERS"] == {"orcid": {"APPS": [app]}, "github": {"APPS": []}}
 
 
 def test_without_a_mail_server_nobody_waits_for_mail() -> None:

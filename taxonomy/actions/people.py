@@ -4,6 +4,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 from allauth.account.models import EmailAddress
 from allauth.socialaccount.models import SocialAccount
@@ -162,7 +163,7 @@ def _progress_of(people: Collection[User]) -> dict[int, Progress]:
     return {one.pk: Progress(answered[one.pk], right[one.pk], settled.get(one.pk, 0)) for one in people}
 
 
-def _settled_readings() -> QuerySet[Label, dict[str, int]]:
+def _settled_readings() -> QuerySet[Any, Any]:
     """For each author, the neurons that they read blind before they settled. "Cannot tell" says nothing of a neuron."""
     first = Label.objects.filter(blind=True, gold=False, undone_at=None, neuron__standing__in=SETTLED)
     first = first.exclude(verdict=Verdict.CANNOT_TELL)
@@ -230,19 +231,17 @@ def credits_of(person: User) -> list[Credit]:
     return [Credit(network, **found[network.pk]) for network in Network.objects.filter(pk__in=found).order_by("name")]
 
 
-def plain_name(name: str) -> str:
-    """A new user name in compatibility form (full-width letters become plain ones).
+def plain_name(name: str) -> None:
+    """A new user name is of plain letters and digits; full-width and other compatible forms count as plain.
 
     Raises:
-        ValidationError: when it holds more than plain letters and digits.
+        ValidationError: when it is not.
     """
-    name = unicodedata.normalize("NFKC", name)
-    if not NAME.fullmatch(name):
+    if not NAME.fullmatch(unicodedata.normalize("NFKC", name)):
         raise ValidationError(
             "A user name has 2 to 40 letters (a to z), digits, dots, dashes and underscores, "
             "and begins with a letter or digit."
         )
-    return name
 
 
 def check_name(name: str) -> str:
@@ -251,7 +250,8 @@ def check_name(name: str) -> str:
     Raises:
         ValidationError: when it is not plain, or looks like a name that somebody has.
     """
-    name = plain_name(name)
+    plain_name(name)
+    name = unicodedata.normalize("NFKC", name)
     if look(name).startswith(look(FORMER)):
         raise ValidationError("Names like this one stand for people who left. Choose another.")
     alike = look(name)

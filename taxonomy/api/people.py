@@ -157,7 +157,7 @@ class PeopleViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource):
     serializer_class = PersonSerializer
     filterset_class = PeopleFilter
 
-    def gate(self, user: Person) -> Answer:  # type: ignore[override]
+    def gate(self, user: Person) -> Answer:
         nobody = User()
         return {
             "appoint": can_appoint(user, nobody, ""),

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 import uuid
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pgtrigger
 from django.conf import settings
@@ -77,6 +77,7 @@ class User(AbstractUser):
     erased_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     objects: ClassVar[PeopleManager] = PeopleManager()
+    socialaccount_set: Any  # allauth's: what is linked of ORCID and GitHub
 
     class Meta:
         constraints = [
