@@ -21,7 +21,7 @@ from taxonomy.pages.networks import layer_of
 from taxonomy.pages.neurons import neuron_of
 from taxonomy.pages.people import asking
 from taxonomy.pages.proposals import add_errors
-from taxonomy.pages.talk import THREADS, CommentForm, Talk, address_of
+from taxonomy.pages.talk import EXCHANGES, CommentForm, Talk, address_of
 from taxonomy.permissions import (
     Person,
     Refused,
@@ -154,12 +154,12 @@ def place_of(user: Person, comment: Comment) -> str:
     first = comment.parent_id or comment.pk
     newer = Comment.objects.filter(discussion=comment.discussion_id, parent=None, pk__gt=first)
     count = newer.count()
-    if count < THREADS:
+    if count < EXCHANGES:
         address = subject.get_absolute_url()
         if isinstance(subject, Neuron) and not subject.is_settled and sees_all_readings(user):
             address += "?readings"  # they looked, or would not have come here: the page shows it when asked
     else:
-        last = newer.order_by("pk").values_list("pk", flat=True)[count % THREADS]
+        last = newer.order_by("pk").values_list("pk", flat=True)[count % EXCHANGES]
         address = f"{address_of(subject)}?before={last}"
     return f"{address}#comment-{comment.public_id}"
 

@@ -22,7 +22,7 @@ from taxonomy.permissions import (
 
 # So many of the newest first comments stand on the subject's own page, with what was replied to them; those before them
 # are on the discussion's own.
-THREADS = 20
+EXCHANGES = 20
 REPLIES = 200
 # A discussion of so few comments is read in one query.
 FEW = 60
@@ -46,7 +46,7 @@ class Said:
 
 
 @dataclass
-class Thread:
+class Exchange:
     """A first comment, and the replies to it in the order of their time."""
 
     first: Said
@@ -85,7 +85,7 @@ class Talk:
         self.submission = uuid.uuid4()
         self.name = str(subject._meta.model_name)
         self.discussion: Discussion | None = None
-        self.threads: list[Thread] = []
+        self.exchanges: list[Exchange] = []
         self.older: int | None = None
         if self.may_see:
             self._read(before)
@@ -98,16 +98,16 @@ class Talk:
             firsts = [comment for comment in newest if comment.parent_id is None]
             replies = [comment for comment in newest if comment.parent_id is not None]
         else:
-            firsts = list(said.filter(parent=None, **({"pk__lt": before} if before else {}))[: THREADS + 1])
+            firsts = list(said.filter(parent=None, **({"pk__lt": before} if before else {}))[: EXCHANGES + 1])
             replies = list(said.filter(parent__in=firsts)[:REPLIES])
-        if len(firsts) > THREADS:
-            firsts = firsts[:THREADS]
+        if len(firsts) > EXCHANGES:
+            firsts = firsts[:EXCHANGES]
             self.older = firsts[-1].pk
-        threads = {comment.pk: self._thread(comment) for comment in reversed(firsts)}
+        exchanges = {comment.pk: self._exchange(comment) for comment in reversed(firsts)}
         for reply in reversed(replies):
-            if reply.parent_id in threads:
-                threads[reply.parent_id].replies.append(self._said(reply))
-        self.threads = list(threads.values())
+            if reply.parent_id in exchanges:
+                exchanges[reply.parent_id].replies.append(self._said(reply))
+        self.exchanges = list(exchanges.values())
 
     def _said(self, comment: Comment) -> Said:
         setattr(comment.discussion, self.name, self.subject)
@@ -115,9 +115,9 @@ class Talk:
         withheld = comment.hidden_at is not None and not self.may_moderate
         return Said(comment, bool(can_edit_comment(self.user, comment)), withheld)
 
-    def _thread(self, comment: Comment) -> Thread:
+    def _exchange(self, comment: Comment) -> Exchange:
         first = self._said(comment)
-        return Thread(first, comment.hidden_at is None and bool(can_resolve(self.user, comment)))
+        return Exchange(first, comment.hidden_at is None and bool(can_resolve(self.user, comment)))
 
     @property
     def layer(self) -> Layer:
@@ -142,7 +142,7 @@ class Talk:
     def answered(self) -> str:
         """The comment on this page to which the form that was sent replies; empty for a comment of its own."""
         parent = str(self.form["parent"].value() or "") if self.form else ""
-        return parent if any(str(thread.first.comment.public_id) == parent for thread in self.threads) else ""
+        return parent if any(str(exchange.first.comment.public_id) == parent for exchange in self.exchanges) else ""
 
 
 def address_of(subject: Subject) -> str:

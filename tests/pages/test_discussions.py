@@ -8,7 +8,7 @@ from django.test import Client
 from taxonomy.actions import discussions, labels
 from taxonomy.models import Comment, Neuron, Reveal, Standing
 from taxonomy.pages.discussions import differences
-from taxonomy.pages.talk import THREADS
+from taxonomy.pages.talk import EXCHANGES
 from tests.factory import make_label, make_user, neuron_at
 
 
@@ -235,16 +235,16 @@ def test_differences_of_long_texts_are_shown_whole():
 # Resolving
 
 
-def test_resolved_threads_fold(world, family):
+def test_resolved_exchanges_fold(world, family):
     comment = discussions.add(world.contributor, world.curves, "Is this done?")
     assert "Resolve" not in text_of(as_(world.readers[0]), family).split('id="discussion"')[1]
     client = as_(world.reviewer)
     assert client.post(f"/comments/{comment.public_id}/resolve/").status_code == 302
     html = text_of(Client(), family)
-    assert '<details class="thread resolved">' in html
+    assert '<details class="exchange resolved">' in html
     assert client.post(f"/comments/{comment.public_id}/resolve/").status_code == 403
     assert client.post(f"/comments/{comment.public_id}/reopen/").status_code == 302
-    assert '<details class="thread resolved">' not in text_of(Client(), family)
+    assert '<details class="exchange resolved">' not in text_of(Client(), family)
     assert client.get(f"/comments/{comment.public_id}/resolve/").status_code == 405
 
 
@@ -292,7 +292,7 @@ def test_an_admin_looks_at_what_tells_of_an_unsettled_neuron_only_when_asked(wor
 
 
 def test_long_discussions_are_cut_and_permalinks_lead_to_their_place(world, family, django_assert_max_num_queries):
-    every = [discussions.add(world.contributor, world.curves, f"Number {n}.") for n in range(2 * THREADS + 3)]
+    every = [discussions.add(world.contributor, world.curves, f"Number {n}.") for n in range(2 * EXCHANGES + 3)]
     discussions.add(world.reviewer, world.curves, "To the first.", parent=every[0])
     html = text_of(Client(), family)
     assert "Number 42." in html

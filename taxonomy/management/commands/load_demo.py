@@ -20,7 +20,7 @@ from django.db import transaction
 from django.db.models import F
 
 from taxonomy import recipes, storage
-from taxonomy.actions import evidence, families, labels, people, proposals, reviews
+from taxonomy.actions import discussions, evidence, families, labels, people, proposals, reviews
 from taxonomy.interchange import distill
 from taxonomy.management.commands import request_evidence
 from taxonomy.management.commands.register_network import describe
@@ -32,6 +32,7 @@ from taxonomy.models import (
     Layer,
     Network,
     Neuron,
+    Proposal,
     Role,
     Standing,
     User,
@@ -251,6 +252,81 @@ class Command(BaseCommand):
             # Every sixth waits for a reviewer.
             if neuron.index % 6 != 5 and reviews.can_accept(reviewer, neuron):
                 reviews.accept(reviewer, neuron)
+        self.talk(network, persons)
+
+    def talk(self, network: Network, persons: dict[str, User]) -> None:
+        """What people say about an early curve, a curve without its echo, their family, and a proposal."""
+        by = persons.__getitem__
+        for layer in ("mixed3a", "mixed3b"):
+            accepted = Neuron.objects.filter(
+                layer__network=network, layer__name=layer, standing=Standing.ACCEPTED, index__lt=24
+            ).select_related("layer__network")
+            neuron = accepted.order_by("index").first()
+            if neuron is None:
+                continue
+            angle, opposite = 15 * neuron.index, (neuron.index + 12) % 24
+            if layer == "mixed3a":
+                first = discussions.add(
+                    by("ada"),
+                    neuron,
+                    f"Its tuning curve has two bumps: one at {angle}°, and a lower one half a turn on, where "
+                    f"[[3a:{opposite}]] has its own peak. Is this one curve, or two?",
+                )
+                discussions.add(
+                    by("chidi"),
+                    neuron,
+                    "One, with an **echo**: from the lines that it is made of, an arc and the opposite arc look alike. "
+                    "That is also why it passes for a line at first sight, @bela.",
+                    parent=first,
+                )
+                discussions.add(
+                    by("bela"), neuron, "It did fool me. See [[family:3a/lines]] for what lines do.", parent=first
+                )
+                discussions.resolve(by("ada"), first)
+            else:
+                first = discussions.add(
+                    by("dunya"),
+                    neuron,
+                    f"The same angle as [[3a:{neuron.index}]], but no echo any more. What takes it away?",
+                )
+                reply = discussions.add(
+                    by("rosa"),
+                    neuron,
+                    f"Look at its weights from mixed3a: [[3a:{opposite}]] is blue.",
+                    parent=first,
+                )
+                discussions.edit(
+                    by("rosa"),
+                    reply,
+                    f"Look at its weights from mixed3a: [[3a:{opposite}]] and its neighbours are blue. Early curves "
+                    "that face the other way inhibit it.",
+                )
+        curves = Family.objects.get(layer__network=network, layer__name="mixed3b", name="Curves")
+        first = discussions.add(
+            by("fen"),
+            curves,
+            "How much of a turn does one of them cover? If neighbours lie 15° apart, half of the maximum should be "
+            "reached before the next but one.",
+        )
+        discussions.add(
+            by("sven"), curves, "Each page gives its width: [[3b:0]], [[3b:6]] and [[3b:12]], @fen.", parent=first
+        )
+        discussions.add(
+            by("edda"),
+            curves,
+            "Please name the *direction in which it bulges*, clockwise from the right, when you write of an angle:\n\n"
+            "| angle | bulges | for example |\n|---|---|---|\n| 0° | right | [[3b:0]] |\n| 90° | down | [[3b:6]] |\n"
+            "| 270° | up | [[3b:18]] |",
+        )
+        arches = Proposal.objects.filter(layer__network=network, name="Arches").first()
+        if arches is not None:
+            first = discussions.add(
+                by("emre"),
+                arches,
+                "They differ from [[3b:6]] by their angle alone. As with “Smiles”: a family would split what turns "
+                "into one another.",
+            )
+            discussions.add(by("dunya"), arches, "Then only if they do something else further up, @emre.", parent=first)
 
     def link(self, editor: User, network: Network) -> None:
         by_name = {(family.layer.name, family.name): family for family in Family.objects.filter(layer__network=network)}

@@ -1,4 +1,4 @@
-// Discussions: Ctrl+Enter sends; what is being written outlives a reload; a permalink opens the thread that it points to.
+// Discussions: Ctrl+Enter sends; what is being written outlives a reload; a permalink opens the exchange that it points to.
 
 const SENT = "neurotaxa sent";
 const named = (form) => `neurotaxa draft ${form.dataset.draft.trim()}`;
@@ -69,7 +69,7 @@ const prepareAll = (root) => {
 const open = () => {
   const target = location.hash.startsWith("#comment-") && document.getElementById(location.hash.slice(1));
   if (!target) return;
-  const fold = target.closest("details.thread");
+  const fold = target.closest("details.exchange");
   if (fold && !fold.open) {
     fold.open = true;
     target.scrollIntoView();
