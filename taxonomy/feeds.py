@@ -25,7 +25,7 @@ from taxonomy.models.discussions import Subject
 from taxonomy.models.events import EventQuerySet
 from taxonomy.permissions import hidden_from, notifications_of
 from taxonomy.rendering.notices import titled, with_events
-from taxonomy.rendering.sentences import plain, sentence, url
+from taxonomy.rendering.sentences import plain, quoted, sentence, url
 
 Row = TypeVar("Row", bound=Model)
 
@@ -52,6 +52,11 @@ class Entry:
     event: Event
     html: str
     note: str = ""
+
+    @property
+    def quote(self) -> str:
+        said = quoted(self.event)
+        return format_html('<blockquote dir="auto">{}</blockquote>', said) if said else ""
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,7 @@ class Entries(Feed):
         return plain(item.html)
 
     def item_description(self, item: Entry) -> str:
-        return f"<p>{item.html}</p>{item.note}"
+        return f"<p>{item.html}</p>{item.quote}{item.note}"
 
     def item_link(self, item: Entry) -> str:
         return url(item.event.get_absolute_url())

@@ -13,7 +13,7 @@ from django.urls import reverse
 from taxonomy.events import told
 from taxonomy.models import Event, Family, Neuron, Notification, User
 from taxonomy.models.discussions import Subject
-from taxonomy.rendering.sentences import plain, sentence, squeezed, url
+from taxonomy.rendering.sentences import plain, quoted, sentence, squeezed, url
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,11 @@ class Group:
 
     subject: Subject | None
     notifications: list[Notification]
+
+    @property
+    def events(self) -> list[tuple[Notification, str]]:
+        """Each with the beginning of what was said, if anything was."""
+        return [(each, quoted(each.event)) for each in self.notifications]
 
     @property
     def key(self) -> str:
@@ -36,7 +41,7 @@ def titled(subject: Subject) -> str:
     """A neuron's whole address, or a name with where it belongs."""
     if isinstance(subject, Neuron):
         return str(subject)
-    return f"{subject.name}, {'family' if isinstance(subject, Family) else 'proposed for'} {subject.layer}"
+    return f"{subject.name}, {'family of' if isinstance(subject, Family) else 'proposed for'} {subject.layer}"
 
 
 def key_of(subject: Subject) -> str:
@@ -70,6 +75,7 @@ class Item:
     notification: Notification
     html: str
     text: str
+    quoted: str
     url: str
     mute: str
 
@@ -135,6 +141,7 @@ def _item(notification: Notification, mutes: Mapping[int, str]) -> Item:
         notification,
         html,
         plain(html),
+        quoted(notification.event),
         url(notification.event.get_absolute_url()),
         url(reverse("mute_told", args=[token])) if token else "",
     )

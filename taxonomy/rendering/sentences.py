@@ -9,6 +9,10 @@ from django.utils.html import strip_tags
 from django.utils.safestring import SafeString, mark_safe
 
 from taxonomy.models import Event
+from taxonomy.rendering import markdown
+
+SAYING = ("comment.added", "comment.edited")
+QUOTED = 300  # characters
 
 
 def url(path: str) -> str:
@@ -21,6 +25,13 @@ def sentence(event: Event) -> SafeString:
     told = render_to_string("events/_event.html", {"event": event, "outside": True})
     # The template escaped what is from people, and what is put in is our own address.
     return mark_safe(re.sub(r'\b(href|src)="(?=/)', lambda found: f"{found[0]}{html.escape(url(''))}", squeezed(told)))
+
+
+def quoted(event: Event) -> SafeString | str:
+    """The beginning of what was said, as HTML; "" where nothing was said, or it is hidden."""
+    if event.verb not in SAYING or event.comment is None or event.comment.hidden_at is not None:
+        return ""
+    return markdown.plain(squeezed(event.comment.text), QUOTED)
 
 
 def plain(told: str) -> str:

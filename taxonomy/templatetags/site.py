@@ -1,6 +1,7 @@
 """What templates need beyond Django's own: chips, plots, prose, times and shares in words."""
 
 import datetime
+import html
 from collections.abc import Mapping
 from typing import Any
 
@@ -50,6 +51,12 @@ def feed(context: Context) -> str:
     if match is None or match.view_name not in FED:
         return ""
     return reverse(f"{match.view_name}_feed", kwargs=match.kwargs)
+
+
+@register.filter
+def unescaped(text: str) -> str:
+    """For texts that are no HTML."""
+    return html.unescape(text)
 
 
 @register.filter

@@ -14,9 +14,9 @@ from django.test import Client
 from django.utils import timezone
 
 from taxonomy import events
-from taxonomy.actions import labels, notifications
+from taxonomy.actions import discussions, labels, notifications
 from taxonomy.actions.sprites import build_sprite
-from taxonomy.models import Digest, Neuron, Notification, Standing, User, Why
+from taxonomy.models import Digest, Discussion, Neuron, Notification, Standing, User, Why
 from tests.actions.test_at_once import at_once
 from tests.factory import make_evidence, make_label, make_proposal, make_user
 
@@ -84,6 +84,16 @@ def test_it_says_what_when_why_and_how_to_stop(ada, neuron, curves, settings):
     Client().post(stop[1])
     ada.refresh_from_db()
     assert ada.digest == Digest.OFF
+
+
+def test_what_was_said_is_quoted_as_it_was_typed(ada, curves):
+    notifications.subscribe(ada, Discussion.objects.of(curves))
+    discussions.add(make_user("rita"), curves, "Bent & “thin”,\nas I'd say.")
+    Notification.objects.update(at=timezone.now() - DAY)
+    notifications.digest()
+    message = sent()
+    assert "- rita commented on the family Curves:\n  “Bent & “thin”, as I'd say.”\n" in text_of(message, "plain")
+    assert "Bent &amp; “thin”" in text_of(message, "html")
 
 
 def test_a_name_with_a_line_break_does_not_break_the_subject(ada, neuron):

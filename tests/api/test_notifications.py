@@ -94,7 +94,7 @@ def test_following_and_muting(api: Client, ada: User, neuron: Neuron) -> None:
     client, family, proposal = api.as_(ada), make_family(neuron.layer), make_proposal(neuron.layer)
     for body, title in (
         ({"network": "tinynet", "neuron": "3b:3"}, "tinynet/mixed3b:3"),
-        ({"family": family.pk}, "Curves, family tinynet/mixed3b"),
+        ({"family": family.pk}, "Curves, family of tinynet/mixed3b"),
         ({"proposal": str(proposal.public_id)}, "Boundaries, proposed for tinynet/mixed3b"),
     ):
         response = client.send("subscriptions/", **body)

@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 
 from taxonomy import events
-from taxonomy.actions import labels, notifications
+from taxonomy.actions import discussions, labels, notifications
 from taxonomy.models import Discussion, Notification, Standing, Subscription, User, Why
 from taxonomy.permissions import notifications_of
 from tests.factory import make_label, make_user, neuron_at
@@ -58,6 +58,16 @@ def test_reading_one_and_all(client, world, ada):
     assert [told.pk for told in notifications_of(ada).filter(read_at=None)] == [later.pk]
     response = client.post("/notifications/", {"read": "x\0"}, follow=True)
     assert "Marked 1 as read." in response.content.decode()
+
+
+def test_what_was_said_is_quoted_unless_it_is_hidden(client, world, ada):
+    notifications.subscribe(ada, Discussion.objects.of(world.curves))
+    said = discussions.add(world.reviewer, world.curves, "Are **these** <b>bent</b> & thin?")
+    html = client.get("/notifications/").content.decode()
+    assert "Are these &lt;bbent&lt;/b &amp; thin?" in html
+    assert "commented on it" in html
+    discussions.hide(world.admin, said, "Spam.")
+    assert "bent" not in client.get("/notifications/").content.decode()
 
 
 def test_nobody_reads_what_others_are_told(client, world, ada):
