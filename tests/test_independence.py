@@ -5,6 +5,7 @@ stand nowhere else: in notes, suggested names, comments, objections, demands and
 the routes of the site: a new one that no row here names fails ``test_every_place_is_looked_at``.
 """
 
+import datetime
 import re
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -18,18 +19,23 @@ from django.test import Client
 from django.urls import resolve
 from rest_framework.authtoken.models import Token
 
-from taxonomy.actions import discussions, gold, labels, leases, reviews
+from taxonomy.actions import discussions, gold, labels, leases, notifications, reviews
 from taxonomy.actions.sprites import build_sprite
 from taxonomy.models import (
     UNDO,
+    Comment,
+    Event,
     Family,
     Label,
     Membership,
     Neuron,
+    Notification,
+    Proposal,
     Reveal,
     Role,
     Standing,
     User,
+    Why,
 )
 from taxonomy.permissions import hidden_from
 from tests.factory import (
@@ -121,6 +127,11 @@ def world(db: None) -> World:
         label=Label.objects.get(note=NOTE).public_id,
         gold_label=Label.objects.get(note=GOLD_NOTE).public_id,
         images=make_image_set(),
+        mute=notifications.mute_token(Notification.objects.filter(person=watcher).latest("pk")),
+        **{
+            name: Comment.objects.get(text__startswith=word).public_id
+            for name, word in (("comment", COMMENT), ("gold_comment", GOLD_COMMENT), ("held_comment", HELD_COMMENT))
+        },
     )
 
 
@@ -169,6 +180,7 @@ READERS: dict[str, Callable[[World], User | None]] = {
 
 NEURONS = "/networks/tinynet/mixed3b"
 API = "/api/v1"
+PAGES_OF_SUBJECTS = ("discussion/", "feed.atom", "discussion/feed.atom")
 
 
 def every(*forms: str) -> list[str]:
@@ -190,7 +202,26 @@ PLACES = [
     *(f"{API}/evidence/", f"{API}/evidence/{{evidence}}/", f"{API}/evidence/?family={{curves}}", f"{API}/jobs/"),
     *(f"{API}/jobs/{{job}}/", f"{API}/proposals/{{proposal}}/", f"{API}/image-sets/", f"{API}/image-sets/pictures/"),
     *(f"{API}/docs/", f"{API}/schema/", f"{API}/reviews/", f"{API}/reviews/?index=2"),
-    *every(f"{API}/neurons/tinynet/mixed3b:#/"),
+    *every(f"{API}/neurons/tinynet/mixed3b:#/", f"{NEURONS}/#/discussion/", f"{NEURONS}/#/feed.atom"),
+    *every(f"{NEURONS}/#/discussion/feed.atom", "/discussions/?layer=mixed3b&network=tinynet"),
+    *(
+        "/discussions/",
+        "/discussions/?state=open",
+        f"{API}/discussions/",
+        f"{API}/comments/",
+        f"{API}/comments/?index=2",
+    ),
+    *(f"{prefix}/comments/{{{name}}}/" for prefix in ("", API) for name in ("comment", "gold_comment", "held_comment")),
+    *(f"{prefix}/comments/{{comment}}/wordings/" for prefix in ("", API)),
+    *("/comments/{comment}/edit/", "/moderation/?show=all", "/notifications/", "/notifications/following/"),
+    *("/notifications/mute/{mute}/", "/notifications/stop/{stop}/", "/notifications/{feed}/feed.atom"),
+    *("/activity/feed.atom", "/networks/tinynet/feed.atom", f"{NEURONS}/feed.atom", "/networks/tinynet/agreement/"),
+    *(f"{NEURONS}/families/{{{name}}}/{page}" for name in ("curves", "arches", "rings") for page in PAGES_OF_SUBJECTS),
+    *(f"/proposals/{{proposal}}/{page}" for page in PAGES_OF_SUBJECTS),
+    *("/label/card/", "/gold/", "/people/candidates/", "/me/data/", "/me/erase/", "/terms/"),
+    *(f"{API}/{path}/" for path in ("people", "people/{reader}", "people/candidates", "me", "me/data", "me/progress")),
+    *(f"{API}/{path}/" for path in ("terms", "gold", "gold/record", "notifications", "notifications/digest")),
+    f"{API}/subscriptions/",
 ]
 # Where a reviewer comes to look, and is shown: that it was shown is recorded.
 ASKED = [
@@ -203,13 +234,21 @@ ELSEWHERE: dict[str, str] = {
     "comparisons/<uuid:public_id>/<name:name>": "a picture",
     "artifacts/<sha256:sha256><suffix:suffix>": "a picture or the numbers of a piece of evidence",
     "api/v1/comparisons/<uuid:public_id>/": "a recipe run twice",
+    "sheets/<uuid:public_id>/": "pictures of neurons to be read, from the queue",
+    "sheets/<uuid:public_id>/look/<index:pk>/": "pictures of a neuron to be read, from the queue",
 }
+
+
+IDS = (*("proposal", "job", "version", "evidence", "label", "comment", "gold_comment", "held_comment", "mute"),)
 
 
 def names(world: World) -> dict[str, Any]:
     curves, lines, arches, rings = (family.pk for family in world.families)
     people = {"reader": world.readers[0].username, "judge": "judge", "editor": "edith", "newcomer": world.me}
-    ids = {name: getattr(world, name) for name in ("proposal", "job", "version", "evidence", "label")}
+    ids = {name: getattr(world, name) for name in IDS}
+    person = User.objects.filter(username=world.me).get()
+    keys = {"feed": person.feed_key or notifications.renew_feed_key(person), "stop": notifications.stop_token(person)}
+    ids |= keys
     return {"curves": curves, "lines": lines, "arches": arches, "rings": rings} | people | ids
 
 
@@ -230,7 +269,7 @@ def text_of(answer: HttpResponseBase) -> str:
 
 def told(world: World, user: User | None, places: list[str]) -> dict[str, str]:
     """What this person is told at each place, as a page and as a fragment of one."""
-    world.me = user.username if user else "judge"
+    world.me = user.username if user else "watcher"
     browser, program = signed_in(user)
     found = {}
     for place in places:
@@ -337,6 +376,24 @@ def main(text: str) -> str:
     return found[0]
 
 
+@pytest.mark.parametrize("reader", ["contributor", "contributor within the minute", "mentioned"])
+def test_no_mail_tells_it(world: World, reader: str, mailoutbox: list[Any]) -> None:
+    """The digest of somebody who is told of all that was said, before they gave a reading."""
+    user = READERS[reader](world)
+    assert user is not None
+    for event in Event.objects.filter(comment__isnull=False):
+        notifications.tell(event, {user.pk: Why.SUBSCRIBED})
+    said = discussions.add(world.judge, Proposal.objects.get(public_id=world.proposal), f"Harmless, @{user.username}.")
+    assert Notification.objects.filter(person=user, event__comment=said).exists()
+    Notification.objects.update(at=F("at") - datetime.timedelta(days=8))
+    notifications.digest()
+    mails = {str(number): str(mail.message()) for number, mail in enumerate(mailoutbox) if user.email in mail.to}
+    assert leaks(mails, ("Boundaries",)), "nobody is ever mailed: this proves nothing"
+    assert not leaks(mails, (*UNSETTLED, *GOLD))
+    for index in (0, 2):
+        assert not leaks(mails, (f"mixed3b/{index}/",))
+
+
 def test_everybody_else_is_told_of_settled_neurons(world: World) -> None:
     for user in (None, make_user(role=Role.REVIEWER)):
         found = told(world, user, [f"{NEURONS}/0/", f"{NEURONS}/1/", f"{NEURONS}/", f"{API}/labels/"])
@@ -385,7 +442,7 @@ def test_a_look_at_what_was_settled_ends_no_minute(world: World) -> None:
 
 
 def test_every_place_is_looked_at(world: World) -> None:
-    world.me = "judge"
+    world.me = "watcher"
     looked = {resolve(place.format(**names(world)).split("?")[0]).route for place in PLACES + ASKED}
     missing = [route for route in read_routes() if route not in looked and route not in ELSEWHERE]
     assert not missing, f"Say in tests/test_independence.py what is told there of a neuron: {', '.join(missing)}"
