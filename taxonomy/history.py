@@ -9,8 +9,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from django.db.models import Q, QuerySet, prefetch_related_objects
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import OuterRef, Q, QuerySet, prefetch_related_objects
 from django.utils import timezone
+from django.utils.dateparse import parse_date, parse_datetime
 
 from taxonomy import consensus
 from taxonomy.models import (
@@ -88,7 +90,7 @@ class Record:
             result = consensus.standing(
                 readings,
                 tree,
-                awaits_evidence=any(self._awaits(need, moment) for need in self.needs),
+                awaits_evidence=any(self._awaits(review, reviews, moment) for review in reviews),
                 objected=against is not None and against.decision == Decision.OBJECT,
                 reopened=against is not None and against.decision == Decision.REOPEN,
             )
@@ -133,18 +135,18 @@ class Record:
         ]
         return [reading_of(label, met) for label in labels]
 
-    def _awaits(self, need: Need, moment: Moment | None) -> bool:
-        """Whether a reviewer's demand stands: it was neither met nor withdrawn by then."""
-        if need.review_id is None or not _by(need.at, moment):
+    def _awaits(self, demand: Review, reviews: Sequence[Review], moment: Moment | None) -> bool:
+        """Whether a reviewer's demand for evidence stands: it was neither met nor withdrawn by then."""
+        if demand.decision != Decision.NEED_EVIDENCE:
             return False
         met = any(
-            event.verb == "need.met" and event.review_id == need.review_id and _by(event.at, moment)
-            for event in self.events
+            event.verb == "need.met" and event.review_id == demand.pk and _by(event.at, moment) for event in self.events
         )
-        return not met and not any(
-            review.decision == Decision.WITHDRAW and review.answers_id == need.review_id and _by(review.at, moment)
-            for review in self.reviews
-        )
+        return not met and all(review.answers_id != demand.pk for review in reviews)
+
+    def members_at(self, moment: Moment | None) -> list[Membership]:
+        """What the neuron was a member of at the end of this moment, its primary family first."""
+        return self._decided([review for review in self.reviews if _by(review.at, moment)], moment)[1]
 
 
 def _by(at: Moment, moment: Moment | None) -> bool:
@@ -195,23 +197,83 @@ def challenge(reviews: Iterable[Review], now: Moment) -> Review | None:
 
 
 def records(neurons: QuerySet[Neuron]) -> dict[int, Record]:
-    """The record of each of these neurons, in six queries for many as for one."""
+    """The record of each of these neurons, in seven queries for many as for one."""
     found = {pk: Record() for pk in neurons.order_by().values_list("pk", flat=True)}
     own = Q(neuron__in=neurons.order_by().values("pk"))
-    labels = Label.objects.filter(own).defer("note", "suggested_name", "confidence", "submission").order_by("pk")
-    for label in labels:
-        found[label.neuron_id].labels.append(label)
-    prefetch_related_objects([one for record in found.values() for one in record.labels if one.polysemantic], "further")
-    for review in Review.objects.filter(own).select_related("tally").order_by("pk"):
-        found[review.neuron_id].reviews.append(review)
-    for member in Membership.objects.filter(own).order_by("pk"):
-        found[member.neuron_id].members.append(member)
+    labels = Label.objects.filter(own).defer("note", "suggested_name", "confidence", "submission")
+    _fill(found, own, labels)
     for need in Need.objects.filter(own).order_by("pk"):
         found[need.neuron_id].needs.append(need)
+    return found
+
+
+def record_of(neuron: Neuron) -> Record:
+    """A neuron's record as a page tells it: with people, and the keys of what evidence they saw or cited. Five queries.
+
+    Each label and decision has these keys as ``versions``.
+    """
+    seen = Label.seen.through.objects.filter(label=OuterRef("pk")).order_by("pk").values("evidenceversion")
+    cited = Review.cites.through.objects.filter(review=OuterRef("pk")).order_by("pk").values("evidenceversion")
+    found = {neuron.pk: Record()}
+    own = Q(neuron=neuron)
+    labels = Label.objects.filter(own).select_related("author", "family").annotate(versions=ArraySubquery(seen))
+    reviews = Review.objects.filter(own).select_related("reviewer", "family", "tally")
+    _fill(found, own, labels, reviews.annotate(versions=ArraySubquery(cited)))
+    return found[neuron.pk]
+
+
+def _fill(
+    found: Mapping[int, Record], own: Q, labels: QuerySet[Label], reviews: QuerySet[Review] | None = None
+) -> None:
+    for label in labels.order_by("pk"):
+        found[label.neuron_id].labels.append(label)
+    prefetch_related_objects([one for record in found.values() for one in record.labels if one.polysemantic], "further")
+    _fill_decisions(found, own, reviews if reviews is not None else Review.objects.filter(own).select_related("tally"))
     for event in Event.objects.filter(own & TELLING).order_by("pk"):
         assert event.neuron_id is not None
         found[event.neuron_id].events.append(event)
-    return found
+
+
+def _fill_decisions(found: Mapping[int, Record], own: Q, reviews: QuerySet[Review]) -> None:
+    for review in reviews.order_by("pk"):
+        found[review.neuron_id].reviews.append(review)
+    for member in Membership.objects.filter(own).select_related("family", "made_by").order_by("pk"):
+        found[member.neuron_id].members.append(member)
+
+
+def members_of(family: Family, moment: Moment) -> list[Membership]:
+    """Who was in the family at the end of this moment, in the order of their coming. Three queries."""
+    ever = Membership.objects.filter(family=family)
+    found = {pk: Record() for pk in ever.values_list("neuron", flat=True)}
+    own = Q(neuron__in=found)
+    _fill_decisions(found, own, Review.objects.filter(own).select_related("reviewer"))
+    members = [member for record in found.values() for member in record.members_at(moment)]
+    deciders = {review.pk: review for record in found.values() for review in record.reviews}
+    for member in members:
+        member.review = deciders.get(member.review_id or 0)
+    return sorted((member for member in members if member.family_id == family.pk), key=lambda member: member.pk)
+
+
+def moment(text: str) -> Moment:
+    """A moment in words of a computer: a date stands for its end, or for now while it lasts; times are in UTC.
+
+    Raises:
+        ValueError: with a sentence, for what is no date and for what has not come yet.
+    """
+    now = timezone.now()
+    text = text.strip()
+    try:
+        day = parse_date(text)
+        when = datetime.datetime.combine(day, datetime.time.max) if day else parse_datetime(text)
+    except ValueError:
+        when = day = None
+    if when is None:
+        raise ValueError(f"“{text[:40]}” is no date. Write it as {now:%Y-%m-%d}.")
+    if timezone.is_naive(when):
+        when = when.replace(tzinfo=datetime.UTC)
+    if when > now and (day is None or day > now.date()):
+        raise ValueError(f"{when:%-d %B %Y} has not come yet. Choose a day up to {now:%Y-%m-%d}.")
+    return min(when, now)
 
 
 @dataclass(frozen=True)

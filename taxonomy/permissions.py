@@ -1,5 +1,6 @@
 """Who may do what, in one place. Each answer is Allowed, or Denied with the reason that page, API and command show."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -160,6 +161,11 @@ def told_in_passing(user: Person, path: str = "pk") -> Q:
     if sees_all_readings(user):
         told |= Q(Exists(Reveal.objects.filter(neuron=OuterRef(path), person=user)))
     return told
+
+
+def told_now(user: Person, neurons: QuerySet[Neuron], hidden: Collection[int]) -> QuerySet[Neuron]:
+    """Of these neurons, those of which lists tell this person how others read them; ``hidden`` are ``hidden_from``."""
+    return neurons.filter(Q(standing__in=SETTLED) | told_in_passing(user)).exclude(pk__in=hidden)
 
 
 def can_see_readings(user: Person, neuron: Neuron, *, has_given: bool, is_hidden: bool = False) -> Answer:

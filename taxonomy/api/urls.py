@@ -6,11 +6,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from taxonomy.api.agreement import AgreementViewSet
 from taxonomy.api.discussions import CommentViewSet, DiscussionViewSet, ModerationViewSet
 from taxonomy.api.errors import nothing_here
 from taxonomy.api.evidence import ComparisonViewSet, EvidenceViewSet
 from taxonomy.api.families import FamilyViewSet
 from taxonomy.api.gold import GoldViewSet, RecordViewSet
+from taxonomy.api.history import HistoryViewSet
 from taxonomy.api.images import ImageSetViewSet
 from taxonomy.api.jobs import JobViewSet
 from taxonomy.api.labels import LabelViewSet
@@ -34,7 +36,7 @@ ONE = {"get": "retrieve"}
 WRITE = {"get": "list", "post": "create"}
 RESOURCES = (
     *("networks", "layers", "neurons", "families", "evidence", "image-sets"),
-    *("labels", "reviews", "proposals", "discussions", "comments", "jobs", "people"),
+    *("labels", "reviews", "agreement", "proposals", "discussions", "comments", "jobs", "people"),
     *("notifications", "subscriptions", "terms", "docs", "schema"),
 )
 
@@ -55,6 +57,9 @@ urlpatterns = [
     path("layers/<str:network>/<str:layer>/", LayerViewSet.as_view(ONE)),
     path("neurons/", NeuronViewSet.as_view(READ)),
     path("neurons/<str:network>/<str:address>/", NeuronViewSet.as_view(ONE), name="api_neuron"),
+    path("neurons/<str:network>/<str:address>/history/", HistoryViewSet.as_view({"get": "neuron"})),
+    path("families/<int:pk>/history/", HistoryViewSet.as_view({"get": "family"})),
+    path("agreement/", AgreementViewSet.as_view(READ)),
     path("families/", FamilyViewSet.as_view(READ)),
     path("families/<int:pk>/", FamilyViewSet.as_view(ONE)),
     path("evidence/", EvidenceViewSet.as_view(READ), name="api_evidence"),

@@ -23,7 +23,7 @@ from taxonomy.models import (
     Symmetry,
     User,
 )
-from taxonomy.pages import figures, panels
+from taxonomy.pages import figures, history, panels
 from taxonomy.pages.events import told_to
 from taxonomy.pages.exhibits import Exhibit, Shelf, done, put, rows_of
 from taxonomy.pages.networks import layer_of
@@ -100,6 +100,8 @@ def exhibits_of(family: Family, layers: list[Layer], hidden: Collection[int]) ->
 
 @require_safe
 def family(request: HttpRequest, name: str, layer_name: str, pk: int) -> HttpResponse:
+    if "at" in request.GET:
+        return history.family(request, name, layer_name, pk)
     here, layers = layer_of(name, layer_name)
     found = Family.objects.filter(pk=pk, layer=here).select_related("parent", "proposal__author").first()
     if found is None:

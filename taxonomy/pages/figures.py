@@ -7,11 +7,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Q
-
 from taxonomy.consensus import FLAGGED_BELOW, NONE_OF_THESE
-from taxonomy.models import SETTLED, Agreement, Family, Layer, Network, Neuron
-from taxonomy.permissions import Person, told_in_passing
+from taxonomy.models import Agreement, Family, Layer, Network, Neuron
+from taxonomy.permissions import Person, told_now
 from taxonomy.rendering.plots import interval
 
 
@@ -108,8 +106,7 @@ def split_of(user: Person, row: Agreement, layer: Layer, hidden: Collection[int]
     order = row.figures["splits"]
     if not order:
         return []
-    told = Q(standing__in=SETTLED) | told_in_passing(user)
-    neurons = list(Neuron.objects.filter(told, pk__in=order).exclude(pk__in=hidden)[: len(order)])
+    neurons = list(told_now(user, Neuron.objects.filter(pk__in=order), hidden))
     for neuron in neurons:
         neuron.layer = layer
     return sorted(neurons, key=lambda neuron: order.index(neuron.pk))

@@ -11,9 +11,10 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
 from taxonomy.actions import labels
-from taxonomy.actions.reviews import can_accept
-from taxonomy.models import Event, Family, ImageSet, Label, Layer, Membership, Neuron, Standing, User
-from taxonomy.pages import near, panels
+from taxonomy.actions.reviews import Case, cases
+from taxonomy.models import Event, EvidenceVersion, Family, ImageSet, Label, Layer, Membership, Neuron, User
+from taxonomy.pages import history, near, panels
+from taxonomy.pages.decisions import DecisionForm, box_of
 from taxonomy.pages.events import told_to
 from taxonomy.pages.exhibits import applicable, exhibits
 from taxonomy.pages.gold import panel as golden
@@ -41,26 +42,32 @@ def neuron_of(network: str, layer_name: str, index: int) -> tuple[Neuron, list[L
 
 @require_safe
 def neuron(request: HttpRequest, name: str, layer_name: str, index: int) -> HttpResponse:
+    if "at" in request.GET:
+        return history.neuron(request, name, layer_name, index)
     return page(request, *neuron_of(name, layer_name, index))
 
 
 def page(
-    request: HttpRequest, neuron: Neuron, layers: list[Layer], *, form: LabelForm | None = None, status: int = 200
+    request: HttpRequest,
+    neuron: Neuron,
+    layers: list[Layer],
+    *,
+    form: LabelForm | None = None,
+    decision: DecisionForm | None = None,
+    status: int = 200,
 ) -> HttpResponse:
-    """The neuron's page; ``form`` is a label that was sent and could not be taken."""
+    """The neuron's page; ``form`` is a label, or ``decision`` one, that was sent and could not be taken."""
     user = request.user
-    every = list(
-        neuron.labels.current().select_related("author", "family").prefetch_related("further").order_by("created_at")
-    )
-    own = next((label for label in every if label.author_id == user.pk), None)
     hidden = hidden_from(user)
     is_hidden, has = neuron.pk in hidden, has_given(user, neuron)
     settled = neuron.is_settled and not is_hidden
     may_see = can_see_readings(user, neuron, has_given=has, is_hidden=is_hidden)
     # A reviewer who has not read it yet may still read it blind: the others' readings come when asked for.
     offered = bool(may_see) and not has and not settled
-    shown = bool(may_see) and (not offered or "readings" in request.GET)
+    shown = bool(may_see) and (not offered or "readings" in request.GET or decision is not None)
     families, exemplars, memberships, kin = families_of(neuron, hidden)
+    case = cases(user, [neuron], tree_of(neuron.layer))[neuron.pk] if shown else None
+    own = own_label(user, neuron, case)
     if isinstance(user, User):
         labels.reveal(user, *([neuron] if shown else []), *kin)
     stand = Stand(neuron, exhibits(neuron, layers, hidden=hidden), request.GET)
@@ -76,7 +83,7 @@ def page(
         "memberships": memberships,
         "kin": exemplars.get(memberships[0].family_id, [])[:KIN] if memberships else [],
         "own": own,
-        "readings": every if shown else [],
+        "readings": sorted(case.current, key=lambda label: label.created_at) if case else [],
         "shown": shown,
         "offered": offered and not shown,
         "may_see": may_see,
@@ -84,8 +91,8 @@ def page(
         "may_label": can_label(user, neuron),
         "golden": golden(user, neuron) if settled else {},
         "seen": [exhibit.version.pk for exhibit in stand.shown if exhibit.version],
-        "may_accept": can_accept(user, neuron) if shown else None,
-        "agreed": agreed_family(neuron, every, families) if shown else None,
+        "box": box_of(user, case, families, [one.name for one in layers], citable(stand), decision) if case else None,
+        "agreed": next((one for one in families if case and case.agreed == one.pk), None) if shown else None,
         "may_request": can_request_evidence(user, neuron.layer.network),
         "kinds": applicable(neuron.layer, layers),
         "image_sets": list(ImageSet.objects.all()),
@@ -150,12 +157,24 @@ def families_of(
     return families, exemplars, own, told
 
 
-def agreed_family(neuron: Neuron, found: list[Label], families: list[Family]) -> Family | None:
-    """The family that an agreed neuron's readings qualify for."""
-    if neuron.standing != Standing.AGREED:
+def tree_of(layer: Layer) -> dict[int, int | None]:
+    """For each family of the layer, retired ones too, its parent."""
+    return dict(Family.objects.filter(layer=layer).values_list("pk", "parent_id"))
+
+
+def own_label(user: User | AnonymousUser, neuron: Neuron, case: Case | None) -> Label | None:
+    """The person's own current label."""
+    if not isinstance(user, User):
         return None
-    result = labels.result_of(found, {family.pk: family.parent_id for family in families})
-    return next((family for family in families if family.pk == result.family), None)
+    if case is not None:
+        return next((label for label in case.current if label.author_id == user.pk), None)
+    found = neuron.labels.current().filter(author=user).select_related("author", "family")
+    return found.prefetch_related("further").first()
+
+
+def citable(stand: Stand) -> list[tuple[str, EvidenceVersion]]:
+    """The neuron's evidence as it is now, one version of each, with its title."""
+    return [(exhibit.title, exhibit.version) for exhibit in stand.every if exhibit.version is not None]
 
 
 def label(request: HttpRequest, name: str, layer_name: str, index: int) -> HttpResponse:
