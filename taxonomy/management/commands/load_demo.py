@@ -280,7 +280,10 @@ class Command(BaseCommand):
                     parent=first,
                 )
                 discussions.add(
-                    by("bela"), neuron, "It did fool me. See [[family:3a/lines]] for what lines do.", parent=first
+                    by("bela"),
+                    neuron,
+                    "It would fool me, too. See [[family:3a/lines]] for what lines do.",
+                    parent=first,
                 )
                 discussions.resolve(by("ada"), first)
             else:
