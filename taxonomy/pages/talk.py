@@ -128,6 +128,11 @@ class Talk:
         return self.subject.address if isinstance(self.subject, Neuron) else self.subject.name
 
     @property
+    def here(self) -> str:
+        """Where the discussion stands."""
+        return f"{self.subject.get_absolute_url()}#discussion"
+
+    @property
     def example(self) -> str:
         """How a neuron is written here."""
         return f"{self.layer.short or self.layer.name}:{self.subject.index if isinstance(self.subject, Neuron) else 0}"

@@ -47,7 +47,7 @@ FED = {
 @register.simple_tag(takes_context=True)
 def feed(context: Context) -> str:
     """The address of the page's own feed; "" when it has none."""
-    match = context["request"].resolver_match
+    match = getattr(context.get("request"), "resolver_match", None)  # some refusals are told without the request
     if match is None or match.view_name not in FED:
         return ""
     return reverse(f"{match.view_name}_feed", kwargs=match.kwargs)
