@@ -117,6 +117,7 @@ def addresses(world) -> dict[str, str]:
         "people": "/people/",
         "person": f"/people/{world.readers[0].username}/",
         "go": "/go/",
+        "terms": "/terms/",
         "sign in": "/accounts/login/",
         "sign up": "/accounts/signup/",
     }

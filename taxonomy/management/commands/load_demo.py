@@ -20,7 +20,7 @@ from django.db import transaction
 from django.db.models import F
 
 from taxonomy import recipes, storage
-from taxonomy.actions import discussions, evidence, families, labels, people, proposals, reviews
+from taxonomy.actions import discussions, evidence, families, gold, labels, leases, people, proposals, reviews
 from taxonomy.interchange import distill
 from taxonomy.management.commands import request_evidence
 from taxonomy.management.commands.register_network import describe
@@ -47,6 +47,13 @@ ABOUT = (
 CONTRIBUTORS = ("ada", "bela", "chidi", "dunya", "emre", "fen")
 REVIEWERS = ("rosa", "sven")
 EDITORS = ("edda", "emil")
+AFFILIATIONS = {
+    "ada": "Institute for Curves",
+    "bela": "University of the Lower Layers",
+    "chidi": "Institute for Curves",
+    "rosa": "University of the Lower Layers",
+    "edda": "Academy of Visual Systems",
+}
 # Families of these layers come with the network; those of the other layers are found by the people.
 BY_CONSTRUCTION = ("conv2d0", "conv2d1", "conv2d2")
 # The neuron that is looked at more closely, and the steps of pictures that are not what a page is for.
@@ -203,6 +210,7 @@ class Command(BaseCommand):
                 people.join(person)
                 if role != Role.CONTRIBUTOR:
                     person = people.appoint(system, person, role, reason="demo world")
+                person = people.change_profile(person, affiliation=AFFILIATIONS.get(name, ""))
             persons[name] = person
         return persons
 
@@ -253,6 +261,7 @@ class Command(BaseCommand):
             if neuron.index % 6 != 5 and reviews.can_accept(reviewer, neuron):
                 reviews.accept(reviewer, neuron)
         self.talk(network, persons)
+        self.school(edda, persons["ada"], network)
 
     def talk(self, network: Network, persons: dict[str, User]) -> None:
         """What people say about an early curve, a curve without its echo, their family, and a proposal."""
@@ -330,6 +339,19 @@ class Command(BaseCommand):
                 "into one another.",
             )
             discussions.add(by("dunya"), arches, "Then only if they do something else further up, @emre.", parent=first)
+
+    def school(self, editor: User, reader: User, network: Network) -> None:
+        """Gold neurons where the weights leave no doubt, and somebody who read them: a candidate for reviewer."""
+        clear = Neuron.objects.filter(layer__network=network, layer__name__in=("conv2d1", "conv2d2"))
+        clear = clear.filter(standing=Standing.ACCEPTED).order_by("layer_id", "index")
+        for number, neuron in enumerate(clear[: people.GOLD_NEURONS + 2]):
+            gold.mark(editor, neuron, "Known by construction.")
+            family = Family.objects.get(memberships__neuron=neuron, memberships__ended_at=None)
+            lease = leases.lend(reader, labels.locked(neuron), gold=True)
+            reading: dict[str, Any] = {"verdict": "family", "family": family}
+            if number % 13 == 12:
+                reading = {"verdict": "none of these", "suggested_name": "Blobs"}
+            labels.add(reader, neuron, lease=lease.token, **reading)
 
     def link(self, editor: User, network: Network) -> None:
         by_name = {(family.layer.name, family.name): family for family in Family.objects.filter(layer__network=network)}
