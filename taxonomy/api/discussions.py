@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db.models import Count, QuerySet
 from django_filters import rest_framework as filters
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_serializer
 from rest_framework import mixins, serializers
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.request import Request
@@ -46,6 +46,7 @@ class DiscussionSerializer(serializers.ModelSerializer):
         return f"{discussion.layer.name}:{discussion.neuron.index}" if discussion.neuron else None
 
 
+@extend_schema_serializer(component_name="DiscussionComment")
 class CommentSerializer(serializers.ModelSerializer):
     id = serializers.UUIDField(source="public_id")
     discussion = serializers.UUIDField(source="discussion.public_id")
@@ -100,7 +101,7 @@ class TextBody(Body):
     text = serializers.CharField(trim_whitespace=False, help_text="Markdown")
 
 
-class ReasonBody(Body):
+class HidingBody(Body):
     reason = serializers.CharField(allow_blank=True, max_length=500, help_text="stands in the comment's place")
 
 
@@ -229,10 +230,10 @@ class ModerationViewSet(CommentViewSet):
     def get_queryset(self) -> QuerySet[Comment]:
         return self.every()
 
-    @extend_schema(request=ReasonBody, responses=CommentSerializer)
+    @extend_schema(request=HidingBody, responses=CommentSerializer)
     def hide(self, request: Request, public_id: Any) -> Response:
         """Withhold a comment's text from everybody but admins."""
-        reason = self.checked(request, ReasonBody)["reason"]
+        reason = self.checked(request, HidingBody)["reason"]
         return self.told(discussions.hide(request.user, self.get_object(), reason))
 
     @extend_schema(request=None, responses=CommentSerializer)

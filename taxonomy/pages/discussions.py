@@ -249,8 +249,12 @@ def resolve(request: HttpRequest, public_id: str, verb: str) -> HttpResponse:
     """Resolve what a comment began, or take it up again."""
     found = comment_of(request, public_id)
     changed = getattr(discussions, verb)(asking(request), found)
-    messages.success(request, "Resolved." if changed.resolved_at else "Open again.")
-    return redirect(place_of(request.user, found))
+    place = place_of(request.user, found)
+    if changed.resolved_at is None:
+        messages.success(request, "Open again.")
+        return redirect(place)
+    messages.success(request, "Resolved.")
+    return redirect(f"{place.partition('#')[0]}#discussion")  # at its own place it would unfold
 
 
 @require_POST

@@ -12,12 +12,13 @@ from django.core.exceptions import ValidationError
 from django.db import connection
 
 from taxonomy import storage
-from taxonomy.actions import evidence, jobs, labels, people, proposals, reviews, surveys
+from taxonomy.actions import discussions, evidence, jobs, labels, people, proposals, reviews, surveys
 from taxonomy.actions.evidence import LeaseLost
 from taxonomy.actions.families import import_taxonomy
 from taxonomy.actions.networks import register
 from taxonomy.interchange.distill import FamilyRecord, LayerRecord
 from taxonomy.models import (
+    Comment,
     Event,
     Evidence,
     Family,
@@ -233,3 +234,29 @@ def test_requests_cancels_retries_and_workers_do_not_deadlock() -> None:
     found = at_once(*(lambda act=act, seed=seed: keep(act, seed) for seed, act in enumerate(acts)))
     assert all(isinstance(seen, Counter) for seen in found), found
     assert all(row.versions.count() == 1 for row in Evidence.objects.filter(status=Outcome.DONE))
+
+
+def test_a_comment_sent_twice_at_once_is_one() -> None:
+    make_network()
+    family, user = make_family(neuron_at("mixed3b:3").layer), make_user()
+    found = at_once(*[lambda: discussions.add(user, family, "It bends.")] * 4)
+    assert len({comment.pk for comment in found}) == 1, found
+    assert Event.objects.filter(verb="comment.added").count() == 1
+
+
+def test_many_comments_at_once_are_counted(settings) -> None:
+    settings.COMMENTS_A_MINUTE = 2
+    make_network()
+    family, user = make_family(neuron_at("mixed3b:3").layer), make_user()
+    found = at_once(*[lambda n=n: discussions.add(user, family, f"Number {n}") for n in range(6)])
+    assert Counter(type(one) for one in found) == {Comment: 2, Refused: 4}
+
+
+def test_people_who_mention_each_other_at_once_wait_for_nobody() -> None:
+    make_network()
+    family = make_family(neuron_at("mixed3b:3").layer)
+    ada, bela = make_user("ada"), make_user("bela")
+    say = discussions.add
+    found = at_once(*[lambda: say(ada, family, "And you, @bela?"), lambda: say(bela, family, "And you, @ada?")] * 2)
+    assert Counter(type(one) for one in found) == {Comment: 4}
+    assert (Comment.objects.count(), ada.notifications.count(), bela.notifications.count()) == (2, 1, 1)
