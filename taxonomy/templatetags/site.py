@@ -7,13 +7,14 @@ from typing import Any
 
 from django import template
 from django.contrib.humanize.templatetags.humanize import naturaltime
+from django.db.models import Case, QuerySet, Value, When
 from django.template import Context
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from taxonomy import recipes
-from taxonomy.models import Discussion, Layer, Neuron, Subscription
+from taxonomy.models import Discussion, Layer, Neuron, Subscription, User
 from taxonomy.models.discussions import Subject
 from taxonomy.permissions import notifications_of
 from taxonomy.rendering import chips, markdown, notices, plots
@@ -26,15 +27,34 @@ MOST_COUNTED = 99
 
 @register.simple_tag(takes_context=True)
 def unread(context: Context) -> int:
-    """How many notifications whoever looks has not read; beyond 99 they are not counted. One query."""
-    return notifications_of(context["request"].user).filter(read_at=None)[: MOST_COUNTED + 1].count()
+    """How many notifications whoever looks has not read; beyond 99 they are not counted. One query.
+
+    The same query brings how they follow what the page's discussion is about, for ``following``.
+    """
+    request = context["request"]
+    found = notifications_of(request.user).filter(read_at=None).order_by().annotate(of=Value("told"))
+    rows = found.values_list("pk", "of")[: MOST_COUNTED + 1]
+    subject = context["talk"].subject if "talk" in context else None
+    if subject is not None:
+        rows = rows.union(_subscription(request.user, subject).values_list("pk", "of"), all=True)
+    states = [state for _, state in rows]
+    request.follows = subject, next((state for state in states if state != "told"), "")
+    return states.count("told")
 
 
 @register.simple_tag(takes_context=True)
-def following(context: Context, subject: Subject) -> Subscription | None:
-    """How whoever looks follows this neuron, family or proposal. One query."""
-    discussion = Discussion.objects.about(subject)
-    return Subscription.objects.filter(person=context["request"].user, discussion__in=discussion).first()
+def following(context: Context, subject: Subject) -> str:
+    """How whoever looks follows this neuron, family or proposal: "follows", "muted" or "". At most one query."""
+    known, state = getattr(context["request"], "follows", (None, ""))
+    if known != subject:
+        state = _subscription(context["request"].user, subject).values_list("of", flat=True).first() or ""
+    return str(state)
+
+
+def _subscription(user: User, subject: Subject) -> QuerySet[Any]:
+    of = Case(When(muted=True, then=Value("muted")), default=Value("follows"))
+    own = Subscription.objects.filter(person=user, discussion__in=Discussion.objects.about(subject))
+    return own.order_by().annotate(of=of)
 
 
 # Pages that have a feed of their own, at ``feed.atom`` below them.

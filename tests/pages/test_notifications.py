@@ -1,7 +1,9 @@
 """What a person is told on the site: reading, muting, following, and the links of mails."""
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from taxonomy import events
 from taxonomy.actions import discussions, labels, notifications
@@ -153,6 +155,25 @@ def test_the_list_takes_as_many_queries_for_many_as_for_few(client, world, ada, 
         tell(ada, job=world.job)
     with django_assert_max_num_queries(15):
         client.get("/notifications/?page=2")
+
+
+def test_the_button_beside_a_discussion_costs_no_query(client, world, ada):
+    page, key = world.curves.get_absolute_url(), f"family:{world.curves.pk}"
+    assert 'value="subscribe"' in client.get(page).content.decode()
+    for verb, offered in (("subscribe", "unsubscribe"), ("mute", "unmute"), ("unmute", "mute")):
+        response = client.post("/notifications/follow/", {"do": verb, "subject": key, "next": page})
+        assert response.url == page
+        client.get("/notifications/following/")  # takes the message
+        for _ in range(2):
+            tell(ada, "family.linked", Why.MENTIONED, family=world.curves)
+        with CaptureQueriesContext(connection) as now:
+            html = client.get(page).content.decode()
+        assert f'value="{offered}"' in html
+        assert [query["sql"] for query in now if "taxonomy_subscription" in query["sql"]] == [
+            query["sql"] for query in now if "taxonomy_notification" in query["sql"]
+        ]
+        assert len([query for query in now if "taxonomy_subscription" in query["sql"]]) == 1
+    assert "subscribe" not in Client().get(page).content.decode()
 
 
 class TestLinks:
