@@ -9,8 +9,6 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.urls import reverse
 
-from taxonomy.models.people import User
-
 NETWORK_NAME = r"[a-z0-9][a-z0-9_.-]*"
 
 
@@ -149,15 +147,6 @@ class NeuronQuerySet(models.QuerySet["Neuron"]):
     def settled(self, hidden: Collection[int] = ()) -> Self:
         """Those whose answer everybody is shown, but not who is to read the ``hidden`` ones first."""
         return self.filter(settled_neurons(hidden))
-
-    def awaiting_label_by(self, user: User) -> Self:
-        """Unsettled neurons that this person has not labelled, those with most readings short of three first."""
-        return (
-            self.exclude(standing__in=SETTLED)
-            .exclude(pk__in=self.model.objects.filter(labels__author=user, labels__superseded_at=None))
-            .exclude(readings__gte=5)
-            .order_by(models.Case(models.When(readings__lt=3, then=0), default=1), "-readings", "layer_id", "index")
-        )
 
 
 def settled_neurons(hidden: Collection[int] = (), path: str = "") -> models.Q:
