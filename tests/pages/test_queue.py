@@ -57,8 +57,17 @@ def page(browser: Browser, live_server, ada: User) -> Iterator[Page]:
     page.goto("/healthz")
     sign_in(page, ada)
     yield page
+    at_rest(page)
     context.close()
     assert [words for words in complaints if "Failed to load resource" not in words] == []
+
+
+def at_rest(page: Page) -> None:
+    """Wait for what the page still asks for: the database is emptied after the test."""
+    page.context.set_offline(False)
+    page.unroute_all(behavior="ignoreErrors")
+    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(700)
 
 
 def open_queue(page: Page, address: str = ADDRESS) -> None:

@@ -12,7 +12,7 @@ from taxonomy.actions import sheets
 from taxonomy.models import Label, Lease, Reveal, Sheet, User
 from tests.factory import make_user
 from tests.pages.test_accessibility import SETTINGS, sign_in
-from tests.pages.test_queue import all_sent, key_of, layer_of_pictures, without_script
+from tests.pages.test_queue import all_sent, at_rest, key_of, layer_of_pictures, without_script
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
@@ -50,6 +50,7 @@ def opened(browser: Browser, live_server, ada: User, stock: SimpleNamespace) -> 
 
     yield new
     for context in contexts:
+        at_rest(context.pages[0])
         context.close()
     assert [words for words in complaints if "Failed to load resource" not in words] == []
 

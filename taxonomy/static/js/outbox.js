@@ -11,7 +11,8 @@ export const newKey = () => {
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
 };
 
-export const token = () => document.querySelector("input[name=csrfmiddlewaretoken]")?.value ?? "";
+// The page's own token, kept from the start: the form that holds it comes and goes.
+const token = document.querySelector("input[name=csrfmiddlewaretoken]")?.value ?? "";
 
 // Asks in the background; somebody who was signed out meanwhile is not led through the form for it.
 export const ask = (address, fields) => {
@@ -19,7 +20,7 @@ export const ask = (address, fields) => {
   if (fields) {
     options.method = "POST";
     options.keepalive = true;
-    options.body = new URLSearchParams([...fields, ["csrfmiddlewaretoken", token()]]);
+    options.body = new URLSearchParams([...fields, ["csrfmiddlewaretoken", token]]);
   }
   return fetch(address, options);
 };
