@@ -222,6 +222,8 @@ PLACES = [
     *(f"{API}/{path}/" for path in ("people", "people/{reader}", "people/candidates", "me", "me/data", "me/progress")),
     *(f"{API}/{path}/" for path in ("terms", "gold", "gold/record", "notifications", "notifications/digest")),
     f"{API}/subscriptions/",
+    *every(f"{NEURONS}/#/?at={{today}}"),
+    *(f"{NEURONS}/families/{{{name}}}/?at={{today}}" for name in ("curves", "arches", "rings")),
 ]
 # Where a reviewer comes to look, and is shown: that it was shown is recorded.
 ASKED = [
@@ -248,7 +250,7 @@ def names(world: World) -> dict[str, Any]:
     ids = {name: getattr(world, name) for name in IDS}
     person = User.objects.filter(username=world.me).get()
     keys = {"feed": person.feed_key or notifications.renew_feed_key(person), "stop": notifications.stop_token(person)}
-    ids |= keys
+    ids |= keys | {"today": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S")}
     return {"curves": curves, "lines": lines, "arches": arches, "rings": rings} | people | ids
 
 
@@ -348,6 +350,9 @@ def no_member(world: World, found: dict[str, str], index: int, family: Family) -
     """Nothing says that the neuron is in the family, nor that the family has a member more than it shows."""
     home = family.get_absolute_url()
     assert f"mixed3b/{index}/" not in main(found[home]), "the family's page names it"
+    then = main(next(text for address, text in found.items() if address.startswith(f"{home}?at=")))
+    assert f"mixed3b/{index}/" not in then, "the family's page as it was names it"
+    assert "more" not in then.split("members", 1)[-1][:400], "the family as it was has more members than are named"
     assert '"members":[]' in found[f"{API}/families/{family.pk}/"]
     assert '"neurons":0' in found[f"{API}/families/{family.pk}/"]
     answer = found[f"{API}/neurons/tinynet/mixed3b:{index}/"]

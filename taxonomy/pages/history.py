@@ -70,10 +70,9 @@ def family(request: HttpRequest, name: str, layer_name: str, pk: int) -> HttpRes
     at = context["at"]
     if at is None:
         return render(request, "history/family.html", context, status=422)
-    every = history.members_of(found, at)
-    told = told_now(
-        request.user, Neuron.objects.filter(pk__in=[member.neuron_id for member in every]), hidden_from(request.user)
-    )
+    hidden = hidden_from(request.user)
+    every = [member for member in history.members_of(found, at) if member.neuron_id not in hidden]
+    told = told_now(request.user, Neuron.objects.filter(pk__in=[member.neuron_id for member in every]), hidden)
     neurons = {one.pk: one for one in told}
     members = [member for member in every if member.neuron_id in neurons]
     for member in members:
