@@ -40,7 +40,7 @@ def database() -> Iterator[None]:
 
     root = Path(__file__).resolve().parent.parent
     home = Path(os.environ.get("NEUROTAXA_HOME") or root / "var").expanduser().resolve()
-    url = os.environ.get("DATABASE_URL") or embedded.postgres_url(home)
+    url = os.environ.get("DATABASE_URL") or embedded.start_postgres(home)
     name = f"bench_{os.getpid()}"
     at = dj_database_url.parse(url)
     more = at.get("OPTIONS", {})

@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 PEOPLE, PROCESSES, NEURONS, GOLDEN = 50, 8, 500, 10
 # Seconds: a killed server takes some to come up again, on a machine that does other things as well.
-SERVER_EVERY, PROGRAM_EVERY, LONGEST = 6, 8, 300
+SERVER_EVERY, PROGRAM_EVERY, LONGEST = 6, 8, 900
 # What a neuron asks for sinks when its readings agree, or miss evidence, while somebody holds it: never below three.
 MORE_THAN_ASKED = """
     SELECT neuron.id FROM taxonomy_neuron neuron
