@@ -10,6 +10,7 @@ from taxonomy.actions import discussions, labels, notifications
 from taxonomy.models import Discussion, Notification, Standing, Subscription, User, Why
 from taxonomy.permissions import notifications_of
 from tests.factory import make_label, make_user, neuron_at
+from tests.pages.test_accessibility import SETTINGS, check, sign_in
 
 
 @pytest.fixture
@@ -229,3 +230,55 @@ def test_what_is_settled_is_told_to_everybody(client, world, ada):
     tell(ada, "comment.added", Why.MENTIONED, neuron=neuron_at("3b:0"))
     assert neuron_at("3b:0").standing == Standing.ACCEPTED
     assert notifications_of(ada).count() == 1
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_every_page_of_it_can_be_used_by_everybody(visit, world, setting):
+    ada, page = world.contributor, visit()
+    notifications.subscribe(ada, Discussion.objects.of(world.curves))
+    discussions.add(world.reviewer, world.curves, "As [[3b:1]]?")
+    tell(ada, "review.accepted", Why.LABELLED, neuron=neuron_at("3b:0"), family=world.curves)
+    tell(ada, "person.joined", Why.ROLE)
+    read = tell(ada, "proposal.made", proposal=world.proposal)
+    notifications.read(ada, read)
+    notifications.mute(ada, Discussion.objects.of(world.read))
+    page.set_viewport_size({"width": SETTINGS[setting]["width"], "height": 800})
+    page.emulate_media(color_scheme=SETTINGS[setting]["color_scheme"])
+    page.goto("/")
+    sign_in(page, ada)
+    addresses = {
+        "list": "/notifications/",
+        "following": "/notifications/following/",
+        "settings": "/me/",
+        "button": world.curves.get_absolute_url(),
+        "mute": f"/notifications/mute/{notifications.mute_token(read)}/",
+        "stop": f"/notifications/stop/{notifications.stop_token(ada)}/",
+    }
+    found = []
+    for name, address in addresses.items():
+        page.goto(address)
+        found += check(page, name)
+    sign_in(page, world.editor)
+    page.goto("/notifications/")
+    found += check(page, "nothing to read")
+    assert found == []
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_a_click_mutes_and_keys_alone_read(visit, world):
+    ada, page = world.contributor, visit()
+    tell(ada, "proposal.made", proposal=world.proposal)
+    tell(ada, "person.joined", Why.ROLE)
+    page.goto("/")
+    sign_in(page, ada)
+    page.goto("/notifications/")
+    page.get_by_role("button", name="Mute Boundaries").click()
+    assert page.get_by_role("link", name="Notifications 1 unread").is_visible()
+    page.get_by_role("button", name="Mark all as read").focus()
+    page.keyboard.press("Enter")
+    page.get_by_text("Marked 1 as read.").wait_for()
+    assert Subscription.objects.get().muted
+    assert not notifications_of(ada).filter(read_at=None).exists()
