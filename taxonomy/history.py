@@ -261,7 +261,7 @@ def moment(text: str) -> Moment:
         ValueError: with a sentence, for what is no date and for what has not come yet.
     """
     now = timezone.now()
-    text = text.strip()
+    text = text.replace("\0", "").strip()
     try:
         day = parse_date(text)
         when = datetime.datetime.combine(day, datetime.time.max) if day else parse_datetime(text)

@@ -19,7 +19,7 @@ def _asked(request: HttpRequest, layer: Layer, subject: Neuron | Family) -> dict
     """What both pages show first: the moment that was asked for (``at``), or what is wrong with it (``problem``)."""
     context: dict[str, Any] = {"network": layer.network, "layer": layer, "subject": subject, "at": None}
     try:
-        context["at"] = history.moment(request.GET["at"].replace("\0", ""))
+        context["at"] = history.moment(request.GET["at"])
     except ValueError as error:
         context["problem"] = str(error)
     return context
