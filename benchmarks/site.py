@@ -1,13 +1,15 @@
 """The site's pages with a full record behind them: `./run bench site`.
 
 Makes a world of 10,000 neurons, 100,000 labels and 200 contributors in a database of its own, and asks for every kind
-of page some dozen times, each about something else and as somebody else. Prints the server's time, of it the
-processor's time in the site's own process, and the number of queries. See README.md.
+of page some dozen times, each about something else and as somebody else. Prints the server's time on the clock; the
+processor's time in the site's own process and, where it runs on this machine, in Postgres, which say the same on a busy
+machine; and the number of queries. See README.md.
 """
 
 import argparse
 import datetime
 import json
+import logging
 import os
 import random
 import statistics
@@ -46,7 +48,8 @@ class Row:
     who: str
     p50: float
     p95: float
-    processor_p95: float
+    processor: float  # the mean, in the site's own process
+    database: float | None  # the mean, in the Postgres that serves it; None where that cannot be seen
     queries: int
     kilobytes: float
 
@@ -235,12 +238,24 @@ def pages(world: World, chance: random.Random) -> dict[str, tuple[str, Callable[
     }
 
 
+def ticks(process: int) -> float | None:
+    """Seconds of the processor that a process has used; None where that cannot be seen. Counted in hundredths."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def measure(world: World, rounds: int, only: str) -> Iterator[Row]:
     from django.db import connection
     from django.test import Client
     from django.test.utils import CaptureQueriesContext
 
     chance = random.Random(1)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        server = cursor.fetchone()[0]
 
     def client_of(who: str) -> Client:
         client = Client()
@@ -254,18 +269,20 @@ def measure(world: World, rounds: int, only: str) -> Iterator[Row]:
     for page, (who, address) in pages(world, chance).items():
         if only not in page:
             continue
-        took, processor, size = [], [], 0
+        took, size = [], 0
         client_of(who).get(address())
-        for _ in range(rounds):
-            client, asked = client_of(who), address()
-            began, cpu = time.perf_counter(), time.process_time()
+        requests = [(client_of(who), address()) for _ in range(rounds)]
+        cpu, backend = time.process_time(), ticks(server)
+        for client, asked in requests:
+            began = time.perf_counter()
             answer = client.get(asked)
             body = b"".join(answer.streaming_content) if answer.streaming else answer.content
             took.append((time.perf_counter() - began) * 1e3)
-            processor.append((time.process_time() - cpu) * 1e3)
             size = max(size, len(body))
             if answer.status_code != 200:
                 sys.exit(f"{asked} answered {answer.status_code}.")
+        cpu = (time.process_time() - cpu) * 1e3 / rounds
+        spent = None if backend is None else ((ticks(server) or backend) - backend) * 1e3 / rounds
         client = client_of(who)
         with CaptureQueriesContext(connection) as queries:
             client.get(address())
@@ -274,7 +291,8 @@ def measure(world: World, rounds: int, only: str) -> Iterator[Row]:
             who,
             statistics.median(took),
             statistics.quantiles(took, n=20)[-1],
-            statistics.quantiles(processor, n=20)[-1],
+            cpu,
+            spent,
             len(queries),
             size / 1024,
         )
@@ -299,6 +317,7 @@ def main() -> None:
         from django.core.management import call_command
         from django.db import connection
 
+        logging.disable(logging.WARNING)  # the neurons' evidence here has no files
         settings.SECURE_SSL_REDIRECT = False
         settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
         call_command("migrate", verbosity=0)
@@ -307,13 +326,14 @@ def main() -> None:
             cursor.execute("ANALYZE")
         total = options.neurons * options.readings
         print(f"{options.neurons:,} neurons, {total:,} labels, {options.people} contributors; {os.cpu_count()} cores\n")
-        print(f"{'page':28}{'p50 ms':>9}{'p95 ms':>9}{'of it CPU':>11}{'queries':>9}{'kB':>8}")
+        print(f"{'page':28}{'p50 ms':>9}{'p95 ms':>9}{'CPU':>7}{'CPU of db':>11}{'queries':>9}{'kB':>8}")
         rows = []
         for row in measure(world, options.rounds, options.page):
             rows.append(row)
+            there = "—" if row.database is None else f"{row.database:.0f}"
             mark = "  *" if row.p95 > MOST or row.queries > MOST_QUERIES else ""
             print(
-                f"{row.page:28}{row.p50:9.0f}{row.p95:9.0f}{row.processor_p95:11.0f}{row.queries:9}{row.kilobytes:8.0f}"
+                f"{row.page:28}{row.p50:9.0f}{row.p95:9.0f}{row.processor:7.0f}{there:>11}{row.queries:9}{row.kilobytes:8.0f}"
                 f"{mark}",
                 flush=True,
             )
