@@ -2,6 +2,7 @@
 
 import random
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
 from threading import Barrier, Thread
@@ -12,7 +13,19 @@ from django.core.exceptions import ValidationError
 from django.db import connection
 
 from taxonomy import storage
-from taxonomy.actions import discussions, evidence, jobs, labels, people, proposals, reviews, surveys
+from taxonomy.actions import (
+    discussions,
+    evidence,
+    gold,
+    jobs,
+    labels,
+    leases,
+    people,
+    proposals,
+    reviews,
+    sheets,
+    surveys,
+)
 from taxonomy.actions.evidence import LeaseLost
 from taxonomy.actions.families import import_taxonomy
 from taxonomy.actions.networks import register
@@ -25,16 +38,27 @@ from taxonomy.models import (
     Job,
     Label,
     Layer,
+    Lease,
     Membership,
     Network,
     Outcome,
     Reveal,
     Role,
     Shard,
+    Sheet,
     User,
 )
 from taxonomy.permissions import Refused
-from tests.factory import make_agreed, make_family, make_image_set, make_network, make_proposal, make_user, neuron_at
+from tests.factory import (
+    make_agreed,
+    make_family,
+    make_image_set,
+    make_network,
+    make_pictured,
+    make_proposal,
+    make_user,
+    neuron_at,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -260,3 +284,130 @@ def test_people_who_mention_each_other_at_once_wait_for_nobody() -> None:
     found = at_once(*[lambda: say(ada, family, "And you, @bela?"), lambda: say(bela, family, "And you, @ada?")] * 2)
     assert Counter(type(one) for one in found) == {Comment: 4}
     assert (Comment.objects.count(), ada.notifications.count(), bela.notifications.count()) == (2, 1, 1)
+
+
+# The queue
+
+
+@pytest.fixture
+def pictured(layer: Layer) -> Layer:
+    make_pictured(layer.neurons.all())
+    return layer
+
+
+def test_no_more_leases_than_asked(pictured: Layer) -> None:
+    pictured.neurons.exclude(index=0).update(asks=0)
+    users = [make_user() for _ in range(8)]
+    found = [*at_once(*(lambda user=user: leases.take(user) for user in users))]
+    for user in users:  # who found the neuron locked comes again
+        leases.take(user)
+    assert not [answer for answer in found if isinstance(answer, Exception)], found
+    assert Lease.objects.live().count() == 3
+
+
+def test_two_tabs_take_two_neurons_and_both_stay_in_hand(pictured: Layer) -> None:
+    user = make_user()
+    found = at_once(*[lambda: leases.take(user)] * 2)
+    assert len({lease.neuron_id for taken in found for lease in taken}) == Lease.objects.live().count()
+    assert Lease.objects.live().count() in (1, 2)
+
+
+def test_a_submission_sent_twice_at_once(pictured: Layer) -> None:
+    user, family, key = make_user(), make_family(pictured), uuid.uuid4()
+    (lease,) = leases.take(user)
+    said = {"verdict": "family", "family": family, "submission": key, "lease": lease.token}
+    found = at_once(*[lambda: labels.add_and_take(user, lease.neuron, **said)] * 4)
+    assert {label.pk for label, _ in found} == {Label.objects.get().pk}
+    assert Lease.objects.live().count() <= 4
+
+
+def test_two_sheets_of_one_person_are_one(pictured: Layer) -> None:
+    user = make_user()
+    found = at_once(*[lambda: sheets.take(user, pictured)] * 3)
+    assert {sheet.pk for sheet in found} == {Sheet.objects.get().pk}
+    assert Lease.objects.live().count() == 8
+
+
+def test_a_sheet_sent_twice_at_once(pictured: Layer) -> None:
+    user, family, key = make_user(), make_family(pictured), uuid.uuid4()
+    sheet = sheets.take(user, pictured)
+    chosen = [lease.neuron for lease in sheets.leases_of(sheet)][:5]
+    send = lambda: sheets.submit(user, sheet, chosen, submission=key, verdict="family", family=family)  # noqa: E731
+    found = at_once(*[send] * 3)
+    assert {tuple(label.pk for label in given) for given in found} == {
+        tuple(Label.objects.order_by("pk").values_list("pk", flat=True))
+    }
+
+
+def test_a_neuron_is_marked_gold_once(layer: Layer) -> None:
+    neuron = neuron_at("mixed3b:1", layer.network)
+    make_agreed(neuron, make_family(layer))
+    reviews.accept(make_user(role=Role.REVIEWER), neuron)
+    editors = [make_user(role=Role.EDITOR) for _ in range(3)]
+    found = at_once(*(lambda editor=editor: gold.mark(editor, neuron, "Clear.") for editor in editors))
+    wins_once(found, "gold already", Refused)
+
+
+def test_undo_against_a_reveal_and_a_change(layer: Layer) -> None:
+    """Whoever comes second is told why; the record holds one of the three stories."""
+    neuron, family = neuron_at("mixed3b:1", layer.network), make_family(layer)
+    lines = make_family(layer, "Lines")
+    for _ in range(5):
+        user = make_user()
+        label = labels.add(user, neuron, verdict="family", family=family)
+        found = at_once(
+            lambda user=user, label=label: labels.undo(user, label),
+            lambda user=user: labels.show_others(user, neuron),
+            lambda user=user: labels.add(user, neuron, verdict="family", family=lines),
+        )
+        assert all(not isinstance(answer, Exception) or isinstance(answer, Refused) for answer in found), found
+        assert Label.objects.current().filter(author=user).count() <= 1
+
+
+def test_labels_sheets_overlaps_and_undos_do_not_deadlock(layer: Layer) -> None:
+    """Some seconds of everything that locks neurons, sheets and leases, over the same few neurons."""
+    make_pictured(layer.neurons.all())
+    families = [make_family(layer, name) for name in ("Curves", "Lines")]
+    editor, users = make_user(role=Role.EDITOR), [make_user() for _ in range(4)]
+    until = time.monotonic() + 4
+
+    def single(chance: random.Random) -> None:
+        user = chance.choice(users)
+        for lease in leases.take(user, count=2):
+            said = {"verdict": "family", "family": chance.choice(families), "lease": lease.token}
+            label, _ = labels.add_and_take(user, lease.neuron, submission=uuid.uuid4(), **said)
+            if chance.random() < 0.5:
+                labels.undo(user, label)
+
+    def sheet(chance: random.Random) -> None:
+        user = chance.choice(users)
+        found = sheets.take(user, layer)
+        if found is None:
+            return
+        chosen = [lease.neuron for lease in sheets.leases_of(found)]
+        chance.shuffle(chosen)
+        if chosen and chance.random() < 0.7:
+            said = {"verdict": "family", "family": chance.choice(families), "submission": uuid.uuid4()}
+            for label in sheets.submit(user, found, chosen[:3], **said):
+                labels.undo(user, label)
+        else:
+            sheets.give_back(user, found)
+
+    def steer(chance: random.Random) -> None:
+        leases.set_overlap(editor, layer, chance.choice([3, 5, 9]))
+
+    def keep(act: Callable[[random.Random], None], seed: int) -> Counter[str]:
+        chance, seen = random.Random(seed), Counter[str]()
+        while time.monotonic() < until:
+            try:
+                act(chance)
+                seen["done"] += 1
+            except (Refused, ValidationError) as error:
+                seen[type(error).__name__] += 1
+        return seen
+
+    acts = (single, single, single, sheet, sheet, steer)
+    found = at_once(*(lambda act=act, seed=seed: keep(act, seed) for seed, act in enumerate(acts)))
+    assert all(isinstance(seen, Counter) for seen in found), found
+    for neuron in layer.neurons.all():
+        assert neuron.readings == neuron.labels.current().count()
