@@ -64,23 +64,60 @@ def qualifying(readings: Sequence[Reading], parents: Mapping[int, int | None]) -
     return max(found, key=lambda node: (len(lineage(node, parents)), node), default=None)
 
 
-def qualifies(node: int, readings: Sequence[Reading], parents: Mapping[int, int | None]) -> bool:
-    """Whether enough people, and enough of them, put the neuron on this node or below it."""
+@dataclass(frozen=True)
+class Count:
+    """What the rule counts for a node: ``on`` or below it (C), ``elsewhere`` (D), ``coarser`` and no finer (A)."""
+
+    on: int
+    elsewhere: int
+    coarser: int
+
+    @property
+    def of(self) -> int:
+        return self.on + self.elsewhere + self.coarser
+
+    @property
+    def qualifies(self) -> bool:
+        return self.on >= PEOPLE_TO_AGREE and Fraction(self.on, self.of) > SHARE_TO_AGREE
+
+
+def count(node: int, readings: Sequence[Reading], parents: Mapping[int, int | None]) -> Count:
+    """How many people put the neuron on this node or below it, and how many speak against it."""
     ancestors = lineage(node, parents)[1:]
     people: set[int] = set()
-    against = 0
+    elsewhere = coarser = 0
     for reading in readings:
         if reading.cannot_tell:
             continue
         if reading.family is None:
-            against += 1
+            elsewhere += 1
         elif node in lineage(reading.family, parents):
             people.add(reading.author)
         elif reading.family in ancestors:
-            against += reading.no_finer
+            coarser += reading.no_finer
         else:
-            against += 1
-    return len(people) >= PEOPLE_TO_AGREE and Fraction(len(people), len(people) + against) > SHARE_TO_AGREE
+            elsewhere += 1
+    return Count(len(people), elsewhere, coarser)
+
+
+def qualifies(node: int, readings: Sequence[Reading], parents: Mapping[int, int | None]) -> bool:
+    """Whether enough people, and enough of them, put the neuron on this node or below it."""
+    return count(node, readings, parents).qualifies
+
+
+def leading(readings: Sequence[Reading], parents: Mapping[int, int | None]) -> int | None:
+    """The node that qualifies, or else the one that comes nearest to it; None when nobody names a family."""
+    found = qualifying(readings, parents)
+    if found is not None:
+        return found
+    nodes = {node for reading in readings if reading.family is not None for node in lineage(reading.family, parents)}
+    counts = {node: count(node, readings, parents) for node in nodes}
+    depth = {node: len(lineage(node, parents)) for node in nodes}
+    return max(
+        nodes,
+        key=lambda node: (Fraction(counts[node].on, counts[node].of), counts[node].on, depth[node], node),
+        default=None,
+    )
 
 
 def standing(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Subquery, prefetch_related_objects
 from django.db.models.functions import JSONObject
 from django.utils import timezone
@@ -528,9 +528,19 @@ def _note_needs(neuron: Neuron, found: Sequence[consensus.Reading], needs: Seque
 
 
 def reveal(user: User, *neurons: Neuron) -> None:
-    """Record that others' readings, or the settled answer, are being shown to this person. At most two queries."""
-    shown = {neuron.pk for neuron in neurons}
-    if shown:
-        shown -= set(Reveal.objects.filter(person=user, neuron__in=shown).values_list("neuron", flat=True))
+    """Record that others' readings, or the settled answer, are being shown to this person. One query."""
     # In one order: the same person's other request, revealing some of them too, must not wait for this one in a circle.
-    Reveal.objects.bulk_create([Reveal(neuron_id=pk, person=user) for pk in sorted(shown)], ignore_conflicts=True)
+    shown = sorted({neuron.pk for neuron in neurons})
+    if not shown:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO taxonomy_reveal (neuron_id, person_id, at)
+            SELECT pk, %(person)s, %(now)s FROM unnest(%(shown)s::bigint[]) AS pk
+            WHERE NOT EXISTS (SELECT FROM taxonomy_reveal WHERE neuron_id = pk AND person_id = %(person)s)
+            ORDER BY pk
+            ON CONFLICT DO NOTHING
+            """,
+            {"person": user.pk, "now": timezone.now(), "shown": shown},
+        )

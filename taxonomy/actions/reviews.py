@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import prefetch_related_objects
 from django.utils import timezone
 from django.utils.functional import cached_property
 
@@ -29,6 +30,7 @@ from taxonomy.models import (
     Review,
     Standing,
     User,
+    Verdict,
     Why,
 )
 from taxonomy.permissions import (
@@ -98,6 +100,12 @@ class Case:
         return [review for review in self.standing_reviews if review.decision == Decision.OBJECT]
 
     @property
+    def may_need(self) -> bool:
+        """Whether evidence was ever missed here: by a label, or by a reviewer."""
+        missed = any(label.verdict == Verdict.CANNOT_TELL for label in self.labels)
+        return missed or self.last(Decision.NEED_EVIDENCE) is not None
+
+    @property
     def open_needs(self) -> list[Need]:
         return [need for need in self.needs if need.met_at is None and need.withdrawn_at is None]
 
@@ -119,24 +127,43 @@ class Case:
         return found
 
 
-def cases(user: Person, neurons: Sequence[Neuron]) -> dict[int, Case]:
-    """The case of each neuron, in as many queries for many as for one."""
-    layers = {neuron.layer_id for neuron in neurons}
-    tree = dict(Family.objects.filter(layer__in=layers).values_list("pk", "parent_id"))
+def cases(
+    user: Person,
+    neurons: Sequence[Neuron],
+    tree: Mapping[int, int | None] | None = None,
+    labels: Iterable[Label] | None = None,
+) -> dict[int, Case]:
+    """The case of each neuron, in as many queries for many as for one.
+
+    Args:
+        tree: for each family of the neurons' layers its parent, where they are known already.
+        labels: all of theirs that were not taken back, as ``labels_for`` finds them, where they are known already.
+    """
+    if tree is None:
+        layers = {neuron.layer_id for neuron in neurons}
+        tree = dict(Family.objects.filter(layer__in=layers).values_list("pk", "parent_id"))
     found = {neuron.pk: Case(neuron, tree) for neuron in neurons}
-    labels = Label.objects.filter(neuron__in=found, undone_at=None).select_related("author", "family")
-    for label in labels.prefetch_related("further").order_by("pk"):
+    for label in labels_for(neurons) if labels is None else labels:
         found[label.neuron_id].labels.append(label)
-    reviews = Review.objects.filter(neuron__in=found).select_related("reviewer", "family")
-    for review in reviews.prefetch_related("cites__evidence").order_by("pk"):
+    for review in Review.objects.filter(neuron__in=found).select_related("reviewer", "family").order_by("pk"):
         found[review.neuron_id].reviews.append(review)
-    for need in Need.objects.filter(neuron__in=found).select_related("job", "review").order_by("pk"):
-        found[need.neuron_id].needs.append(need)
-    if can_arbitrate(user):
+    needing = [case.neuron.pk for case in found.values() if case.may_need]
+    if needing:
+        for need in Need.objects.filter(neuron__in=needing).select_related("job", "review__reviewer").order_by("pk"):
+            found[need.neuron_id].needs.append(need)
+    if can_arbitrate(user) and any(neuron.standing == Standing.DISPUTED for neuron in neurons):
         said = Comment.objects.filter(author=user.pk, discussion__neuron__in=found)
         for pk in said.values_list("discussion__neuron", flat=True):
             found[pk].commented = True
     return found
+
+
+def labels_for(neurons: Sequence[Neuron]) -> list[Label]:
+    """All labels of these neurons that were not taken back, superseded ones too, the oldest first."""
+    found = Label.objects.filter(neuron__in=neurons, undone_at=None).select_related("author", "family").order_by("pk")
+    labels = list(found)
+    prefetch_related_objects([label for label in labels if label.polysemantic], "further")
+    return labels
 
 
 def _already(case: Case) -> Denied:
@@ -472,19 +499,26 @@ class Answered:
     reason: str = ""
 
 
-def accept_many(user: User, neurons: Iterable[Neuron], *, comment: str = "") -> list[Answered]:
+def accept_many(
+    user: User, neurons: Iterable[Neuron], *, comment: str = "", states: Mapping[int, str] | None = None
+) -> list[Answered]:
     """Accept each of these neurons that may be accepted; each is checked by itself, and stands or falls alone.
 
     Every acceptance is a transaction of its own, so that nobody waits for the whole of it.
 
+    Args:
+        states: for neurons, by primary key, ``Case.state`` as the page showed it.
+
     Raises:
         Refused: when the user reviews nothing at all.
+        ValidationError: when the comment is too long; nothing is accepted then.
     """
     require(can_review(user))
     found = []
     for neuron in sorted({neuron.pk: neuron for neuron in neurons}.values(), key=lambda one: one.pk):
         try:
-            found.append(Answered(neuron, review=accept(user, neuron, comment=comment)))
+            state = (states or {}).get(neuron.pk, "")
+            found.append(Answered(neuron, review=accept(user, neuron, comment=comment, state=state)))
         except Refused as refusal:
             found.append(Answered(neuron, reason=str(refusal)))
     return found

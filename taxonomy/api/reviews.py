@@ -124,6 +124,8 @@ class ReviewViewSet(mixins.ListModelMixin, Resource):
         if unknown:
             raise serializers.ValidationError({"cites": [f"There is no evidence version {unknown[0]}."]})
         values["cites"] = [found[public_id] for public_id in values["cites"]]
+        if sees_all_readings(request.user):  # deciding is looking, whatever comes of it
+            labels.reveal(request.user, neuron)
         review = reviews.decide(request.user, neuron, values.pop("decision"), **values)
         return Response(self.get_serializer(review).data, status=201)
 
@@ -133,5 +135,7 @@ class ReviewViewSet(mixins.ListModelMixin, Resource):
         values = self.checked(request, ManyBody)
         network = network_called(values["network"])
         neurons = [Neuron.objects.at(network.name, address) for address in values["neurons"]]
+        if sees_all_readings(request.user):
+            labels.reveal(request.user, *neurons)
         answered = reviews.accept_many(request.user, neurons, comment=values["comment"])
         return Response(AnsweredSerializer(answered, many=True, context=self.get_serializer_context()).data)

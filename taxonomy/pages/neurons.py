@@ -1,18 +1,34 @@
 """A neuron: what it could be, what it is in practice, what it is wired to, and what people read in it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.models import AnonymousUser
+from django.contrib.postgres.expressions import ArraySubquery
 from django.core.exceptions import ValidationError
+from django.db.models import OuterRef
+from django.db.models.functions import JSONObject
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from taxonomy.actions import labels
-from taxonomy.actions.reviews import Case, cases
-from taxonomy.models import Event, EvidenceVersion, Family, ImageSet, Label, Layer, Membership, Neuron, User
+from taxonomy.actions.reviews import cases, labels_for
+from taxonomy.models import (
+    UNDO,
+    Event,
+    EvidenceVersion,
+    Family,
+    ImageSet,
+    Label,
+    Layer,
+    Membership,
+    Neuron,
+    Reveal,
+    User,
+)
 from taxonomy.pages import history, near, panels
 from taxonomy.pages.decisions import DecisionForm, box_of
 from taxonomy.pages.events import told_to
@@ -23,7 +39,7 @@ from taxonomy.pages.networks import layer_of, state
 from taxonomy.pages.people import asking
 from taxonomy.pages.stand import Stand
 from taxonomy.pages.talk import Talk
-from taxonomy.permissions import can_label, can_request_evidence, can_see_readings, given, hidden_from, require
+from taxonomy.permissions import can_label, can_request_evidence, can_see_readings, hidden_from, require
 from taxonomy.rendering.markdown import References
 
 
@@ -59,15 +75,18 @@ def page(
     """The neuron's page; ``form`` is a label, or ``decision`` one, that was sent and could not be taken."""
     user = request.user
     hidden = hidden_from(user)
-    is_hidden, has = neuron.pk in hidden, has_given(user, neuron)
+    every = labels_for([neuron])
+    is_hidden, has = neuron.pk in hidden, has_given(user, every)
     settled = neuron.is_settled and not is_hidden
     may_see = can_see_readings(user, neuron, has_given=has, is_hidden=is_hidden)
     # A reviewer who has not read it yet may still read it blind: the others' readings come when asked for.
     offered = bool(may_see) and not has and not settled
     shown = bool(may_see) and (not offered or "readings" in request.GET or decision is not None)
     families, exemplars, memberships, kin = families_of(neuron, hidden)
-    case = cases(user, [neuron], tree_of(neuron.layer))[neuron.pk] if shown else None
-    own = own_label(user, neuron, case)
+    tree = {family.pk: family.parent_id for family in families}
+    families = [family for family in families if family.retired_at is None]
+    case = cases(user, [neuron], tree, every)[neuron.pk] if shown else None
+    own = next((label for label in every if label.author_id == user.pk and label.superseded_at is None), None)
     if isinstance(user, User):
         labels.reveal(user, *([neuron] if shown else []), *kin)
     stand = Stand(neuron, exhibits(neuron, layers, hidden=hidden), request.GET)
@@ -121,8 +140,13 @@ def neighbours(request: HttpRequest, name: str, layer_name: str, index: int) -> 
     return render(request, template, context)
 
 
-def has_given(user: User | AnonymousUser, neuron: Neuron) -> bool:
-    return isinstance(user, User) and Neuron.objects.filter(given(user, "pk"), pk=neuron.pk).exists()
+def has_given(user: User | AnonymousUser, every: Iterable[Label]) -> bool:
+    """``permissions.given`` for all labels of one neuron, which asks the record only within the minute."""
+    own = [label for label in every if label.author_id == user.pk]
+    if not own or own[0].created_at <= timezone.now() - UNDO:
+        return bool(own)
+    looks = Reveal.objects.filter(neuron=own[0].neuron_id, person=user.pk)
+    return looks.filter(at__gte=own[0].created_at).exists()
 
 
 KIN = 24  # so many other members of its family stand on its page
@@ -132,44 +156,33 @@ FACES = 3  # and so many beside each family to choose from
 def families_of(
     neuron: Neuron, hidden: Collection[int]
 ) -> tuple[list[Family], dict[int, list[int]], list[Membership], list[Neuron]]:
-    """The layer's families, the indices of the other members of each, the neuron's own memberships. Two queries.
+    """The layer's families (retired ones too), the indices of each one's other members, the neuron's own memberships.
 
     Without neurons that are ``hidden`` from whoever looks. Last, the others that stand on the page in their families.
+    One query.
     """
-    families = list(neuron.layer.families.filter(retired_at=None).select_related("parent"))
+    members = Membership.objects.shown(hidden).filter(family=OuterRef("pk")).order_by("pk")
+    told = JSONObject(
+        id="pk", neuron_id="neuron", index="neuron__index", primary="primary", parameter="parameter", source="source"
+    )
+    every = neuron.layer.families.select_related("parent").annotate(shown=ArraySubquery(members.values(told=told)))
+    families: list[Family] = list(every)
     exemplars: dict[int, list[int]] = {}
     own = []
-    members = Membership.objects.shown(hidden).filter(family__in=families).select_related("neuron").order_by("pk")
     others: dict[int, list[Neuron]] = {}
-    by_pk = {family.pk: family for family in families}
     for family in families:
         family.layer = neuron.layer
-    for member in members:
-        if member.neuron_id == neuron.pk:
-            member.family = by_pk[member.family_id]
-            own.append(member)
-        else:
-            exemplars.setdefault(member.family_id, []).append(member.neuron.index)
-            others.setdefault(member.family_id, []).append(member.neuron)
+        for row in family.shown if family.retired_at is None else ():  # type: ignore[attr-defined]
+            index = row.pop("index")
+            if row["neuron_id"] == neuron.pk:
+                own.append(Membership(family=family, **row))
+            else:
+                exemplars.setdefault(family.pk, []).append(index)
+                others.setdefault(family.pk, []).append(Neuron(pk=row["neuron_id"], layer=neuron.layer, index=index))
     own.sort(key=lambda member: not member.primary)
     mine = own[0].family_id if own else None
-    told = [one for family, found in others.items() for one in found[: KIN if family == mine else FACES]]
-    return families, exemplars, own, told
-
-
-def tree_of(layer: Layer) -> dict[int, int | None]:
-    """For each family of the layer, retired ones too, its parent."""
-    return dict(Family.objects.filter(layer=layer).values_list("pk", "parent_id"))
-
-
-def own_label(user: User | AnonymousUser, neuron: Neuron, case: Case | None) -> Label | None:
-    """The person's own current label."""
-    if not isinstance(user, User):
-        return None
-    if case is not None:
-        return next((label for label in case.current if label.author_id == user.pk), None)
-    found = neuron.labels.current().filter(author=user).select_related("author", "family")
-    return found.prefetch_related("further").first()
+    kin = [one for family, found in others.items() for one in found[: KIN if family == mine else FACES]]
+    return families, exemplars, own, kin
 
 
 def citable(stand: Stand) -> list[tuple[str, EvidenceVersion]]:
@@ -184,6 +197,7 @@ def label(request: HttpRequest, name: str, layer_name: str, index: int) -> HttpR
         return redirect(neuron)
     require(can_label(request.user, neuron))
     families, exemplars, *_ = families_of(neuron, hidden_from(request.user))
+    families = [family for family in families if family.retired_at is None]
     form = LabelForm(request.POST, layer=neuron.layer, families=families, exemplars=exemplars)
     if form.is_valid():
         try:

@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_safe
 
 from taxonomy.actions import proposals
-from taxonomy.models import Confidence, Event, Family, FamilyKind, Layer, Proposal, Symmetry
+from taxonomy.models import Confidence, Event, Family, FamilyKind, Layer, Neuron, Proposal, Symmetry
 from taxonomy.pages.events import told_to
 from taxonomy.pages.networks import layer_of
 from taxonomy.pages.people import asking
@@ -46,12 +46,25 @@ class ProposalForm(forms.Form):
     symmetry = forms.ChoiceField(
         choices=Symmetry.choices, initial=Symmetry.NONE, help_text="What turns one member into the next."
     )
+    neurons = forms.ModelMultipleChoiceField(
+        Neuron.objects.none(),
+        required=False,
+        to_field_name="index",
+        widget=forms.MultipleHiddenInput,
+        error_messages={
+            "invalid_choice": "That is no neuron of this layer.",
+            "invalid_pk_value": "That is no neuron of this layer.",
+        },
+    )
 
     def __init__(self, *args: Any, layer: Layer, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         field = self.fields["parent"]
         assert isinstance(field, forms.ModelChoiceField)
         field.queryset = layer.families.filter(retired_at=None).order_by("name")
+        needing = self.fields["neurons"]
+        assert isinstance(needing, forms.ModelMultipleChoiceField)
+        needing.queryset = layer.neurons.all()
 
 
 def propose(request: HttpRequest, name: str, layer_name: str) -> HttpResponse:
@@ -69,8 +82,15 @@ def propose(request: HttpRequest, name: str, layer_name: str) -> HttpResponse:
                 messages.success(request, "Proposed. A reviewer who is not you decides it.")
                 return redirect(made)
     else:
-        form = ProposalForm(layer=here, initial={"name": request.GET.get("name", "")[:120]})
+        needing = [
+            one for one in request.GET.getlist("neuron")[:100] if one.isascii() and one.isdigit() and len(one) < 10
+        ]
+        form = ProposalForm(layer=here, initial={"name": request.GET.get("name", "")[:120], "neurons": needing})
     context = {"network": here.network, "layer": here, "form": form, "may": may}
+    indices = [int(one) for one in form["neurons"].value() or [] if str(one).isascii() and str(one).isdigit()]
+    if indices and may:
+        context["needing"] = [one for one in indices if one < here.channels]
+        context["asking"] = proposals.asking(asking(request), here.neurons.filter(index__in=indices))
     return render(request, "proposals/propose.html", context, status=422 if form.errors else 200)
 
 
