@@ -1,6 +1,5 @@
 """Gold neurons: marked by editors, met by contributors unawares."""
 
-
 from typing import Any
 
 from django.db.models import QuerySet

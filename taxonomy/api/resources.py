@@ -1,7 +1,6 @@
 """What the API's resources share: who may write, which query parameters there are, and fields that name rows."""
 
 from collections.abc import Callable, Sequence
-from functools import cache
 from typing import Any
 
 from django import forms
@@ -48,10 +47,14 @@ class Resource(GenericViewSet):
         return values
 
 
-@cache
+BUILT: dict[type[serializers.Serializer], serializers.Serializer] = {}
+
+
 def built(serializer: type[serializers.Serializer]) -> serializers.Serializer:
     """A serializer to check or tell one thing after another with; building one takes longer than using it."""
-    return serializer()
+    if serializer not in BUILT:
+        BUILT[serializer] = serializer()
+    return BUILT[serializer]
 
 
 class Body(serializers.Serializer):

@@ -126,7 +126,7 @@ WITH_ITS_LABEL = """
 """
 
 
-class LabelFurther(Label.further.through):  # type: ignore[name-defined, misc]
+class LabelFurther(Label.further.through):  # type: ignore[name-defined]
     """The further families of a label, as they were given."""
 
     class Meta:
@@ -142,7 +142,7 @@ class LabelFurther(Label.further.through):  # type: ignore[name-defined, misc]
         ]
 
 
-class LabelSeen(Label.seen.through):  # type: ignore[name-defined, misc]
+class LabelSeen(Label.seen.through):  # type: ignore[name-defined]
     """The evidence versions that a label's author had before them."""
 
     class Meta:
