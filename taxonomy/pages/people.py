@@ -225,19 +225,12 @@ def person(request: HttpRequest, username: str) -> HttpResponse:
         "may_erase": can_erase(request.user, shown) if admin else None,
         "blocked": shown.blocks.filter(ended_at=None).select_related("by").first() if admin else None,
         "appointments": shown.appointments.select_related("by")[:20],
-        "progress": people.progress(shown) if _sees_progress(user, shown) else None,
-        **EARNED,
         "credits": people.credits_of(shown),
         "events": told_to(
             request.user, Event.objects.visible_to(request.user, hidden_from(request.user)).filter(actor=shown), 30
         ),
     }
     return render(request, "people/person.html", context, status=422 if form.errors else 200)
-
-
-def _sees_progress(user: User, person: User) -> bool:
-    """Editors, of contributors; one's own is on one's own page."""
-    return bool(can_see_candidates(user)) and person.role == Role.CONTRIBUTOR and person.is_active
 
 
 class ProfileForm(forms.Form):
