@@ -14,7 +14,6 @@ from taxonomy.models import (
     UNDO,
     Comment,
     Discussion,
-    Event,
     Gold,
     Job,
     Label,
@@ -29,6 +28,7 @@ from taxonomy.models import (
     User,
 )
 from taxonomy.models.discussions import Subject
+from taxonomy.models.events import told
 
 Person = User | AnonymousUser
 
@@ -131,11 +131,11 @@ def _hidden_from(user: User) -> QuerySet[Any, int]:
 def notifications_of(user: Person) -> QuerySet[Notification]:
     """What this person is told by now; what would tell them how others read a neuron waits until they gave a reading.
 
-    As ``Event.visible_to``, in one query.
+    As ``Event.visible_to``, in one query; it goes out from this person's notifications and not from all events.
     """
     if not isinstance(user, User) or not user.is_active:
         return Notification.objects.none()
-    return user.notifications.filter(event__in=Event.objects.visible_to(user, _hidden_from(user)))
+    return user.notifications.filter(told(user, _hidden_from(user), "event__"))
 
 
 def given(user: User, path: str = "neuron") -> Exists:

@@ -27,6 +27,26 @@ TELLING = r"^(neuron|review|need|comment|gold)\."
 Hidden = Collection[int] | models.QuerySet[Any, int]
 
 
+def told(user: User | AnonymousUser, hidden: Hidden = (), path: str = "") -> models.Q:
+    """What keeps of events what this person may know (``EventQuerySet.visible_to``).
+
+    Args:
+        path: to the event, for rows that lead to one, such as ``event__``.
+    """
+    telling = models.Q((f"{path}verb__regex", TELLING), (f"{path}neuron__isnull", False))
+    unsettled = telling & ~models.Q((f"{path}neuron__standing__in", SETTLED))
+    if isinstance(user, User):
+        neuron = models.OuterRef(f"{path}neuron")
+        looks = Reveal.objects.filter(person=user)
+        since = looks.filter(neuron=models.OuterRef("neuron"), at__gte=models.OuterRef("created_at"))
+        given = models.Q(created_at__lte=timezone.now() - UNDO) | models.Exists(since)
+        known = models.Q(models.Exists(Label.objects.filter(given, neuron=neuron, author=user, undone_at=None)))
+        if user.reviews:  # who reviews may look without having read, and the look is recorded
+            known |= models.Q(models.Exists(looks.filter(neuron=neuron)))
+        unsettled &= ~known
+    return ~unsettled & ~(telling & models.Q((f"{path}neuron__in", hidden)))
+
+
 class EventQuerySet(models.QuerySet["Event"]):
     def visible_to(self, user: User | AnonymousUser, hidden: Hidden = ()) -> "EventQuerySet":
         """Without what would tell this person, before they gave their own reading, how a neuron is read by others.
@@ -34,17 +54,7 @@ class EventQuerySet(models.QuerySet["Event"]):
         Args:
             hidden: settled neurons whose answer is hidden from this person (``permissions.hidden_from``).
         """
-        telling = models.Q(verb__regex=TELLING, neuron__isnull=False)
-        unsettled = telling & ~models.Q(neuron__standing__in=SETTLED)
-        if isinstance(user, User):
-            read = Label.objects.filter(neuron=models.OuterRef("neuron"), author=user, undone_at=None)
-            looks = Reveal.objects.filter(neuron=models.OuterRef("neuron"), person=user)
-            since = models.Exists(looks.filter(at__gte=models.OuterRef("created_at")))
-            known = models.Q(models.Exists(read.filter(models.Q(created_at__lte=timezone.now() - UNDO) | since)))
-            if user.reviews:  # who reviews may look without having read, and the look is recorded
-                known |= models.Q(models.Exists(looks))
-            unsettled &= ~known
-        return self.exclude(unsettled).exclude(telling, neuron__in=hidden)
+        return self.filter(told(user, hidden))
 
     def of(self, discussion: Discussion) -> "EventQuerySet":
         """What happened to its subject (``Event.subject``), what is said about it included."""
