@@ -15,7 +15,8 @@ from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.core.validators import ProhibitNullCharactersValidator
 from django.db import transaction
-from django.db.models import Count, Q
+from django.db.models import Count, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -26,7 +27,7 @@ from rest_framework.authtoken.models import Token
 
 from taxonomy.actions import people
 from taxonomy.interchange.person import everything_of
-from taxonomy.models import Event, Role, User
+from taxonomy.models import Event, Label, Role, User
 from taxonomy.pages.events import told_to
 from taxonomy.permissions import can_appoint, can_block, can_erase, can_see_candidates, hidden_from
 
@@ -110,10 +111,11 @@ EARNED = {"gold": people.GOLD_NEURONS, "share": people.GOLD_SHARE * 100, "settle
 @require_safe
 def people_list(request: HttpRequest) -> HttpResponse:
     """Everybody, by name, affiliation or role; and for editors, who has earned to be a reviewer."""
+    # Counted in the index, one person after the other: joined to all labels, it would be ten times as slow.
+    own = Label.objects.current().filter(author=OuterRef("pk")).order_by().values("author")
+    count = Coalesce(Subquery(own.annotate(count=Count("pk")).values("count")), 0)
     everybody = (
-        User.objects.filter(is_active=True, is_system=False)
-        .annotate(count=Count("labels", filter=Q(labels__superseded_at=None)))
-        .order_by("-count", "username")
+        User.objects.filter(is_active=True, is_system=False).annotate(count=count).order_by("-count", "username")
     )
     query = request.GET.get("q", "").replace("\0", "").strip()[:100]
     if query:
