@@ -53,7 +53,7 @@ def test_a_neurons_picture_is_a_file_of_its_own(event, client):
     assert response["Content-Type"] == "image/png"
     with Image.open(io.BytesIO(response.content)) as face:
         assert face.size == (72, 72)
-        red, green, blue = face.getpixel((36, 36))
+        red, green, _ = face.getpixel((36, 36))
     assert green > 150 > red
     assert (
         client.get("/networks/tinynet/mixed3b/1/face.png", headers={"If-None-Match": response["ETag"]}).status_code
