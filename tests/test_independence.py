@@ -222,7 +222,9 @@ PLACES = [
     *(f"{API}/{path}/" for path in ("people", "people/{reader}", "people/candidates", "me", "me/data", "me/progress")),
     *(f"{API}/{path}/" for path in ("terms", "gold", "gold/record", "notifications", "notifications/digest")),
     f"{API}/subscriptions/",
-    *every(f"{NEURONS}/#/?at={{today}}"),
+    *every(f"{NEURONS}/#/?at={{today}}", f"{API}/neurons/tinynet/mixed3b:#/history/"),
+    *(f"{API}/families/{{{name}}}/history/" for name in ("curves", "arches", "rings")),
+    f"{API}/agreement/",
     *(f"{NEURONS}/families/{{{name}}}/?at={{today}}" for name in ("curves", "arches", "rings")),
 ]
 # Where a reviewer comes to look, and is shown: that it was shown is recorded.
