@@ -1,5 +1,6 @@
 """Where a neuron stands, why, and what this person may decide on it: for its own page and the review queue."""
 
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -75,6 +76,19 @@ DONE = {
 }
 
 
+NO_EVIDENCE = "That is no evidence of this neuron. Choose from the list."
+
+
+class Ids(forms.MultipleChoiceField):
+    """Public ids, of which the form looks up what they name."""
+
+    def valid_value(self, value: str) -> bool:
+        try:
+            return str(uuid.UUID(value)) == value.lower()
+        except ValueError:
+            return False
+
+
 class DecisionForm(forms.Form):
     """One decision, with what belongs to it; the action checks what it needs."""
 
@@ -93,24 +107,23 @@ class DecisionForm(forms.Form):
         required=False,
         error_messages={"invalid_choice": "That is no family of this layer. Choose one from the list."},
     )
-    cites = forms.ModelMultipleChoiceField(
-        EvidenceVersion.objects.none(),
-        required=False,
-        to_field_name="public_id",
-        error_messages={
-            "invalid_choice": "That is no evidence of this neuron. Choose from the list.",
-            "invalid_pk_value": "That is no evidence of this neuron. Choose from the list.",
-        },
-    )
+    cites = Ids(required=False, error_messages={"invalid_choice": NO_EVIDENCE})
     state = forms.CharField(required=False, max_length=80)
 
     def __init__(self, *args: Any, neuron: Neuron, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        families, versions = self.fields["family"], self.fields["cites"]
+        self.neuron = neuron
+        families = self.fields["family"]
         assert isinstance(families, forms.ModelChoiceField)
-        assert isinstance(versions, forms.ModelMultipleChoiceField)
         families.queryset = neuron.layer.families.filter(retired_at=None)
-        versions.queryset = EvidenceVersion.objects.filter(evidence__neuron=neuron).select_related("evidence")
+
+    def clean_cites(self) -> list[EvidenceVersion]:
+        chosen = set(self.cleaned_data["cites"])
+        own = EvidenceVersion.objects.filter(evidence__neuron=self.neuron, public_id__in=chosen)
+        found = list(own.select_related("evidence").order_by("pk"))
+        if len(found) < len(chosen):
+            raise forms.ValidationError(NO_EVIDENCE)
+        return found
 
 
 @dataclass(frozen=True)

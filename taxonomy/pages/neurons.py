@@ -27,6 +27,7 @@ from taxonomy.models import (
     Membership,
     Neuron,
     Reveal,
+    Standing,
     User,
 )
 from taxonomy.pages import history, near, panels
@@ -90,6 +91,8 @@ def page(
     if isinstance(user, User):
         labels.reveal(user, *([neuron] if shown else []), *kin)
     stand = Stand(neuron, exhibits(neuron, layers, hidden=hidden), request.GET)
+    names = [one.name for one in layers]
+    box = box_of(user, case, families, names, citable(stand), decision) if case else None
     context: dict[str, Any] = {
         "network": neuron.layer.network,
         "layer": neuron.layer,
@@ -110,8 +113,9 @@ def page(
         "may_label": can_label(user, neuron),
         "golden": golden(user, neuron) if settled else {},
         "seen": [exhibit.version.pk for exhibit in stand.shown if exhibit.version],
-        "box": box_of(user, case, families, [one.name for one in layers], citable(stand), decision) if case else None,
-        "agreed": next((one for one in families if case and case.agreed == one.pk), None) if shown else None,
+        "box": box,
+        "agreed": box.leading if box and neuron.standing == Standing.AGREED else None,
+        "undoable": box.undoable if box else None,
         "may_request": can_request_evidence(user, neuron.layer.network),
         "kinds": applicable(neuron.layer, layers),
         "image_sets": list(ImageSet.objects.all()),

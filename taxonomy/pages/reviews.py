@@ -67,6 +67,8 @@ NOTHING = {
     "evidence": "No neuron waits for evidence.",
     "family": "No neuron needs a family that there is not.",
 }
+# The parameters by which several pieces of evidence of one kind are told apart.
+VARIANT = ("objective", "stimulus", "direction", "by", "layer")
 KINDS = ("feature_visualization", "imported_picture", "kernels", "dataset_examples")
 
 
@@ -76,7 +78,7 @@ def review(request: HttpRequest) -> HttpResponse:
     may = can_review(request.user)
     tab = request.GET.get("tab", "")
     tab = tab if tab in TABS and may else ("agreed" if may else "proposals")
-    context: dict[str, Any] = {"may": may, "tab": tab, "references": References()}
+    context: dict[str, Any] = {"may": may, "tab": tab}
     if may:
         context |= _queue(request, asking(request), tab)
     if tab == "proposals":
@@ -180,6 +182,10 @@ def entries(
         for neuron in neurons
     }
     leading = {pk: box.leading for pk, box in boxes.items()}
+    references = {
+        network.pk: References(network, [one for one in layers if one.network_id == network.pk])
+        for network in {by_layer[pk].network for pk in own}
+    }
     kin = members_of([family for family in leading.values() if family], 6)
     shown = done(list(neurons), kinds=KINDS)
     panels.fill(exhibit for own_ in shown.values() for exhibit in own_.values())
@@ -190,6 +196,7 @@ def entries(
             "family": leading[neuron.pk],
             "kin": kin.get(leading[neuron.pk].pk, []) if leading[neuron.pk] else [],  # type: ignore[union-attr]
             "labels": found[neuron.pk].current,
+            "references": references[neuron.layer.network_id],
             "accept": next((step for step in boxes[neuron.pk].steps if step.decision == Decision.ACCEPT), None),
             **faces(shown[neuron.pk]),
         }
@@ -212,7 +219,7 @@ def citable(neurons: Iterable[Neuron]) -> dict[int, list[tuple[str, EvidenceVers
     made = Evidence.objects.filter(neuron__in=neurons, status=Outcome.DONE).select_related("current").order_by("pk")
     for evidence in made:
         if evidence.current is not None and evidence.neuron_id is not None:
-            variant = ", ".join(str(value) for value in evidence.parameters.values() if isinstance(value, str))
+            variant = ", ".join(str(evidence.parameters[name]) for name in VARIANT if name in evidence.parameters)
             title = recipes.KINDS[evidence.kind].title + (f": {variant.replace('_', ' ')}" if variant else "")
             found.setdefault(evidence.neuron_id, []).append((title, evidence.current))
     return found
@@ -240,8 +247,6 @@ def decide(request: HttpRequest, name: str, layer_name: str, index: int, decisio
         labels.reveal(user, neuron)
     form = DecisionForm(data, neuron=neuron)
     chosen = data.get("decision", "")
-    if chosen in reviews.RULES:
-        require(reviews.can(user, neuron, chosen))
     if form.is_valid():
         try:
             review = reviews.decide(user, neuron, **form.cleaned_data)
@@ -253,6 +258,7 @@ def decide(request: HttpRequest, name: str, layer_name: str, index: int, decisio
     if chosen not in reviews.RULES:
         messages.error(request, " ".join(map(str, form.errors["decision"])))
         return redirect(neuron)
+    require(reviews.can(user, neuron, chosen))  # who may not decide is told that, and not what was wrong
     return neuron_pages.page(request, neuron, layers, decision=form, status=422)
 
 
@@ -341,6 +347,5 @@ def sheet(request: HttpRequest) -> HttpResponse:
         "free": sum(bool(row["accept"] and row["accept"].answer) for row in rows),
         "more": len(neurons) > SHEET,
         "members": members_of([family], MEMBERS).get(family.pk, []),
-        "references": References(family.layer.network),
     }
     return render(request, "reviews/sheet.html", context)
