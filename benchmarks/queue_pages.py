@@ -43,7 +43,7 @@ class Found:
 
 
 def fill(neurons: int) -> dict[str, Any]:
-    """A layer for each way of labelling, alike, and a person."""
+    """A layer for each way of labelling, alike, with more neurons than are read, and a person."""
     from taxonomy.actions.sprites import build_sprite
     from tests.factory import make_evidence, make_family, make_image_set, make_network, make_user
     from tests.pages import material
@@ -51,7 +51,7 @@ def fill(neurons: int) -> dict[str, Any]:
     chance = random.Random(4)
     names = [f"{way}{speed}" for way in ("queue", "sheet") for speed in ("", "-alone")]
     network = make_network(
-        "bench", layers={"conv1": 4} | dict.fromkeys(names, neurons + 2), preprocessing={"size": SIDE, "resize": SIDE}
+        "bench", layers={"conv1": 4} | dict.fromkeys(names, neurons + 24), preprocessing={"size": SIDE, "resize": SIDE}
     )
     images = make_image_set(count=12)
     for image in images.images.all():
@@ -59,7 +59,7 @@ def fill(neurons: int) -> dict[str, Any]:
     families: dict[str, list[str]] = {}
     for layer in network.layers.exclude(name="conv1"):
         families[layer.name] = [make_family(layer, f"Family {number:02}").name for number in range(FAMILIES)]
-        for neuron in layer.neurons.order_by("index")[:neurons]:
+        for neuron in layer.neurons.order_by("index"):
             neuron.layer = layer
             numbers = {"value": 3.0, "steps": 128, "canvas": 64}
             make_evidence(neuron, data=numbers, pictures={"image": noise(chance)})
@@ -157,7 +157,11 @@ def measure(neurons: int, look: float) -> Found:
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     load = os.getloadavg()
     with tempfile.TemporaryDirectory() as folder:
-        more = {"ARTIFACTS": str(settings.ARTIFACTS), "STATIC_ROOT": f"{folder}/static"}
+        more = {
+            "ARTIFACTS": str(settings.ARTIFACTS),
+            "STATIC_ROOT": f"{folder}/static",
+            "SECRET_KEY": settings.SECRET_KEY,
+        }
         collect = [sys.executable, "manage.py", "collectstatic", "--noinput", "--verbosity", "0"]
         site = Site(Path(folder) / "web.log", **more)
         subprocess.run(collect, env=site.environment, check=True)
