@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as some
 
-from taxonomy.consensus import Reading, Result, lineage, qualifies, qualifying, standing
+from taxonomy.consensus import Reading, Result, asked, lineage, qualifies, qualifying, standing
 
 # root -> curves(1) -> arches(2), smiles(3); root -> lines(4) -> hatches(5) -> crosses(6)
 TREE: dict[int, int | None] = {1: None, 2: 1, 3: 1, 4: None, 5: 4, 6: 5}
@@ -133,3 +133,52 @@ def test_agreement_among_ancestors_is_monotone(said: list[int | str]) -> None:
     for node, parent in TREE.items():
         if parent is not None and qualifies(node, read(*said), TREE):
             assert qualifies(parent, read(*said), TREE)
+
+
+@given(words, some.integers(min_value=0, max_value=8))
+def test_withdrawing_a_label_restores_the_standing(said: list[int | str], which: int) -> None:
+    """A standing knows nothing but the current labels: one given and withdrawn leaves it as it was."""
+    readings = read(*said)
+    more = [*readings[:which], Reading(99, 99, 4, no_finer=True), *readings[which:]]
+    assert standing([one for one in more if one.author != 99], TREE) == standing(readings, TREE)
+
+
+def level(standing: str) -> int:
+    """How near to a decision: on the way, or agreed. Disputed and needs evidence or family lie apart."""
+    return {"unlabelled": 0, "single": 1, "open": 2, "agreed": 3}.get(standing, -1)
+
+
+@given(words)
+def test_one_more_agreeing_label_never_lowers_a_standing(said: list[int | str]) -> None:
+    """An agreed neuron stays agreed on the node that won, or one below it; others only come nearer to agreement."""
+    before = standing(read(*said), TREE)
+    if before.family is not None:
+        after = standing(read(*said, before.family), TREE)
+        assert after.standing == "agreed"
+        assert before.family in lineage(after.family, TREE)
+    for node in TREE:
+        counted = [reading for reading in read(*said) if not reading.cannot_tell]
+        if counted and all(reading.family == node for reading in counted):
+            after = standing(read(*said, node), TREE)
+            assert level(after.standing) >= level(before.standing) or before.standing == "needs evidence"
+
+
+@given(words)
+def test_two_nodes_never_qualify_side_by_side(said: list[int | str]) -> None:
+    found = [node for node in TREE if qualifies(node, read(*said), TREE)]
+    for one in found:
+        for other in found:
+            assert one in lineage(other, TREE) or other in lineage(one, TREE)
+
+
+@given(words, some.integers(min_value=3, max_value=9))
+def test_a_neuron_never_asks_for_less_than_is_given_until_it_is_settled(said: list[int | str], overlap: int) -> None:
+    readings = read(*said)
+    now = standing(readings, TREE).standing
+    wanted = asked(readings, now, overlap)
+    if now in ("unlabelled", "single", "open"):
+        assert wanted >= min(overlap, 3)
+        assert wanted >= len(readings) or len(readings) > max(overlap, 5)
+    else:
+        assert wanted == len(readings)
+    assert asked(readings, "accepted", overlap) == 0
