@@ -230,7 +230,9 @@ PLACES = [
 # Where a reviewer comes to look, and is shown: that it was shown is recorded.
 ASKED = [
     *("/review/", f"{API}/labels/", f"{API}/labels/?index=2", f"{API}/labels/{{label}}/"),
-    *every(f"{NEURONS}/#/?readings", f"{NEURONS}/#/accept/"),
+    *every(f"{NEURONS}/#/?readings", f"{NEURONS}/#/accept/", f"{NEURONS}/#/decide/"),
+    *(f"/review/?tab={tab}" for tab in ("disputed", "stale", "evidence", "family", "proposals")),
+    *("/review/sheet/?family={curves}", "/review/sheet/?family={lines}"),
 ]
 # What tells of no neuron's readings by what it is; each with the reason.
 ELSEWHERE: dict[str, str] = {

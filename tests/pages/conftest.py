@@ -99,6 +99,7 @@ def addresses(world) -> dict[str, str]:
         "neighbours": f"{base}mixed3b/3/neighbours/",
         "propose": f"{base}mixed3b/propose/",
         "review": "/review/",
+        "review sheet": f"/review/sheet/?family={world.curves.pk}",
         "proposals": "/proposals/",
         "proposal": f"/proposals/{world.proposal.public_id}/",
         "discussions": "/discussions/",
