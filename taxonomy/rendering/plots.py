@@ -129,7 +129,7 @@ def interval(value: float, low: float, high: float, limit: float) -> SafeString:
 
     told = f"{value:.2f}, 95 % interval from {low:.2f} to {high:.2f}; the limit is {limit:.3f}"
     return format_html(
-        '<svg class="interval{}" viewBox="-2 0 104 10" role="img"><title>{}</title>'
+        '<svg class="interval{}" viewBox="-2 0 104 10" preserveAspectRatio="xMinYMid" role="img"><title>{}</title>'
         '<path class="axis" d="M0 5h100"/><path class="limit" d="M{} 0v10"/>'
         '<path class="range" d="M{} 5H{}"/><circle cx="{}" cy="5" r="2.4"/></svg>',
         *(" low" if value < limit else "", told.replace("-", "\u2212"), x(limit), x(low), x(high), x(value)),

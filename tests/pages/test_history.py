@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from taxonomy import history
 from taxonomy.actions import labels, reviews
-from taxonomy.models import Family, Neuron, Role, User
+from taxonomy.models import Agreement, Family, Neuron, Role, User
 from tests.factory import make_agreed, make_evidence, make_family, make_label, make_network, make_user, neuron_at
 
 pytestmark = pytest.mark.django_db
@@ -156,6 +156,25 @@ def test_the_page_of_a_family_then(client, neuron, curves, reviewer, story) -> N
     assert "The family was not here yet." in page_of(client, curves.get_absolute_url(), "2020-01-01")
     today = timezone.now().date().isoformat()
     assert "mixed3b/3/" in page_of(client, curves.get_absolute_url(), today)
+
+
+def test_a_family_that_was_flagged_then(client, neuron, curves) -> None:
+    figure = {"value": 0.4, "low": 0.2, "high": 0.6}
+    counts = {"neurons": 12, "people": 3, "readings": 36, "needed": 10, "same": 0.7, "tree": None}
+    more = {"nominal": figure, "confusions": [], "kappas": [], "splits": [neuron.pk]}
+    Agreement.objects.create(
+        network=neuron.layer.network,
+        layer=neuron.layer,
+        family=curves,
+        rule_version=1,
+        inputs={},
+        figures=counts | more,
+        flagged=True,
+    )
+    html = page_of(client, curves.get_absolute_url(), timezone.now().date().isoformat())
+    assert "not clear enough" in html
+    assert "<b>0.40</b>" in html
+    assert "Neurons that split" not in html
 
 
 @pytest.mark.parametrize(
