@@ -9,8 +9,8 @@ from taxonomy.actions import agreement
 from taxonomy.actions import families as family_actions
 from taxonomy.interchange import distill
 from taxonomy.management.commands.load_demo import BY_CONSTRUCTION, NETWORK, SOURCE, Command, documents
-from taxonomy.models import Agreement, Membership, Network, Standing, User
-from tests.factory import make_network
+from taxonomy.models import Agreement, Decision, Membership, Network, Neuron, Review, Standing, User
+from tests.factory import make_evidence, make_network
 from workers import curve_network
 
 pytestmark = pytest.mark.django_db
@@ -27,6 +27,9 @@ def network(settings, tmp_path) -> Network:
         for layer in BY_CONSTRUCTION
     ]
     family_actions.import_taxonomy(User.objects.system(), network, records)
+    for unit in (11, 23):  # the two over which people fall out
+        neuron = network.layers.get(name="mixed3a").neurons.select_related("layer__network").get(index=unit)
+        make_evidence(neuron, "tuning_curves", data={}, parameters={"stimulus": "curve"})
     command = Command()
     command.story(network, {"families": known}, command.people())
     return network
@@ -59,3 +62,17 @@ def test_most_early_curves_are_accepted_where_they_belong(network: Network) -> N
     indices = set(accepted.values_list("neuron__index", flat=True))
     assert indices <= early
     assert len(indices) >= 12
+
+
+def test_reviewers_and_editors_did_everything_that_they_may(network: Network) -> None:
+    there = Review.objects.filter(neuron__layer__network=network)
+    decided = set(there.values_list("decision", flat=True))
+    assert decided == {*map(str, (Decision.ACCEPT, Decision.OBJECT, Decision.NEED_EVIDENCE, Decision.UNDO))} | {
+        *map(str, (Decision.SETTLE, Decision.CONTEST))
+    }
+    for decision in (Decision.SETTLE, Decision.CONTEST):
+        review = there.get(decision=decision)
+        assert review.cites.exists()
+        assert review.comment
+    standings = set(Neuron.objects.filter(layer__network=network).values_list("standing", flat=True))
+    assert {Standing.AGREED, Standing.ACCEPTED, Standing.CONTESTED, Standing.NEEDS_EVIDENCE} <= standings

@@ -37,6 +37,7 @@ from taxonomy.management.commands import request_evidence
 from taxonomy.management.commands.register_network import describe
 from taxonomy.models import (
     Artifact,
+    Decision,
     EvidenceVersion,
     Family,
     ImageSet,
@@ -272,8 +273,58 @@ class Command(BaseCommand):
             # Every sixth waits for a reviewer.
             if neuron.index % 6 != 5 and reviews.can_accept(reviewer, neuron):
                 reviews.accept(reviewer, neuron)
+        self.argue(layers["mixed3a"], made["mixed3a"], persons)
+        self.doubt(layers["mixed3b"], persons)
         self.talk(network, persons)
         self.school(edda, persons["ada"], network)
+
+    def argue(self, layer: Layer, every: list[tuple[Family, list[int]]], persons: dict[str, User]) -> None:
+        """Two early curves over which people fall out: one is settled by an editor who took no part, one is not."""
+        (curves, units), (lines, _) = every[:2]
+        apart = [unit for unit in units if unit % 12 == 11][:2]
+        for unit, editor in zip(apart, (persons["edda"], persons["emil"]), strict=False):
+            neuron = layer.neurons.select_related("layer__network").get(index=unit)
+            for place, reader in enumerate(CONTRIBUTORS[:5]):
+                family = (curves, lines)[place % 2]
+                note = "" if family == curves else "Half a turn on it answers again, as a line does."
+                labels.add(persons[reader], neuron, verdict="family", family=family, note=note)
+            tuning = EvidenceVersion.objects.filter(
+                evidence__neuron=neuron,
+                evidence__kind="tuning_curves",
+                evidence__parameters__stimulus__in=("curve", "line"),
+            ).select_related("evidence")
+            neuron.refresh_from_db()
+            if not (tuning and reviews.can(editor, neuron, Decision.SETTLE)):
+                continue
+            if unit == apart[0]:
+                reason = (
+                    "Its tuning to curves has one peak that stands out, and an echo half as high; to lines it has two "
+                    "alike. A curve with an echo, then: what is said of lines is true of the echo alone."
+                )
+                reviews.settle(editor, neuron, family=curves, comment=reason, cites=list(tuning))
+            else:
+                reason = (
+                    "Peak and echo are nearly alike here, and its tuning to lines is as strong. Both readings describe "
+                    "what is measured; natural pictures would have to tell them apart."
+                )
+                reviews.contest(editor, neuron, comment=reason, cites=list(tuning))
+
+    def doubt(self, layer: Layer, persons: dict[str, User]) -> None:
+        """What reviewers hold up: an objection, evidence that is missing, and an acceptance that was too quick."""
+        rosa, sven = persons["rosa"], persons["sven"]
+        neurons = layer.neurons.select_related("layer__network").order_by("index")
+        waiting = list(neurons.filter(standing=Standing.AGREED)[:2])
+        if waiting:
+            reason = (
+                f"Is this one curve? [[3b:{waiting[0].index}]] has a second, smaller bump. I should like to see why."
+            )
+            reviews.object_to(sven, waiting[0], comment=reason)
+        if len(waiting) > 1:
+            reason = "The themes of its weights would tell what takes the echo away."
+            reviews.need_evidence(rosa, waiting[1], kind="weight_factors", comment=reason)
+        accepted = neurons.filter(standing=Standing.ACCEPTED).last()
+        if accepted is not None:
+            reviews.undo(rosa, accepted, comment="Accepted before anybody looked at its examples: once more, please.")
 
     def talk(self, network: Network, persons: dict[str, User]) -> None:
         """What people say about an early curve, a curve without its echo, their family, and a proposal."""
