@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Case, JSONField, Q, When
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
@@ -98,15 +98,28 @@ def exhibits_of(family: Family, layers: list[Layer], hidden: Collection[int]) ->
     return shown
 
 
+def known(layers: list[Layer], pk: int) -> dict[int, Family]:
+    """The network's families; of the one of this page the newest figures too, as ``measured``. One query."""
+    every = Family.objects.filter(layer__in=layers).select_related("parent", "proposal__author")
+    measured = Case(When(pk=pk, then=figures.newest_of_family("pk")), default=None, output_field=JSONField())
+    families: dict[int, Family] = {
+        one.pk: one for one in every.annotate(measured=measured).order_by("layer__order", "name")
+    }
+    own = {layer.pk: layer for layer in layers}
+    for one in families.values():
+        one.layer = own[one.layer_id]
+    return families
+
+
 @require_safe
 def family(request: HttpRequest, name: str, layer_name: str, pk: int) -> HttpResponse:
     if "at" in request.GET:
         return history.family(request, name, layer_name, pk)
     here, layers = layer_of(name, layer_name)
-    found = Family.objects.filter(pk=pk, layer=here).select_related("parent", "proposal__author").first()
-    if found is None:
+    families = known(layers, pk)
+    found = families.get(pk)
+    if found is None or found.layer != here:
         raise Http404(f"{here} has no such family. The families of {here.name} are on its page.")
-    found.layer = here
     hidden = hidden_from(request.user)
     current = Membership.objects.shown(hidden).filter(family=found)
     members = list(current.select_related("neuron", "made_by").order_by("pk"))
@@ -118,11 +131,6 @@ def family(request: HttpRequest, name: str, layer_name: str, pk: int) -> HttpRes
     stimulus, curves = tunings(members) if found.symmetry == Symmetry.ROTATION else ("", [])
     made = exhibits_of(found, layers, hidden)
     weights = [exhibit for exhibit in made if exhibit.kind.name == "family_weights"]
-    every = Family.objects.filter(layer__in=layers).defer("remark").order_by("layer__order", "name")
-    families = {family.pk: family for family in every}
-    own = {layer.pk: layer for layer in layers}
-    for other in families.values():
-        other.layer = own[other.layer_id]
     living = [other for other in families.values() if other.retired_at is None]
     links = FamilyLink.objects.filter(Q(source=found) | Q(target=found, kind__in=ONE_WAY))
     linked = list(links.select_related("source__layer__network", "target__layer__network"))
@@ -146,6 +154,6 @@ def family(request: HttpRequest, name: str, layer_name: str, pk: int) -> HttpRes
         "events": told_to(request.user, Event.objects.visible_to(request.user, hidden).filter(family=found), 15),
         "agreement": figures.of_family(request.user, found, families, hidden),
         "talk": Talk(request.user, found),
-        "references": References(here.network, layers),
+        "references": References(here.network, layers, living),
     }
     return render(request, "families/family.html", context)

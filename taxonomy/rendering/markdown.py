@@ -142,11 +142,13 @@ class References:
 
     Args:
         here: the network's layers with their sprites, where the page has them already.
+        kin: families, where the page has them already.
     """
 
-    def __init__(self, network: Network | None = None, here: Iterable[Layer] = ()) -> None:
+    def __init__(self, network: Network | None = None, here: Iterable[Layer] = (), kin: Iterable[Family] = ()) -> None:
         self.network = network
         self.here = _by_name(here)
+        self.kin = {(one.layer_id, one.name.casefold()): (one.pk, one.name) for one in kin}
 
     @cached_property
     def layers(self) -> dict[tuple[str, str], Layer]:
@@ -185,7 +187,8 @@ class References:
             here = self.network.name if self.network else ""
             layer = self.layer(found["network"] or here, found["layer"])
             if layer is not None and family is not None:
-                kin = self.families.get((layer.pk, family["name"].strip().casefold()))
+                key = layer.pk, family["name"].strip().casefold()
+                kin = self.kin.get(key) or self.families.get(key)
                 if kin is not None:
                     href = reverse("family", args=[layer.network.name, layer.name, kin[0]])
                     return format_html('<a href="{}">{} <span class="where">({})</span></a>', href, kin[1], layer.name)

@@ -96,6 +96,14 @@ def test_a_world_made_through_the_actions_verifies(world) -> None:
     assert Membership.objects.filter(neuron=world.at[13], ended_at=None).count() == 2
 
 
+def test_labels_that_follow_an_accepted_family_verify(world) -> None:
+    neuron = Neuron.objects.get(pk=world.at[10].pk)
+    proposal = proposals.create(world.people[5], neuron.layer, name="Eyes", remark="Round.", neurons=[neuron])
+    eyes = proposals.accept(world.reviewers[0], proposal)
+    assert set(neuron.labels.current().values_list("family", flat=True)) == {eyes.pk}
+    assert "all as the record says" in verify()
+
+
 def test_a_standing_changed_in_the_database(world) -> None:
     tamper("taxonomy_neuron", "standing = 'accepted'", f"id = {world.at[3].pk}")
     sentence = "standing: tinynet/mixed3b:3: standing is stored as accepted, and the record makes it agreed."
