@@ -16,7 +16,7 @@ from taxonomy.models.images import ImageSet
 from taxonomy.models.jobs import Job
 from taxonomy.models.labels import UNDO, Label, Reveal
 from taxonomy.models.networks import SETTLED, Layer, Network, Neuron
-from taxonomy.models.people import User
+from taxonomy.models.people import Role, User
 from taxonomy.models.proposals import Proposal
 from taxonomy.models.reviews import Review
 
@@ -44,7 +44,11 @@ def told(user: User | AnonymousUser, hidden: Hidden = (), path: str = "") -> mod
         if user.reviews:  # who reviews may look without having read, and the look is recorded
             known |= models.Q(models.Exists(looks.filter(neuron=neuron)))
         unsettled &= ~known
-    return ~unsettled & ~(telling & models.Q((f"{path}neuron__in", hidden)))
+    kept = ~unsettled & ~(telling & models.Q((f"{path}neuron__in", hidden)))
+    if not (isinstance(user, User) and user.role == Role.EDITOR):
+        # Which neurons are gold is for those who mark them: whoever knows is no longer checked by them.
+        kept &= ~models.Q((f"{path}verb__startswith", "gold."))
+    return kept
 
 
 class EventQuerySet(models.QuerySet["Event"]):

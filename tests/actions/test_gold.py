@@ -1,6 +1,7 @@
 """Gold: accepted neurons that readings are held to, told to nobody but the reader."""
 
 import pytest
+from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import ValidationError
 
 from taxonomy.actions import gold, labels, leases, reviews
@@ -44,6 +45,12 @@ def test_an_editor_marks_with_a_reason(golden: Neuron) -> None:
     assert (mark.neuron, mark.reason, mark.marked_by.role) == (golden, "Beyond doubt.", Role.EDITOR)
     event = Event.objects.get(verb="gold.marked")
     assert (event.neuron, event.data) == (golden, {})
+
+
+def test_which_neurons_are_gold_is_told_to_editors_alone(golden: Neuron) -> None:
+    told = Event.objects.filter(verb="gold.marked")
+    readers = [AnonymousUser(), *(make_user(role=role) for role in Role.values)]
+    assert [bool(told.visible_to(reader)) for reader in readers] == [False, False, False, True, False]
 
 
 @pytest.mark.parametrize("reason", ["", "  ", "x" * 5_001, "a\0b"])
