@@ -98,7 +98,7 @@ def test_a_world_made_through_the_actions_verifies(world) -> None:
 
 def test_labels_that_follow_an_accepted_family_verify(world) -> None:
     neuron = Neuron.objects.get(pk=world.at[10].pk)
-    proposal = proposals.create(world.people[5], neuron.layer, name="Eyes", remark="Round.", neurons=[neuron])
+    proposal = proposals.create(world.reviewers[1], neuron.layer, name="Eyes", remark="Round.", neurons=[neuron])
     eyes = proposals.accept(world.reviewers[0], proposal)
     assert set(neuron.labels.current().values_list("family", flat=True)) == {eyes.pk}
     assert "all as the record says" in verify()
