@@ -859,10 +859,11 @@ def test_forged_addresses_are_sentences(world: World) -> None:
 
 # What a text, a number, a choice or an id may be in a request that somebody made by hand.
 MEAN = (
-    *("", " ", "\0", "a\0b", "\u202egnp.txt", "\ud83d\ude00" * 50, "<script>alert(1)</script>", "'; DROP TABLE x; --"),
+    *("", " ", "\0", "a\0b", "\u202egnp.txt", "\U0001f600" * 50, "<script>alert(1)</script>", "'; DROP TABLE x; --"),
     *("x" * 10_000, "-1", "1e309", "NaN", "Infinity", "true", "null", "[]", "{}", "%s%n", "../../etc/passwd", "\ufeff"),
     *(None, True, -1, 0, 1.5, 2**31, 2**63, 10**400, [], [None], [[]], ["x"] * 1000, {}, {"a": {"b": [1]}}),
 )
+HALF = "\ud800"  # half a character, which JSON can say and no database keep
 JUNK = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
@@ -898,7 +899,7 @@ def test_mean_values_are_answered_with_a_sentence(world: World, door: Door) -> N
     world.who = EDITOR
     body = dict(door.body(world) if callable(door.body) else door.body)
     for name in {*body, "comment", "text", "network"}:
-        for mean in MEAN:
+        for mean in (*MEAN, *([HALF] if door.is_api else [])):
             if door.is_api or not isinstance(mean, (dict, type(None))):
                 withstood(world, door, **{**body, name: mean})
 

@@ -41,6 +41,9 @@ def _translated(error: Exception, context: dict[str, Any]) -> Exception:
         return exceptions.ValidationError(str(error))
     if isinstance(error, ObjectDoesNotExist):  # raised by the record's questions, with a sentence
         return exceptions.NotFound(str(error))
+    if isinstance(error, exceptions.ParseError):
+        why = str(error.detail).removeprefix("JSON parse error - ").rstrip(".")
+        return exceptions.ParseError(f"The request's body cannot be read as JSON ({why}). Nothing was saved.")
     if isinstance(error, RequestDataTooBig):
         return TooLarge("That is too much text. Nothing was saved. Shorten it and send it again.")
     return error

@@ -67,7 +67,12 @@ def test_after_ones_own_reading_the_others_are_shown_and_the_reveal_is_recorded(
     label = make_label(agreed, user, family)
     assert label.blind
     client = api.as_(user)
-    assert client.read("labels/", network="tinynet", layer="mixed3b", index=3).json()["count"] == 4
+    where = {"network": "tinynet", "layer": "mixed3b", "index": 3}
+    assert client.read("labels/", **where).json()["count"] == 1, "for a minute, while it can be taken back, one's own"
+    assert client.read("neurons/tinynet/mixed3b:3/").json()["standing"] is None
+    assert not Reveal.objects.exists()
+    shown = client.send("labels/others/", network="tinynet", neuron="mixed3b:3").json()
+    assert len(shown) == client.read("labels/", **where).json()["count"] == 4
     assert client.read("neurons/tinynet/mixed3b:3/").json()["standing"] == "agreed"
     assert client.read("labels/", index=4).json()["count"] == 0
     assert list(Reveal.objects.values_list("neuron", "person")) == [(agreed.pk, user.pk)]
