@@ -28,6 +28,7 @@ from taxonomy.actions import (
     gold,
     labels,
     leases,
+    needs,
     people,
     proposals,
     reviews,
@@ -38,6 +39,7 @@ from taxonomy.management.commands.register_network import describe
 from taxonomy.models import (
     Artifact,
     Decision,
+    Evidence,
     EvidenceVersion,
     Family,
     ImageSet,
@@ -93,7 +95,12 @@ class Command(BaseCommand):
         if not Family.objects.filter(layer__network=network, proposal__isnull=False).exists():
             self.story(network, known, persons)
         agreement.measure(network)
-        self.wait(self.ask(network, [self.of_an_example(network), *self.of_families(network)]))
+        asked = self.ask(network, [self.of_an_example(network), *self.of_families(network)])
+        # What people miss in the story is asked for like everything else, and is there when the world is complete.
+        needs.tend()
+        missed = Evidence.objects.filter(shard__job__needs__neuron__layer__network=network)
+        self.wait([*asked, *missed.values_list("pk", flat=True)])
+        needs.tend()
         self.stdout.write(
             f"Demo world: {Neuron.objects.filter(layer__network=network).count()} neurons, "
             f"{Neuron.objects.filter(layer__network=network, standing=Standing.ACCEPTED).count()} accepted.\n"
