@@ -21,11 +21,11 @@ def help_wanted(user: User | AnonymousUser) -> QuerySet[Neuron]:
 
     Only such as everybody knows to ask for more: that a neuron with three readings is still open would tell of them.
     """
-    neurons = Neuron.objects.exclude(standing__in=SETTLED).filter(readings__lt=F("layer__overlap"))
+    neurons: QuerySet[Neuron] = Neuron.objects.exclude(standing__in=SETTLED).filter(readings__lt=F("layer__overlap"))
     if isinstance(user, User):
         neurons = neurons.exclude(Exists(Label.objects.current().filter(neuron=OuterRef("pk"), author=user)))
-    neurons = with_something_to_see(neurons.order_by("-readings", "layer_id", "index"))
-    return neurons.select_related("layer__network", "layer__sprite")
+    pictured = with_something_to_see(neurons.order_by("-readings", "layer_id", "index"))
+    return pictured.select_related("layer__network", "layer__sprite")
 
 
 MOSAIC = 6  # rows of faces beside the first words
