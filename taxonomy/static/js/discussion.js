@@ -81,6 +81,7 @@ prepareAll(document);
 open();
 window.addEventListener("hashchange", open);
 document.addEventListener("htmx:load", (event) => {
+  if (event.target === document.body) return; // the page itself: nobody asked to write yet
   const form = event.target.matches?.("[data-composer]") ? event.target : event.target.querySelector?.("[data-composer]");
   if (!form) return;
   prepare(form);
