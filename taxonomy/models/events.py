@@ -1,7 +1,6 @@
 """Events: one row for each change, written once. Activity, history and credits all read it."""
 
 from collections.abc import Collection
-from typing import Any
 
 import pgtrigger
 from django.contrib.auth.models import AnonymousUser
@@ -24,13 +23,14 @@ from taxonomy.models.reviews import Review
 TELLING = r"^(neuron|review|need|comment|gold)\."
 
 
-Hidden = Collection[int] | models.QuerySet[Any, int]
+Hidden = Collection[int] | models.Q
 
 
 def told(user: User | AnonymousUser, hidden: Hidden = (), path: str = "") -> models.Q:
     """What keeps of events what this person may know (``EventQuerySet.visible_to``).
 
     Args:
+        hidden: settled neurons whose answer is hidden from this person, or the condition for the event's to be one.
         path: to the event, for rows that lead to one, such as ``event__``.
     """
     telling = models.Q((f"{path}verb__regex", TELLING), (f"{path}neuron__isnull", False))
@@ -44,7 +44,8 @@ def told(user: User | AnonymousUser, hidden: Hidden = (), path: str = "") -> mod
         if user.reviews:  # who reviews may look without having read, and the look is recorded
             known |= models.Q(models.Exists(looks.filter(neuron=neuron)))
         unsettled &= ~known
-    kept = ~unsettled & ~(telling & models.Q((f"{path}neuron__in", hidden)))
+    is_hidden = hidden if isinstance(hidden, models.Q) else models.Q((f"{path}neuron__in", hidden))
+    kept = ~unsettled & ~(telling & is_hidden)
     if not (isinstance(user, User) and user.role == Role.EDITOR):
         # Which neurons are gold is for those who mark them: whoever knows is no longer checked by them.
         kept &= ~models.Q((f"{path}verb__startswith", "gold."))
