@@ -16,6 +16,7 @@ from django.views.decorators.http import require_safe
 
 from taxonomy.actions import labels
 from taxonomy.actions.reviews import cases, labels_for
+from taxonomy.events import told
 from taxonomy.models import (
     UNDO,
     Event,
@@ -32,7 +33,6 @@ from taxonomy.models import (
 )
 from taxonomy.pages import history, near, panels
 from taxonomy.pages.decisions import DecisionForm, box_of
-from taxonomy.pages.events import told_to
 from taxonomy.pages.exhibits import applicable, exhibits
 from taxonomy.pages.gold import panel as golden
 from taxonomy.pages.labels import LabelForm, initial_of
@@ -119,7 +119,7 @@ def page(
         "may_request": can_request_evidence(user, neuron.layer.network),
         "kinds": applicable(neuron.layer, layers),
         "image_sets": list(ImageSet.objects.all()),
-        "events": told_to(user, Event.objects.visible_to(user, hidden).filter(neuron=neuron), 12),
+        "events": told(Event.objects.visible_to(user, hidden).filter(neuron=neuron), 12),
         "talk": Talk(user, neuron, shown=shown),
         "references": References(neuron.layer.network, layers),
     }
