@@ -265,12 +265,12 @@ def moment(text: str) -> Moment:
     try:
         day = parse_date(text)
         when = datetime.datetime.combine(day, datetime.time.max) if day else parse_datetime(text)
-    except ValueError:
+        if when is not None:
+            when = when.replace(tzinfo=datetime.UTC) if timezone.is_naive(when) else when.astimezone(datetime.UTC)
+    except (ValueError, OverflowError):
         when = day = None
     if when is None:
         raise ValueError(f"“{text[:40]}” is no date. Write it as {now:%Y-%m-%d}.")
-    if timezone.is_naive(when):
-        when = when.replace(tzinfo=datetime.UTC)
     if when > now and (day is None or day > now.date()):
         raise ValueError(f"{when:%-d %B %Y} has not come yet. Choose a day up to {now:%Y-%m-%d}.")
     return min(when, now)

@@ -178,9 +178,8 @@ def can_see_readings(user: Person, neuron: Neuron, *, has_given: bool, is_hidden
         has_given: as ``given`` says.
         is_hidden: whether the neuron is among ``hidden_from(user)``.
     """
-    if is_hidden:
-        return Denied("How others read it is shown after you have given your own reading.")
-    if neuron.is_settled or has_given or sees_all_readings(user):
+    # The same sentence for both: else it would tell which neurons are settled, and a check.
+    if not is_hidden and (neuron.is_settled or has_given or sees_all_readings(user)):
         return Allowed()
     return Denied("Others' readings are shown after you have given yours, so that first readings stay independent.")
 

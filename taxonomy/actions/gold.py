@@ -24,7 +24,8 @@ class Closeness(enum.StrEnum):
 def can_mark(user: User, neuron: Neuron) -> Answer:
     answer = can_steer_queue(user)
     if answer and neuron.standing != Standing.ACCEPTED:
-        return Denied(f"This neuron is {neuron.standing}: only accepted neurons are marked as gold.")
+        stands = f"This neuron is {neuron.standing}: only" if neuron.is_settled else "Only"
+        return Denied(f"{stands} accepted neurons are marked as gold.")
     if answer and neuron.golds.current().exists():
         return Denied("This neuron is gold already.")
     return answer

@@ -216,7 +216,7 @@ def give(
         # settled while they looked at it.
         hidden = lease is not None and lease.is_live
         gold = lease is not None and lease.gold and neuron.standing == Standing.ACCEPTED
-        gold = gold and all(label.undone_at for label in own)
+        gold = gold and all(label.undone_at for label in own) and not known[neuron.pk].revealed
         blind = (gold or hidden or not neuron.is_settled) and not known[neuron.pk].revealed
         label = said.of(neuron, user, submission=submission, gold=gold, blind=blind)
         if before is not None and _says_the_same(before, label, said.others):
@@ -310,6 +310,8 @@ def show_others(user: User, neuron: Neuron) -> None:
     has_read = neuron.labels.current().filter(author=user).exists()
     require(can_see_readings(user, neuron, has_given=has_read, is_hidden=neuron.pk in hidden_from(user)))
     reveal(user, neuron)
+    # An earlier look, at what was settled then, does not stand for this one: it is this that ends the minute.
+    Reveal.objects.filter(neuron=neuron, person=user).update(at=timezone.now())
 
 
 def carry_on(label: Label, *, blind: bool, **changes: Any) -> Label:

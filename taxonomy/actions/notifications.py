@@ -87,7 +87,9 @@ def mute(user: User, discussion: Discussion) -> Subscription:
     subscription, _ = Subscription.objects.update_or_create(
         person=user, discussion=discussion, defaults={"muted": True}
     )
-    user.notifications.filter(read_at=None, event__in=Event.objects.of(discussion)).update(read_at=timezone.now())
+    # What waits until they may know of it goes on waiting.
+    known = notifications_of(user).filter(read_at=None, event__in=Event.objects.of(discussion))
+    Notification.objects.filter(pk__in=list(known.values_list("pk", flat=True))).update(read_at=timezone.now())
     return subscription
 
 

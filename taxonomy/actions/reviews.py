@@ -42,6 +42,7 @@ from taxonomy.permissions import (
     can_arbitrate,
     can_reopen,
     can_review,
+    given,
     require,
 )
 
@@ -365,7 +366,9 @@ def _opened(user: User, neuron: Neuron, decision: Decision, state: str = "") -> 
     neuron = locked(neuron)
     case = cases(user, [neuron])[neuron.pk]
     answer = RULES[decision](user, case)
-    if state and state != case.state and may_act(user, decision):
+    # Where it stands is told to those alone who may know: to others, why they may not decide so.
+    may_know = neuron.is_settled or can_review(user) or Neuron.objects.filter(given(user, "pk"), pk=neuron.pk).exists()
+    if state and state != case.state and may_act(user, decision) and may_know:
         raise Refused(
             f"{neuron.address} has changed since you opened the page: it is {neuron.standing} now. Nothing was "
             "decided. Look at it again."
@@ -746,8 +749,8 @@ def decide(
         ValidationError: as the decision's own function does.
     """
     takes = TAKES.get(decision, ())
-    for name, given in (("kind", kind), ("cites", cites), ("family", family)):
-        if given and name not in takes:
+    for name, value in (("kind", kind), ("cites", cites), ("family", family)):
+        if value and name not in takes:
             raise ValidationError({name: f"“{decision}” takes no {name}."})
     match decision:
         case Decision.ACCEPT:

@@ -90,7 +90,7 @@ class ProposalViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource
         layer = layer_called(network_called(values.pop("network")), values.pop("layer"))
         values["parent"] = family_in(layer, values["parent"])
         values["kind"] = values.pop("family_kind")
-        values["neurons"] = [Neuron.objects.at(layer.network.name, address) for address in values["neurons"]]
+        values["neurons"] = Neuron.objects.each_at(layer.network.name, values["neurons"])
         proposal = proposals.create(request.user, layer, **values)
         return Response(self.get_serializer(proposal).data, status=201)
 

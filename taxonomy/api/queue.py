@@ -1,6 +1,5 @@
 """The labelling queue: what it hands out, what goes back, and how many readings it asks for."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
@@ -10,10 +9,12 @@ from rest_framework.response import Response
 
 from taxonomy.actions import leases
 from taxonomy.api.resources import Address, Body, NetworkName, NoBody, Resource, layer_called, network_called
-from taxonomy.models import Layer, Lease, Network, Neuron
+from taxonomy.models import Layer, Lease, Neuron
 from taxonomy.permissions import can_label, can_steer_queue
 
 AT_ONCE = 10
+# So many addresses are passed over at once.
+PASSED_OVER = 200
 
 
 class LeaseSerializer(serializers.Serializer):
@@ -44,7 +45,7 @@ class QueueBody(Body):
     network = NetworkName(required=False, allow_null=True, default=None)
     layer = serializers.CharField(required=False, allow_null=True, default=None, max_length=60)
     skipping = serializers.ListField(
-        child=Address(), default=list, max_length=500, help_text="addresses in the network to pass over"
+        child=Address(), default=list, max_length=PASSED_OVER, help_text="addresses in the network to pass over"
     )
     count = serializers.IntegerField(default=1, min_value=1, max_value=AT_ONCE)
 
@@ -57,16 +58,13 @@ class QueueBody(Body):
 def where(values: dict[str, Any]) -> dict[str, Any]:
     """What a checked ``QueueBody`` says, as ``leases.take`` takes it."""
     network = network_called(values["network"]) if values["network"] is not None else None
+    skipped = Neuron.objects.each_at(network.name, values["skipping"]) if network else []
     return {
         "network": network,
         "layer": layer_called(network, values["layer"]) if network and values["layer"] else None,
-        "skipping": frozenset(at(network, values["skipping"])) if network else frozenset(),
+        "skipping": frozenset(neuron.pk for neuron in skipped),
         "count": values["count"],
     }
-
-
-def at(network: Network, addresses: Iterable[str]) -> list[int]:
-    return [Neuron.objects.at(network.name, address).pk for address in addresses]
 
 
 class OverlapBody(Body):

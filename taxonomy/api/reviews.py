@@ -134,7 +134,7 @@ class ReviewViewSet(mixins.ListModelMixin, Resource):
         """Accept each of these neurons that may be accepted. Every one is checked by itself, and answered."""
         values = self.checked(request, ManyBody)
         network = network_called(values["network"])
-        neurons = [Neuron.objects.at(network.name, address) for address in values["neurons"]]
+        neurons = Neuron.objects.each_at(network.name, values["neurons"])
         if sees_all_readings(request.user):
             labels.reveal(request.user, *neurons)
         answered = reviews.accept_many(request.user, neurons, comment=values["comment"])

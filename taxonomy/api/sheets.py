@@ -75,7 +75,7 @@ class SheetViewSet(Resource):
         """Read some neurons of the sheet alike: one label each, all of them or none."""
         sheet, values = self.get_object(), self.checked(request, SortBody)
         addresses, submission = values.pop("neurons"), values.pop("submission")
-        chosen = [Neuron.objects.at(sheet.layer.network.name, address) for address in addresses]
+        chosen = Neuron.objects.each_at(sheet.layer.network.name, addresses)
         reading = reading_of(sheet.layer, values)
         given = sheets.submit(request.user, sheet, chosen, submission=submission, **reading)
         shown = Label.objects.with_rows().filter(pk__in=[label.pk for label in given]).order_by("pk")

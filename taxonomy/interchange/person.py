@@ -4,7 +4,10 @@ from typing import Any
 
 from allauth.account.models import EmailAddress
 
-from taxonomy.models import Comment, Event, Job, Label, Notification, Proposal, Review, Subscription, User
+from taxonomy.models import Comment, Event, Gold, Job, Label, Lease, Proposal, Reveal, Review, Subscription, User
+from taxonomy.permissions import notifications_of
+
+WHERE = ("neuron__layer__network__name", "neuron__layer__name", "neuron__index")
 
 
 def everything_of(person: User) -> dict[str, Any]:
@@ -12,11 +15,7 @@ def everything_of(person: User) -> dict[str, Any]:
     return {
         "account": _account(person),
         "labels": [_label(label) for label in _labels(person)],
-        "reviews": list(
-            Review.objects.filter(reviewer=person).values(
-                "at", "decision", "comment", "neuron__layer__network__name", "neuron__layer__name", "neuron__index"
-            )
-        ),
+        "reviews": list(Review.objects.filter(reviewer=person).values("at", "decision", "comment", *WHERE)),
         "proposals": list(
             Proposal.objects.filter(author=person).values(
                 "public_id", "created_at", "state", "name", "remark", "layer__network__name", "layer__name"
@@ -33,9 +32,10 @@ def everything_of(person: User) -> dict[str, Any]:
         ],
         "jobs": list(Job.objects.filter(requested_by=person).values("public_id", "title", "created_at", "status")),
         "subscriptions": list(Subscription.objects.filter(person=person).values("discussion", "why", "muted", "at")),
-        "notifications": list(
-            Notification.objects.filter(person=person).values("at", "why", "event__verb", "read_at", "mailed_at")
-        ),
+        "notifications": list(notifications_of(person).values("at", "why", "event__verb", "read_at", "mailed_at")),
+        "looks": list(Reveal.objects.filter(person=person).values("at", *WHERE)),
+        "handed out": list(Lease.objects.filter(person=person).values("taken_at", "ended_at", *WHERE)),
+        "gold marks": list(Gold.objects.filter(marked_by=person).values("at", "ended_at", "reason", *WHERE)),
         "roles": list(person.appointments.values("at", "before", "role", "way", "reason", "by__username")),
         "blocks": list(person.blocks.values("at", "reason", "ended_at", "ended_reason")),
         "events": list(Event.objects.filter(actor=person).values("at", "verb")),

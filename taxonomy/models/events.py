@@ -1,5 +1,6 @@
 """Events: one row for each change, written once. Activity, history and credits all read it."""
 
+import re
 from collections.abc import Collection
 
 import pgtrigger
@@ -107,6 +108,11 @@ class Event(models.Model):
         if seen is not None:
             return seen.get_absolute_url()
         return reverse("person", args=[self.person.username]) if self.person else reverse("activity")
+
+    @property
+    def is_telling(self) -> bool:
+        """Whether it says more of a neuron than how many have read it."""
+        return self.family_id is not None or re.match(TELLING, self.verb) is not None
 
     @property
     def subject(self) -> Subject | None:

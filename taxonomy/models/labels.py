@@ -115,8 +115,8 @@ class Label(models.Model):
         return max(0, round((self.created_at + UNDO - timezone.now()).total_seconds()))
 
 
-# What belongs to a label is written in the transaction that writes the label, and stays: a row that this transaction or a
-# savepoint of it wrote is not older than the transaction.
+# What belongs to a label is written in the transaction that writes the label, and stays: a row that this transaction,
+# or a savepoint of it, wrote is not older than the transaction.
 WITH_ITS_LABEL = """
     IF NOT EXISTS (SELECT FROM taxonomy_label WHERE id = NEW.label_id AND age(xmin) <= 0) THEN
         RAISE EXCEPTION 'A label keeps what it was given with: nothing is added to it afterwards.'

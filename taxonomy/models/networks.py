@@ -3,6 +3,8 @@
 import re
 import uuid
 from collections.abc import Collection
+from functools import reduce
+from operator import or_
 from typing import Self
 
 from django.core.validators import RegexValidator
@@ -102,6 +104,23 @@ class Standing(models.TextChoices):
 SETTLED = (Standing.ACCEPTED, Standing.CONTESTED, Standing.STALE)
 
 
+def _parts(address: str) -> tuple[str, int]:
+    """The layer's name, or its short form, and the index that an address is made of."""
+    match = re.fullmatch(r"\s*([\w.-]{1,60}):(\d{1,9})\s*", address)
+    if match is None:
+        raise Neuron.DoesNotExist(
+            f"'{address[:80]}' is not a neuron's address. Write layer:index, such as mixed3b:379."
+        )
+    return match[1], int(match[2])
+
+
+def _require_channel(layer: Layer, index: int) -> None:
+    if index >= layer.channels:
+        raise Neuron.DoesNotExist(
+            f"{layer} has {layer.channels} neurons, numbered 0 to {layer.channels - 1}: there is no {index}."
+        )
+
+
 class NeuronQuerySet(models.QuerySet["Neuron"]):
     def at(self, network: str, address: str) -> "Neuron":
         """The neuron at ``layer:index``; the short form ``3b:379`` finds ``mixed3b:379``.
@@ -109,22 +128,38 @@ class NeuronQuerySet(models.QuerySet["Neuron"]):
         Raises:
             Neuron.DoesNotExist: with a sentence that says which part is not there.
         """
-        match = re.fullmatch(r"\s*([\w.-]{1,60}):(\d{1,9})\s*", address)
-        if match is None:
-            raise Neuron.DoesNotExist(
-                f"'{address[:80]}' is not a neuron's address. Write layer:index, such as mixed3b:379."
-            )
+        return self.each_at(network, [address])[0]
+
+    def each_at(self, network: str, addresses: Collection[str]) -> list["Neuron"]:
+        """The neurons at these addresses, in their order; two queries however many, and none for none.
+
+        Raises:
+            Neuron.DoesNotExist: as ``at``, for the first that is not there.
+        """
+        if not addresses:
+            return []
+        written = [_parts(address) for address in addresses]
         layers = list(Layer.objects.filter(network__name=network).select_related("network"))
         if not layers:
             raise Neuron.DoesNotExist(f"There is no network '{network}' here.")
-        wanted, index = match[1], int(match[2])
-        found = [layer for layer in layers if layer.name == wanted] or [
-            layer for layer in layers if layer.short == wanted
-        ]
-        if not found:
-            names = ", ".join(layer.name for layer in layers)
-            raise Neuron.DoesNotExist(f"{network} has no layer '{wanted}'. Its layers are {names}.")
-        return self.of(found[0], index)
+        named = {layer.short: layer for layer in reversed(layers)} | {layer.name: layer for layer in layers}
+        asked: dict[int, set[int]] = {}
+        for name, index in written:
+            if name not in named:
+                names = ", ".join(layer.name for layer in layers)
+                raise Neuron.DoesNotExist(f"{network} has no layer '{name}'. Its layers are {names}.")
+            _require_channel(named[name], index)
+            asked.setdefault(named[name].pk, set()).add(index)
+        rows = self.filter(reduce(or_, (models.Q(layer=pk, index__in=indices) for pk, indices in asked.items())))
+        found = {(neuron.layer_id, neuron.index): neuron for neuron in rows}
+        neurons = []
+        for name, index in written:
+            layer = named[name]
+            if (layer.pk, index) not in found:
+                raise Neuron.DoesNotExist(f"There is no neuron {name}:{index} here.")
+            neurons.append(found[layer.pk, index])
+            neurons[-1].layer = layer
+        return neurons
 
     def of(self, layer: Layer, index: int) -> "Neuron":
         """The layer's neuron of this index.
@@ -132,10 +167,7 @@ class NeuronQuerySet(models.QuerySet["Neuron"]):
         Raises:
             Neuron.DoesNotExist: with a sentence that says which there are.
         """
-        if index >= layer.channels:
-            raise Neuron.DoesNotExist(
-                f"{layer} has {layer.channels} neurons, numbered 0 to {layer.channels - 1}: there is no {index}."
-            )
+        _require_channel(layer, index)
         neuron = self.get(layer=layer, index=index)
         neuron.layer = layer
         return neuron

@@ -11,8 +11,9 @@ from typing import Any
 from django.db.models import OuterRef, Subquery
 from django.db.models.functions import JSONObject
 
+from taxonomy.actions import labels
 from taxonomy.consensus import FLAGGED_BELOW, NONE_OF_THESE
-from taxonomy.models import Agreement, Family, Layer, Network, Neuron
+from taxonomy.models import Agreement, Family, Layer, Network, Neuron, User
 from taxonomy.permissions import Person, told_now
 from taxonomy.rendering.plots import interval
 
@@ -116,11 +117,13 @@ def newest_of_family(path: str) -> Subquery:
 
 
 def split_of(user: Person, row: Agreement, layer: Layer, hidden: Collection[int]) -> list[Neuron]:
-    """Of the neurons that split people, those of which this person is told how others read them."""
+    """Of the neurons that split people, those of which this person is told how others read them; that is recorded."""
     order = row.figures["splits"]
     if not order:
         return []
     neurons = list(told_now(user, Neuron.objects.filter(pk__in=order), hidden))
     for neuron in neurons:
         neuron.layer = layer
+    if isinstance(user, User):
+        labels.reveal(user, *neurons)
     return sorted(neurons, key=lambda neuron: order.index(neuron.pk))

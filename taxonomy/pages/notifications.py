@@ -17,7 +17,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from taxonomy.actions import notifications
-from taxonomy.models import Discussion, Family, Neuron, Notification, Proposal, Subscription, User
+from taxonomy.models import Discussion, Family, Neuron, Proposal, Subscription, User
 from taxonomy.models.discussions import Subject
 from taxonomy.pages.people import asking
 from taxonomy.permissions import can_follow, notifications_of, require
@@ -60,7 +60,7 @@ def _read(request: HttpRequest, user: User) -> HttpResponse:
     """Mark as read what the button that was pressed says."""
     one, until = _number(request.POST.get("read")), _number(request.POST.get("until"))
     if one is not None:
-        told = Notification.objects.filter(person=user, pk=one).first()
+        told = notifications_of(user).filter(pk=one).first()
         if told is None:
             raise Http404("You are told of no such thing.")
         notifications.read(user, told)

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_safe
 
-from taxonomy.actions import proposals
+from taxonomy.actions import labels, proposals
 from taxonomy.models import Confidence, Event, Family, FamilyKind, Layer, Neuron, Proposal, Symmetry
 from taxonomy.pages.events import told_to
 from taxonomy.pages.networks import layer_of
@@ -90,7 +90,8 @@ def propose(request: HttpRequest, name: str, layer_name: str) -> HttpResponse:
     indices = [int(one) for one in form["neurons"].value() or [] if str(one).isascii() and str(one).isdigit()]
     if indices and may:
         context["needing"] = [one for one in indices if one < here.channels]
-        context["asking"] = proposals.asking(asking(request), here.neurons.filter(index__in=indices))
+        context["asking"] = found = proposals.asking(asking(request), here.neurons.filter(index__in=indices))
+        labels.reveal(asking(request), *{label.neuron for label in found})
     return render(request, "proposals/propose.html", context, status=422 if form.errors else 200)
 
 

@@ -3,6 +3,8 @@
 import uuid
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from taxonomy.actions import gold, leases, reviews
 from taxonomy.models import Label, Layer, Lease, Neuron, Reveal, Role
@@ -10,6 +12,9 @@ from tests.api.conftest import Client
 from tests.factory import make_agreed, make_family, make_label, make_network, make_pictured, make_user
 
 pytestmark = pytest.mark.django_db
+
+# A key that nothing has.
+NOBODYS = "00000000-0000-4000-8000-000000000000"
 
 
 @pytest.fixture
@@ -47,6 +52,15 @@ def test_several_of_a_layer_without_some(client: Client, layer: Layer) -> None:
     found = take(client, network="tinynet", layer="mixed3b", skipping=["3b:0", "mixed3b:2"], count=3)
     assert [lease["neuron"] for lease in found] == ["mixed3b:1", "mixed3b:3", "mixed3b:4"]
     assert take(client, network="tinynet", layer="conv1") == []
+
+
+def test_passing_over_many_costs_no_more_than_one(client: Client, layer: Layer) -> None:
+    costs = []
+    for skipping in (["3b:0"], [f"3b:{index % 7}" for index in range(200)]):
+        with CaptureQueriesContext(connection) as queries:
+            take(client, network="tinynet", skipping=skipping)
+        costs.append(len(queries))
+    assert costs[1] == costs[0]
 
 
 def test_sent_again_it_is_one_label_and_the_same_next(client: Client, layer: Layer) -> None:
@@ -127,6 +141,7 @@ def test_feedback_on_gold_is_private_and_at_once(client: Client, layer: Layer, m
         ({"skipping": ["3b:0"]}, 400, "Say which network"),
         ({"network": "tinynet", "skipping": ["3b:99"]}, 404, "numbered 0 to 7"),
         ({"network": "tinynet", "skipping": "3b:1"}, 400, "list"),
+        ({"network": "tinynet", "skipping": ["3b:1"] * 201}, 400, "no more than 200"),
         ({"count": 0}, 400, "greater than or equal to 1"),
         ({"count": 11}, 400, "less than or equal to 10"),
         ({"count": "many"}, 400, "integer"),
@@ -198,12 +213,12 @@ def test_overlaps_that_are_none(api: Client, layer: Layer, path: str, body: dict
     ("path", "body", "told"),
     [
         ("queue/", {}, "Sign in to label neurons."),
-        (f"queue/{uuid.uuid4()}/give-back/", {}, "Sign in to label neurons."),
+        (f"queue/{NOBODYS}/give-back/", {}, "Sign in to label neurons."),
         ("labels/others/", {"network": "tinynet", "neuron": "3b:1"}, "Sign in to label neurons."),
-        (f"labels/{uuid.uuid4()}/undo/", {}, "Sign in to label neurons."),
+        (f"labels/{NOBODYS}/undo/", {}, "Sign in to label neurons."),
         ("sheets/", {"network": "tinynet", "layer": "mixed3b"}, "Sign in to label neurons."),
-        (f"sheets/{uuid.uuid4()}/submit/", {}, "Sign in to label neurons."),
-        (f"sheets/{uuid.uuid4()}/give-back/", {}, "Sign in to label neurons."),
+        (f"sheets/{NOBODYS}/submit/", {}, "Sign in to label neurons."),
+        (f"sheets/{NOBODYS}/give-back/", {}, "Sign in to label neurons."),
         ("layers/tinynet/mixed3b/overlap/", {"overlap": 4}, "Sign in to mark gold"),
         ("gold/", {}, "Sign in to mark gold"),
         ("gold/tinynet/3b:1/unmark/", {}, "Sign in to mark gold"),
