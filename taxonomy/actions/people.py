@@ -408,8 +408,9 @@ def _close(person: User) -> None:
     for session in Session.objects.filter(expire_date__gt=timezone.now()).iterator():
         if session.get_decoded().get(SESSION_KEY) == str(person.pk):
             session.delete()
-    Lease.objects.filter(person=person, ended_at=None).update(ended_at=timezone.now())
+    # The sheets before their leases, as everybody else locks them.
     Sheet.objects.filter(person=person, ended_at=None).update(ended_at=timezone.now())
+    Lease.objects.filter(person=person, ended_at=None).update(ended_at=timezone.now())
 
 
 @transaction.atomic

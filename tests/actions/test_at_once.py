@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import connection
+from django.db import connection, transaction
 
 from taxonomy import storage
 from taxonomy.actions import (
@@ -337,6 +337,29 @@ def test_a_sheet_sent_twice_at_once(pictured: Layer) -> None:
     assert {tuple(label.pk for label in given) for given in found} == {
         tuple(Label.objects.order_by("pk").values_list("pk", flat=True))
     }
+
+
+def test_a_block_waits_for_a_sheet_in_use_and_not_the_sheet_for_it(pictured: Layer) -> None:
+    """Sheets are locked before their leases, by whoever ends them."""
+    admin, user = make_user(role=Role.ADMIN), make_user()
+    sheet = sheets.take(user, pictured)
+
+    def put_down() -> None:
+        with transaction.atomic():
+            Sheet.objects.select_for_update(no_key=True).get(pk=sheet.pk)
+            with connection.cursor() as cursor:
+                for _ in range(3_000):
+                    cursor.execute(
+                        "SELECT EXISTS (SELECT FROM pg_locks WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid)))"
+                    )
+                    if cursor.fetchone()[0]:
+                        break
+                    time.sleep(0.01)
+            sheets.give_back(user, sheet)
+
+    found = at_once(put_down, lambda: people.block(admin, user, reason="Spam."))
+    assert not [answer for answer in found if isinstance(answer, Exception)], found
+    assert not Lease.objects.live().exists()
 
 
 def test_a_neuron_is_marked_gold_once(layer: Layer) -> None:
