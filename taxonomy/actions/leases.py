@@ -203,7 +203,9 @@ def _gold_for(
         .exclude(pk__in=passed)
     )
     chosen = _within(fresh, network, layer).select_related("layer__network").order_by("?")
-    return chosen.select_for_update(of=["self"], no_key=True, skip_locked=True).first()
+    neuron = chosen.select_for_update(of=["self"], no_key=True, skip_locked=True).first()
+    # A lease that this person got in another tab, between the query's first look and its lock, is seen only now.
+    return None if neuron is None or with_room(user, [neuron])[1] else neuron
 
 
 NOT_HANDED = (

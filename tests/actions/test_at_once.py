@@ -362,6 +362,20 @@ def test_a_block_waits_for_a_sheet_in_use_and_not_the_sheet_for_it(pictured: Lay
     assert not Lease.objects.live().exists()
 
 
+def test_gold_drawn_in_two_tabs_is_lent_once(pictured: Layer, monkeypatch) -> None:
+    neuron = neuron_at("mixed3b:1", pictured.network)
+    make_agreed(neuron, make_family(pictured))
+    reviews.accept(make_user(role=Role.REVIEWER), neuron)
+    gold.mark(make_user(role=Role.EDITOR), neuron, "Clear.")
+    monkeypatch.setattr(leases.secrets, "randbelow", lambda below: 0)
+    for _ in range(20):
+        user = make_user()
+        found = at_once(*[lambda user=user: leases.take(user)] * 4)
+        assert not [answer for answer in found if isinstance(answer, Exception)], found
+        assert Lease.objects.filter(person=user, gold=True).count() <= 1
+        Lease.objects.all().delete()
+
+
 def test_a_neuron_is_marked_gold_once(layer: Layer) -> None:
     neuron = neuron_at("mixed3b:1", layer.network)
     make_agreed(neuron, make_family(layer))
