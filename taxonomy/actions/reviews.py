@@ -366,15 +366,20 @@ def _opened(user: User, neuron: Neuron, decision: Decision, state: str = "") -> 
     neuron = locked(neuron)
     case = cases(user, [neuron])[neuron.pk]
     answer = RULES[decision](user, case)
-    # Where it stands is told to those alone who may know: to others, why they may not decide so.
-    may_know = neuron.is_settled or can_review(user) or Neuron.objects.filter(given(user, "pk"), pk=neuron.pk).exists()
-    if state and state != case.state and may_act(user, decision) and may_know:
+    if state and state != case.state and may_act(user, decision) and _may_know(user, neuron):
         raise Refused(
             f"{neuron.address} has changed since you opened the page: it is {neuron.standing} now. Nothing was "
             "decided. Look at it again."
         )
     require(answer)
     return case
+
+
+def _may_know(user: User, neuron: Neuron) -> bool:
+    """Whether a refusal may say where it stands; others are told why they may not decide so."""
+    if neuron.is_settled or can_review(user):
+        return True
+    return Neuron.objects.filter(given(user, "pk"), pk=neuron.pk).exists()
 
 
 def may_act(user: Person, decision: Decision) -> bool:

@@ -63,7 +63,7 @@ def test_a_reason_that_is_none(accepted: Neuron, reason: str) -> None:
 @pytest.mark.parametrize("standing", [one for one in Standing.values if one != Standing.ACCEPTED])
 def test_only_accepted_neurons_are_gold(accepted: Neuron, standing: str) -> None:
     Neuron.objects.filter(pk=accepted.pk).update(standing=standing)
-    with pytest.raises(Refused, match="only accepted neurons"):
+    with pytest.raises(Refused, match="nly accepted neurons"):
         gold.mark(make_user(role=Role.EDITOR), accepted, "Clear.")
 
 
