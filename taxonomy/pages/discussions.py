@@ -82,7 +82,7 @@ def discussion(request: HttpRequest, subject: Subject) -> HttpResponse:
         "subject": subject,
         "talk": talk,
         "before": before,
-        "references": References(subject.layer.network),
+        "references": References(subject.layer.network, texts=talk.texts),
     }
     return render(request, "discussions/discussion.html", context, status=status)
 
@@ -311,7 +311,7 @@ def _moderation(
         discussions_visible_to(request.user, Discussion.objects.filter(comments__in=found)).values_list("pk", flat=True)
     )
     rows: list[dict[str, Any]] = []
-    references = References()
+    references = References(texts=[one.text for one in found])
     for one in map(_placed, found):
         shown = one.discussion_id in open_to
         if not shown and str(one.public_id) == look and one.discussion.neuron is not None:

@@ -134,6 +134,7 @@ def family(request: HttpRequest, name: str, layer_name: str, pk: int) -> HttpRes
     living = [other for other in families.values() if other.retired_at is None]
     links = FamilyLink.objects.filter(Q(source=found) | Q(target=found, kind__in=ONE_WAY))
     linked = list(links.select_related("source__layer__network", "target__layer__network"))
+    talk = Talk(request.user, found)
     context: dict[str, Any] = {
         "network": here.network,
         "joint_tuning": next((exhibit for exhibit in made if exhibit.kind.name == "joint_tuning"), None),
@@ -153,7 +154,7 @@ def family(request: HttpRequest, name: str, layer_name: str, pk: int) -> HttpRes
         "linked_from": [link for link in linked if link.source_id != found.pk],
         "events": told_to(request.user, Event.objects.visible_to(request.user, hidden).filter(family=found), 15),
         "agreement": figures.of_family(request.user, found, families, hidden),
-        "talk": Talk(request.user, found),
-        "references": References(here.network, layers, living),
+        "talk": talk,
+        "references": References(here.network, layers, living, talk.texts),
     }
     return render(request, "families/family.html", context)

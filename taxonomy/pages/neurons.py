@@ -93,6 +93,8 @@ def page(
     stand = Stand(neuron, exhibits(neuron, layers, hidden=hidden), request.GET)
     names = [one.name for one in layers]
     box = box_of(user, case, families, names, citable(stand), decision) if case else None
+    readings = sorted(case.current, key=lambda label: label.created_at) if case else []
+    talk = Talk(user, neuron, shown=shown)
     context: dict[str, Any] = {
         "network": neuron.layer.network,
         "layer": neuron.layer,
@@ -105,7 +107,7 @@ def page(
         "memberships": memberships,
         "kin": exemplars.get(memberships[0].family_id, [])[:KIN] if memberships else [],
         "own": own,
-        "readings": sorted(case.current, key=lambda label: label.created_at) if case else [],
+        "readings": readings,
         "shown": shown,
         "offered": offered and not shown,
         "may_see": may_see,
@@ -120,8 +122,10 @@ def page(
         "kinds": applicable(neuron.layer, layers),
         "image_sets": list(ImageSet.objects.all()),
         "events": told(Event.objects.visible_to(user, hidden).filter(neuron=neuron), 12),
-        "talk": Talk(user, neuron, shown=shown),
-        "references": References(neuron.layer.network, layers),
+        "talk": talk,
+        "references": References(
+            neuron.layer.network, layers, texts=[*talk.texts, *(label.note for label in readings)]
+        ),
     }
     return render(request, "neurons/neuron.html", context, status=status)
 

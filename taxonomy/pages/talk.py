@@ -87,6 +87,7 @@ class Talk:
         self.discussion: Discussion | None = None
         self.exchanges: list[Exchange] = []
         self.older: int | None = None
+        self.texts = [preview]
         if self.may_see:
             self._read(before)
 
@@ -112,6 +113,7 @@ class Talk:
     def _said(self, comment: Comment) -> Said:
         setattr(comment.discussion, self.name, self.subject)
         self.discussion = comment.discussion
+        self.texts.append(comment.text)
         withheld = comment.hidden_at is not None and not self.may_moderate
         return Said(comment, bool(can_edit_comment(self.user, comment)), withheld)
 

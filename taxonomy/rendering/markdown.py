@@ -7,11 +7,12 @@ page. Pictures from elsewhere are shown as links: a page fetches nothing that it
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
 import nh3
+from django.db.models.functions import Lower
 from django.urls import reverse
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
@@ -41,6 +42,8 @@ MARKS = "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe2
 TOWER = re.compile(f"({MARKS}{{4}}){MARKS}+")
 MOST_REFERENCES = 200
 MOST_CELLS = 5_000
+# So many times a page asks for the names that a text mentions.
+MOST_ASKED = 2
 TAGS = {
     *("p", "br", "em", "strong", "a", "code", "pre", "ul", "ol", "li", "blockquote", "hr", "h3", "h4", "h5", "h6"),
     *("table", "thead", "tbody", "tr", "th", "td", "sub", "sup", "del", "s"),
@@ -143,12 +146,24 @@ class References:
     Args:
         here: the network's layers with their sprites, where the page has them already.
         kin: families, where the page has them already.
+        texts: what the page is about to show, beside the remarks of ``kin``: whom it mentions is asked in one query.
     """
 
-    def __init__(self, network: Network | None = None, here: Iterable[Layer] = (), kin: Iterable[Family] = ()) -> None:
+    def __init__(
+        self,
+        network: Network | None = None,
+        here: Iterable[Layer] = (),
+        kin: Iterable[Family] = (),
+        texts: Iterable[str] = (),
+    ) -> None:
         self.network = network
         self.here = _by_name(here)
-        self.kin = {(one.layer_id, one.name.casefold()): (one.pk, one.name) for one in kin}
+        families = list(kin)
+        self.kin = {(one.layer_id, one.name.casefold()): (one.pk, one.name) for one in families}
+        self.texts = [*texts, *(one.remark for one in families)]
+        # The name as it is written, by folded name; None where nobody has it.
+        self.people: dict[str, str | None] = {}
+        self.asked = 0
 
     @cached_property
     def layers(self) -> dict[tuple[str, str], Layer]:
@@ -163,10 +178,20 @@ class References:
         rows = Family.objects.filter(retired_at=None).order_by().values_list("layer_id", "pk", "name")
         return {(layer, name.casefold()): (pk, name) for layer, pk, name in rows}
 
-    @cached_property
-    def people(self) -> dict[str, str]:
-        """Everybody's name as it is written, by folded name."""
-        return {name.casefold(): name for name in _names()}
+    def look_up(self, marks: Iterable[str]) -> None:
+        """Ask who is meant by these ``@name``, as far as that is not known yet.
+
+        A few names are asked for at a time; a page that goes on asking is given everybody's at once.
+        """
+        written = {one for mark in marks for one in _could_be(mark)}
+        if self.asked > MOST_ASKED or all(one.casefold() in self.people for one in written):
+            return
+        if self.asked == MOST_ASKED:
+            self.people |= _people()
+        else:
+            written |= {one for text in self.texts for mark in MENTION.findall(text) for one in _could_be(mark)}
+            self.people |= dict.fromkeys(one.casefold() for one in written) | _people(written)
+        self.asked, self.texts = self.asked + 1, []
 
     def mention(self, text: str) -> SafeString:
         """The person's link; a name that nobody has is a word like others."""
@@ -208,20 +233,32 @@ def _by_name(layers: Iterable[Layer]) -> dict[tuple[str, str], Layer]:
     return found
 
 
-def _names() -> list[str]:
-    return list(User.objects.filter(is_active=True, is_system=False).values_list("username", flat=True))
+def _could_be(mark: str) -> list[str]:
+    """The names that ``@name`` could mean: all of it, or what stands before dots and dashes at its end.
+
+    A name may have dots, and a sentence ends with one.
+    """
+    name = mark.removeprefix("@")
+    found = [name]
+    while found[-1][-1:] in (".", "@", "+", "-") and len(found[-1]) > 1:
+        found.append(found[-1][:-1])
+    return found
 
 
-def _named(text: str, people: Mapping[str, str]) -> tuple[str, str] | None:
-    """Whom ``@name`` means, and what follows the name: a name may have dots, and a sentence ends with one."""
-    name = text.removeprefix("@")
-    length = len(name)
-    while length:
-        if name[:length].casefold() in people:
-            return people[name[:length].casefold()], name[length:]
-        if name[length - 1] not in ".@+-":
-            return None
-        length -= 1
+def _people(named: Collection[str] | None = None) -> dict[str, str]:
+    """The names as their people write them, by folded name: those that are ``named`` and somebody's, or everybody's."""
+    people = User.objects.filter(is_active=True, is_system=False)
+    if named is not None:
+        people = people.annotate(lower=Lower("username")).filter(lower__in={one.lower() for one in named})
+    return {name.casefold(): name for name in people.values_list("username", flat=True)}
+
+
+def _named(mark: str, people: Mapping[str, str | None]) -> tuple[str, str] | None:
+    """Whom ``@name`` means, and what follows the name."""
+    name = mark.removeprefix("@")
+    for cut, written in enumerate(_could_be(mark)):
+        if (person := people.get(written.casefold())) is not None:
+            return person, name[len(name) - cut :]
     return None
 
 
@@ -229,13 +266,14 @@ def mentioned(text: str) -> set[str]:
     """The names of the people whom a text mentions. One query, if it mentions any."""
     _, written = _parsed(text)
     marks = [one for one in written if one.startswith("@")]
-    people = {name.casefold(): name for name in _names()} if marks else {}
+    people = _people({folded for mark in marks for folded in _could_be(mark)}) if marks else {}
     return {found[0] for mark in marks if (found := _named(mark, people))}
 
 
 def render(text: str, references: References) -> SafeString:
     """Safe HTML of a text from people."""
     html, written = _parsed(text)
+    references.look_up(one for one in written if one.startswith("@"))
     # A page has one h1 and its own h2s: headings in a text start below them.
     html = re.sub(r"<(/?)h([12])>", r"<\1h3>", html)
     html = nh3.clean(

@@ -3,6 +3,8 @@ import unicodedata
 from html.parser import HTMLParser
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -130,6 +132,33 @@ def test_names_are_looked_up_once_a_page(references, django_assert_num_queries):
             render("@ada @bela.k @nobody", references)
     with django_assert_num_queries(0):
         assert mentioned("nobody at all") == set()
+
+
+def test_only_the_names_that_are_mentioned_are_asked_for(references):
+    render("@ada, @bela.k. and @nobody", references)
+    assert {name for name in references.people.values() if name} == {"ada", "bela.k"}
+    assert "bela.k." in references.people  # "bela.k" was found at its end
+    with CaptureQueriesContext(connection) as queries:
+        assert mentioned("@Ada-.") == {"ada"}
+    assert "'ada-.'" in queries[0]["sql"]
+
+
+def test_a_name_from_before_names_were_plain_is_found(references):
+    make_user("Straße")
+    assert mentioned("@straße, @Straße.") == {"Straße"}
+
+
+def test_whoever_the_texts_of_a_page_mention_is_asked_for_at_once(references, django_assert_num_queries):
+    texts = [f"Dear @{make_user().username}, and @ada." for _ in range(5)]
+    with django_assert_num_queries(1):
+        here = References(references.network, texts=texts)
+        assert all(render(text, here).count('class="mention"') == 2 for text in texts)
+
+
+def test_a_page_that_goes_on_asking_is_given_everybody(references, django_assert_num_queries):
+    texts = [f"Dear @{make_user().username} and @nobody{place}" for place in range(9)]
+    with django_assert_num_queries(3):
+        assert all(render(text, references).count('class="mention"') == 1 for text in texts)
 
 
 def test_references_beside_definitions(references):
