@@ -152,7 +152,7 @@ class NeuronQuerySet(models.QuerySet["Neuron"]):
             asked.setdefault(named[name].pk, set()).add(index)
         rows = self.filter(reduce(or_, (models.Q(layer=pk, index__in=indices) for pk, indices in asked.items())))
         found = {(neuron.layer_id, neuron.index): neuron for neuron in rows}
-        neurons = []
+        neurons: list[Neuron] = []
         for name, index in written:
             layer = named[name]
             if (layer.pk, index) not in found:
