@@ -41,15 +41,13 @@ def sign_up(page: Page, name: str) -> None:
 
 
 def label(page: Page, family: str) -> None:
-    """From the home page's one button to a recorded reading."""
+    """From the home page's one button, through the queue, to a recorded reading."""
     page.goto("/")
     page.get_by_role("link", name="Label neurons").first.click()
     expect(page.get_by_role("heading", level=1)).to_have_text("mixed3b:5")
-    form = page.locator("form.label-form")
-    form.get_by_role("radio", name=family, exact=False).first.check()
-    form.get_by_role("radio", name="High").check()
-    form.get_by_role("button", name="Record my reading").click()
-    expect(page.locator("#label")).to_contain_text(f"You read it as {family}")
+    page.locator(".family-keys").get_by_role("button", name=family).click()
+    # Sent behind one's back; there is no other neuron to be handed out.
+    expect(page.get_by_role("heading", level=1)).to_have_text("Nothing waits for you")
 
 
 def test_from_sign_up_to_the_exported_taxonomy(visit: Callable[[], Page], neuron: Neuron, tmp_path: Path) -> None:
@@ -65,8 +63,15 @@ def test_from_sign_up_to_the_exported_taxonomy(visit: Callable[[], Page], neuron
         others = list(("ada", "bela", "chidi")[:number])
         expect(page.locator("main")).not_to_contain_text("reads it as Curves")
         label(page, "Curves")
+        page.goto(neuron.get_absolute_url())
+        expect(page.locator("#label")).to_contain_text("You read it as Curves")
+        readings = page.locator("#readings")
+        expect(readings).to_contain_text(f"{number + 1} of 3 readings")
+        for other in others:  # not before one's own reading is given for good
+            expect(readings).not_to_contain_text(other)
+        page.get_by_role("button", name="Show others’ readings now").click()
         for other in others:  # and now they see what was said before them
-            expect(page.locator("main")).to_contain_text(other)
+            expect(readings).to_contain_text(other)
 
     rosa = people["rosa"]
     rosa.goto("/review/")
@@ -74,8 +79,10 @@ def test_from_sign_up_to_the_exported_taxonomy(visit: Callable[[], Page], neuron
     editor = make_user("edda", role="editor")
     call_command("appoint", "rosa", "reviewer", "--reason", "knows her curves", "--as", editor.username)
     rosa.reload()
-    rosa.get_by_placeholder("Comment, if there is one to make").fill("Clear from the tuning curve.")
-    rosa.get_by_role("button", name="Accept").click()
+    rosa.get_by_text("Accept into Curves").click()
+    step = rosa.locator("[data-step=accept]")
+    step.get_by_role("textbox").fill("Clear from the tuning curve.")
+    step.get_by_role("button", name="Accept").click()
     expect(rosa.locator("main")).to_contain_text("No neuron waits for a reviewer")
 
     visitor = visit()
