@@ -43,7 +43,7 @@ def test_mark_list_and_unmark(editor: Client, accepted: Neuron) -> None:
         ({**WHERE}, 400, "required"),
         ({**WHERE, "reason": " "}, 400, "blank"),
         ({**WHERE, "reason": "x" * 5_001}, 400, "no more than 5000"),
-        ({**WHERE, "neuron": "3b:1", "reason": "Clear."}, 403, "only accepted neurons"),
+        ({**WHERE, "neuron": "3b:1", "reason": "Clear."}, 403, "nly accepted neurons"),
         ({**WHERE, "neuron": "3b:99", "reason": "Clear."}, 404, "numbered 0 to 7"),
         ({**WHERE, "network": "nonet", "reason": "Clear."}, 404, "no network"),
         ({**WHERE, "reason": "Clear.", "family": 1}, 400, "There is no field 'family'"),
