@@ -146,10 +146,7 @@ def given(user: User, path: str = "neuron") -> Exists:
 
     After the minute for that, or from the moment at which they asked to see the others' readings.
     """
-    own = Label.objects.filter(neuron=OuterRef(path), author=user, undone_at=None)
-    # A look from before the reading, at what was settled then, does not end the minute.
-    revealed = Reveal.objects.filter(neuron=OuterRef("neuron"), person=user, at__gte=OuterRef("created_at"))
-    return Exists(own.filter(Q(created_at__lte=timezone.now() - UNDO) | Exists(revealed)))
+    return Exists(Label.objects.given_by(user).filter(neuron=OuterRef(path)))
 
 
 def told_in_passing(user: Person, path: str = "pk") -> Q:

@@ -201,7 +201,7 @@ def test_every_submission_once_and_never_more_than_asked(tmp_path: Path, capsys:
 
 def everything_by_its_times() -> int:
     """At each moment at which the queue handed out a neuron it had asked for that. How many were looked at."""
-    tree = {neuron.layer_id: labels.parents(neuron.layer) for neuron in Neuron.objects.select_related("layer")}
+    tree = {neuron.layer_id: labels.Tree.of(neuron.layer).parents for neuron in Neuron.objects.select_related("layer")}
     rows: dict[int, list[Label]] = defaultdict(list)
     for label in Label.objects.filter(gold=False).prefetch_related("further").order_by("pk"):
         rows[label.neuron_id].append(label)
@@ -233,8 +233,8 @@ def over(ended: datetime | None, at: datetime) -> bool:
 def check_neurons() -> None:
     """What stands with each neuron is what its labels say, and nothing more is asked."""
     for neuron in Neuron.objects.select_related("layer__network").exclude(standing__in=SETTLED):
-        found = labels.readings(neuron)
-        result = consensus.standing(found, labels.parents(neuron.layer))
+        found = labels.readings_by_neuron([neuron], labels.needs_of([neuron]))[neuron.pk]
+        result = consensus.standing(found, labels.Tree.of(neuron.layer).parents)
         assert neuron.readings == len(found)
         assert neuron.standing == result.standing
         assert neuron.asks == consensus.asked(found, result.standing) == len(found)

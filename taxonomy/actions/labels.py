@@ -375,15 +375,6 @@ def _says_the_same(before: Label, label: Label, others: list[Family]) -> bool:
     )
 
 
-def parents(layer: Layer) -> dict[int, int | None]:
-    return dict(Family.objects.filter(layer=layer).values_list("pk", "parent_id"))
-
-
-def readings(neuron: Neuron) -> list[consensus.Reading]:
-    """The neuron's current labels as the rule reads them."""
-    return readings_by_neuron([neuron], needs_of([neuron]))[neuron.pk]
-
-
 def needs_of(neurons: Collection[Neuron]) -> dict[int, list[Need]]:
     found: dict[int, list[Need]] = {neuron.pk: [] for neuron in neurons}
     for need in Need.objects.filter(neuron__in=neurons).order_by("pk"):
@@ -406,11 +397,6 @@ def readings_of(found: Iterable[Label], needs: Iterable[Need]) -> list[consensus
     """Labels of one neuron as the rule reads them; a need that was met answers the labels before it that missed it."""
     met = [(need.kind, need.met_at) for need in needs if need.met_at is not None]
     return [reading_of(label, met) for label in found]
-
-
-def result_of(found: Iterable[Label], tree: Mapping[int, int | None]) -> consensus.Result:
-    """Where these current labels of one neuron put it, by themselves."""
-    return consensus.standing(readings_of(found, ()), tree)
 
 
 def tally(neuron: Neuron, found: list[consensus.Reading], result: consensus.Result) -> Tally:

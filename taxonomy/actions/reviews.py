@@ -349,11 +349,6 @@ def can_accept(user: Person, neuron: Neuron) -> Answer:
     return can(user, neuron, Decision.ACCEPT)
 
 
-def can_accept_each(user: Person, neurons: Sequence[Neuron]) -> dict[int, Answer]:
-    """``can_accept`` for many, in as many queries as for one."""
-    return {pk: _may_accept(user, case) for pk, case in cases(user, neurons).items()}
-
-
 def _opened(user: User, neuron: Neuron, decision: Decision, state: str = "") -> Case:
     """The neuron's case, locked, in which this person may decide so.
 

@@ -7,14 +7,13 @@ import pgtrigger
 from django.contrib.auth.models import AnonymousUser
 from django.db import models
 from django.urls import reverse
-from django.utils import timezone
 
 from taxonomy.models.discussions import Comment, Discussion, Subject
 from taxonomy.models.evidence import Evidence
 from taxonomy.models.families import Family
 from taxonomy.models.images import ImageSet
 from taxonomy.models.jobs import Job
-from taxonomy.models.labels import UNDO, Label, Reveal
+from taxonomy.models.labels import Label, Reveal
 from taxonomy.models.networks import SETTLED, Layer, Network, Neuron
 from taxonomy.models.people import Role, User
 from taxonomy.models.proposals import Proposal
@@ -38,12 +37,9 @@ def told(user: User | AnonymousUser, hidden: Hidden = (), path: str = "") -> mod
     unsettled = telling & ~models.Q((f"{path}neuron__standing__in", SETTLED))
     if isinstance(user, User):
         neuron = models.OuterRef(f"{path}neuron")
-        looks = Reveal.objects.filter(person=user)
-        since = looks.filter(neuron=models.OuterRef("neuron"), at__gte=models.OuterRef("created_at"))
-        given = models.Q(created_at__lte=timezone.now() - UNDO) | models.Exists(since)
-        known = models.Q(models.Exists(Label.objects.filter(given, neuron=neuron, author=user, undone_at=None)))
+        known = models.Q(models.Exists(Label.objects.given_by(user).filter(neuron=neuron)))
         if user.reviews:  # who reviews may look without having read, and the look is recorded
-            known |= models.Q(models.Exists(looks.filter(neuron=neuron)))
+            known |= models.Q(models.Exists(Reveal.objects.filter(person=user, neuron=neuron)))
         unsettled &= ~known
     is_hidden = hidden if isinstance(hidden, models.Q) else models.Q((f"{path}neuron__in", hidden))
     kept = ~unsettled & ~(telling & is_hidden)

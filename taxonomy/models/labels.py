@@ -32,9 +32,14 @@ class LabelQuerySet(models.QuerySet["Label"]):
         """With all that a label is told with."""
         return self.select_related("neuron__layer__network", "author", "family").prefetch_related("further")
 
-    def given(self) -> "LabelQuerySet":
-        """Those that can no longer be taken back by their time alone: their authors see what others read."""
-        return self.filter(undone_at=None, created_at__lte=timezone.now() - UNDO)
+    def given_by(self, user: User) -> "LabelQuerySet":
+        """This person's that can no longer be taken back: a minute old, or followed by a look at what others read."""
+        # A look from before the reading, at what was settled then, does not end the minute.
+        looks = Reveal.objects.filter(neuron=models.OuterRef("neuron"), person=user)
+        since = models.Exists(looks.filter(at__gte=models.OuterRef("created_at")))
+        return self.filter(
+            models.Q(created_at__lte=timezone.now() - UNDO) | models.Q(since), author=user, undone_at=None
+        )
 
 
 @pgtrigger.register(

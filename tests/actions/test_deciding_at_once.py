@@ -137,7 +137,7 @@ def test_everything_at_once_neither_deadlocks_nor_contradicts_the_record(layer: 
     acts = (label, label, decide, decide, decide, tend)
     found = at_once(*(lambda act=act, seed=seed: keep(act, seed) for seed, act in enumerate(acts)))
     assert all(isinstance(seen, Counter) and seen["done"] for seen in found), found
-    tree = labels.parents(layer)
+    tree = labels.Tree.of(layer).parents
     for neuron in neurons:
         kept = Neuron.objects.get(pk=neuron.pk)
         assert history.record_of(neuron).at(tree).standing == kept.standing

@@ -4,7 +4,7 @@ import pytest
 from django.core.exceptions import ValidationError
 
 from taxonomy.actions import reviews
-from taxonomy.models import Event, Family, Label, Membership, Neuron, Review, Role, Standing
+from taxonomy.models import Decision, Event, Family, Label, Membership, Neuron, Review, Role, Standing
 from taxonomy.permissions import Refused
 from tests.factory import make_agreed, make_family, make_label, make_user, neuron_at
 
@@ -102,5 +102,5 @@ def test_many_at_once_are_asked_in_few_queries(neuron: Neuron, curves: Family, d
         make_agreed(one, curves)
     neurons = list(Neuron.objects.filter(layer=neuron.layer).select_related("layer__network"))
     with django_assert_max_num_queries(6):
-        answers = reviews.can_accept_each(reviewer, neurons)
-    assert [bool(answers[one.pk]) for one in neurons] == [True] * 4 + [False] * 4
+        answers = reviews.can_each(reviewer, reviews.cases(reviewer, neurons))
+    assert [bool(answers[one.pk][Decision.ACCEPT]) for one in neurons] == [True] * 4 + [False] * 4
