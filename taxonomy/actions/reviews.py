@@ -440,16 +440,6 @@ def _settle_as(case: Case, standing: Standing) -> None:
     case.neuron.save(update_fields=["standing", "asks"])
 
 
-def _open_again(user: User, case: Case, review: Review) -> None:
-    """What was decided ends, and the labels say again where the neuron stands."""
-    now = timezone.now()
-    case.neuron.memberships.current().update(ended_at=now)
-    Gold.objects.current().filter(neuron=case.neuron).update(ended_at=now)
-    Lease.objects.filter(neuron=case.neuron, gold=True, ended_at=None).update(ended_at=now)
-    case.neuron.standing = Standing.OPEN
-    retally(user, case.neuron, review=review)
-
-
 def _join(user: User, case: Case, review: Review, families: Sequence[Family]) -> None:
     """Make the neuron a member of these families, the first as its primary one; what it was a member of ends."""
     case.neuron.memberships.current().update(ended_at=timezone.now())
@@ -597,10 +587,20 @@ def undo(user: User, neuron: Neuron, *, comment: str, state: str = "") -> Review
         Refused: unless a reviewer undoes an accepted neuron.
         ValidationError: without a reason.
     """
-    case = _opened(user, neuron, Decision.UNDO, state)
-    review = _write(user, case, Decision.UNDO, comment=_reason(comment), answers=_accepting(case))
+    return _leave(user, neuron, Decision.UNDO, comment, state)
+
+
+def _leave(user: User, neuron: Neuron, decision: Decision, comment: str, state: str) -> Review:
+    """The neuron leaves its families, and its labels say again where it stands."""
+    case = _opened(user, neuron, decision, state)
+    review = _write(user, case, decision, comment=_reason(comment), answers=_accepting(case))
     _told(user, case, review)
-    _open_again(user, case, review)
+    now = timezone.now()
+    neuron.memberships.current().update(ended_at=now)
+    Gold.objects.current().filter(neuron=neuron).update(ended_at=now)
+    Lease.objects.filter(neuron=neuron, gold=True, ended_at=None).update(ended_at=now)
+    case.neuron.standing = Standing.OPEN
+    retally(user, case.neuron, review=review)
     return review
 
 
@@ -652,11 +652,7 @@ def decline(user: User, neuron: Neuron, *, comment: str, state: str = "") -> Rev
         Refused: unless a reviewer declines a stale neuron.
         ValidationError: without a reason.
     """
-    case = _opened(user, neuron, Decision.DECLINE, state)
-    review = _write(user, case, Decision.DECLINE, comment=_reason(comment), answers=_accepting(case))
-    _told(user, case, review)
-    _open_again(user, case, review)
-    return review
+    return _leave(user, neuron, Decision.DECLINE, comment, state)
 
 
 @transaction.atomic

@@ -20,6 +20,7 @@ from taxonomy.api.resources import (
     NetworkName,
     NoBody,
     Resource,
+    RevealingList,
     network_called,
 )
 from taxonomy.models import Comment, Discussion, Family, Neuron, Proposal, Wording
@@ -139,7 +140,7 @@ class DiscussionViewSet(mixins.ListModelMixin, Resource):
         return found.annotate(count=Count("comments")).order_by("-id")
 
 
-class CommentViewSet(mixins.ListModelMixin, Resource):
+class CommentViewSet(RevealingList):
     """What was said, the newest first. The text of a hidden comment is null, but for admins."""
 
     serializer_class = CommentSerializer
@@ -166,12 +167,6 @@ class CommentViewSet(mixins.ListModelMixin, Resource):
         neurons = {one.discussion.neuron for one in shown if one.discussion.neuron and one.author_id != user.pk}
         if user.is_authenticated and neurons:
             labels.reveal(user, *neurons)
-
-    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
-        assert page is not None
-        self.reveal(page)
-        return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
     def retrieve(self, request: Request, public_id: Any) -> Response:
         found = self.get_object()

@@ -22,7 +22,7 @@ from taxonomy.api.resources import (
     NetworkName,
     NeuronFilter,
     NoBody,
-    Resource,
+    RevealingList,
     built,
     choice,
     choice_filter,
@@ -143,7 +143,7 @@ class LabelFilter(NeuronFilter):
     )
 
 
-class LabelViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource):
+class LabelViewSet(mixins.RetrieveModelMixin, RevealingList):
     """Readings. Those of an unsettled neuron are listed for people who gave theirs, and for reviewers."""
 
     serializer_class = LabelSerializer
@@ -152,12 +152,6 @@ class LabelViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource):
 
     def get_queryset(self) -> QuerySet[Label]:
         return labels_visible_to(self.request.user, Label.objects.with_rows()).order_by("-id")
-
-    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
-        assert page is not None
-        self.reveal(page)
-        return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
     def retrieve(self, request: Request, public_id: Any) -> Response:
         found = self.get_queryset().filter(public_id=public_id).first()

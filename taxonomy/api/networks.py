@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from taxonomy.actions import labels
-from taxonomy.api.resources import NeuronFilter, Resource, layer_called, network_called
+from taxonomy.api.resources import NeuronFilter, Resource, RevealingList, layer_called, network_called
 from taxonomy.models import Family, Layer, Membership, Network, Neuron, settled_neurons
 from taxonomy.permissions import hidden_from, told_in_passing
 
@@ -153,7 +153,7 @@ class NeuronsFilter(NeuronFilter):
         return queryset.filter(settled) if value else queryset.exclude(settled)
 
 
-class NeuronViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource):
+class NeuronViewSet(mixins.RetrieveModelMixin, RevealingList):
     """Channels of layers. There is no filter by standing beyond *settled*: it would tell what is hidden."""
 
     serializer_class = NeuronSerializer
@@ -169,12 +169,6 @@ class NeuronViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource):
             .prefetch_related(Prefetch("memberships", queryset=current, to_attr="current_memberships"))
             .order_by("layer__network_id", "layer__order", "index")
         )
-
-    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
-        assert page is not None
-        self.reveal(page)
-        return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
     @extend_schema(parameters=[])
     def retrieve(self, request: Request, network: str, address: str) -> Response:

@@ -10,7 +10,9 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.mixins import ListModelMixin
 from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from taxonomy.models import Family, ImageSet, Layer, Network
@@ -55,6 +57,18 @@ def built(serializer: type[serializers.Serializer]) -> serializers.Serializer:
     if serializer not in BUILT:
         BUILT[serializer] = serializer()
     return BUILT[serializer]
+
+
+class RevealingList(ListModelMixin, Resource):
+    """A list of which each page is recorded, for what it tells of how others read neurons (``reveal``)."""
+
+    reveal: Callable[[Sequence[Any]], None]
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
+        assert page is not None
+        self.reveal(page)
+        return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
 
 class Body(serializers.Serializer):

@@ -1,11 +1,11 @@
 """Reviews: what is decided on neurons that people have read."""
 
-from typing import Any
+from collections.abc import Sequence
 
 from django.db.models import Q, QuerySet
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema
-from rest_framework import mixins, serializers
+from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -17,7 +17,7 @@ from taxonomy.api.resources import (
     FamilyReference,
     NetworkName,
     NeuronFilter,
-    Resource,
+    RevealingList,
     choice,
     choice_filter,
     family_in,
@@ -86,7 +86,7 @@ class ReviewFilter(NeuronFilter):
     reviewer = filters.CharFilter(field_name="reviewer__username", help_text="a username")
 
 
-class ReviewViewSet(mixins.ListModelMixin, Resource):
+class ReviewViewSet(RevealingList):
     """Decisions: on settled neurons for everybody, on others for who gave a reading there, or looked as a reviewer."""
 
     serializer_class = ReviewSerializer
@@ -100,12 +100,9 @@ class ReviewViewSet(mixins.ListModelMixin, Resource):
         found = found.select_related("neuron__layer__network", "reviewer", "family").prefetch_related("cites")
         return found.order_by("-id")
 
-    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
-        assert page is not None
-        if request.user.is_authenticated:
-            labels.reveal(request.user, *{review.neuron for review in page})
-        return self.get_paginated_response(self.get_serializer(page, many=True).data)
+    def reveal(self, shown: Sequence[Review]) -> None:
+        if self.request.user.is_authenticated:
+            labels.reveal(self.request.user, *{review.neuron for review in shown})
 
     @extend_schema(request=ReviewBody, responses={201: ReviewSerializer})
     def create(self, request: Request) -> Response:
