@@ -12,7 +12,13 @@ def record(actor: User, verb: str, *, data: dict[str, Any] | None = None, **subj
 
     Call inside the action's transaction, so that a change and its event stand or fall together.
     """
-    for lower, upper in (("neuron", "layer"), ("family", "layer"), ("proposal", "layer"), ("layer", "network")):
+    for lower, upper in (
+        ("neuron", "layer"),
+        ("family", "layer"),
+        ("proposal", "layer"),
+        ("layer", "network"),
+        ("note", "network"),
+    ):
         if subjects.get(lower) is not None and subjects.get(upper) is None:
             subjects[upper] = getattr(subjects[lower], upper)
     return Event.objects.create(actor=actor, verb=verb, data=data or {}, **subjects)
@@ -26,7 +32,7 @@ def told(events: QuerySet[Event], count: int) -> list[Event]:
     """
     found = list(
         events.select_related("actor", "network", "layer__sprite", "neuron", "family").prefetch_related(
-            "image_set", "proposal", "job", "person", "comment"
+            "image_set", "proposal", "job", "person", "comment", "note", "claim"
         )[:count]
     )
     for event in found:  # ``events.record`` brings layer and network along with what lies in them

@@ -11,20 +11,25 @@ from django.utils import timezone
 from taxonomy.models import (
     SETTLED,
     UNDO,
+    Claim,
     Comment,
     Discussion,
+    Family,
     Gold,
     Job,
     Label,
     Lease,
     Network,
     Neuron,
+    Note,
+    NoteState,
     Notification,
     Proposal,
     ProposalState,
     Reveal,
     Role,
     User,
+    readable_notes,
 )
 from taxonomy.models.discussions import Subject
 from taxonomy.models.events import told
@@ -204,6 +209,7 @@ def labels_visible_to(user: Person, labels: QuerySet[Label]) -> QuerySet[Label]:
 def discussions_visible_to(user: Person, discussions: QuerySet[Discussion]) -> QuerySet[Discussion]:
     """Of these, those that this person may read: what is said of a neuron tells how it is read. Two queries with it."""
     visible = Q(neuron=None) | Q(neuron__standing__in=SETTLED) | told_in_passing(user, "neuron")
+    visible &= Q(note=None) | readable_notes(user, "note__")
     return discussions.filter(visible).exclude(neuron__in=hidden_from(user))
 
 
@@ -211,7 +217,12 @@ UNREAD = Denied("What is said about this neuron is shown after you have given yo
 
 
 def can_see_discussion(user: Person, subject: Subject) -> Answer:
-    """Of a family or a proposal everybody; of a neuron whoever may see how it is read. At most two queries."""
+    """Of a family or a proposal everybody; of a note who may read it; of a neuron who may see how it is read.
+
+    At most two queries.
+    """
+    if isinstance(subject, Note):
+        return can_read_note(user, subject)
     if not isinstance(subject, Neuron):
         return Allowed()
     if subject.pk not in hidden_from(user):
@@ -313,6 +324,85 @@ def can_withdraw_proposal(user: Person, proposal: Proposal) -> Answer:
         return Denied("Only its author can withdraw a proposal.")
     if answer and proposal.state != ProposalState.OPEN:
         return Denied(f"This proposal is already {proposal.state}.")
+    return answer
+
+
+def can_write_note(user: Person) -> Answer:
+    return _takes_part(user, "write circuit notes")
+
+
+def is_author(user: Person, note: Note) -> bool:
+    """Whether this person is named as one, or was asked to be."""
+    return isinstance(user, User) and note.authorships.current().filter(person=user).exists()
+
+
+def can_read_note(user: Person, note: Note) -> Answer:
+    """What was submitted once is everybody's to read."""
+    if note.opened_at is not None or is_author(user, note):
+        return Allowed()
+    return Denied("This note is a draft: only its authors read it until they submit it.")
+
+
+def can_edit_note(user: Person, note: Note) -> Answer:
+    """Save a version, submit it, take it back, ask others to be authors."""
+    answer = can_write_note(user)
+    if not answer:
+        return answer
+    assert isinstance(user, User)
+    if not note.authorships.named().filter(person=user).exists():
+        return Denied("Only its authors change a note. Comment on it, or write a commentary.")
+    if note.state in (NoteState.WITHDRAWN, NoteState.SUPERSEDED):
+        return Denied(f"This note is {note.state}: it stays as it is.")
+    return answer
+
+
+def can_review_note(user: Person, note: Note) -> Answer:
+    """Approve what was submitted, or ask for changes: an editor who is not among the authors."""
+    answer = _takes_part(user, "review circuit notes")
+    if not answer:
+        return answer
+    assert isinstance(user, User)
+    if user.role != Role.EDITOR:
+        return Denied("Only editors decide on circuit notes.")
+    if note.authorships.filter(person=user).exists():
+        return Denied("Nobody decides on a note of their own: another editor has to.")
+    if note.submitted_id is None or note.withdrawn_at is not None:
+        return Denied("Nothing of this note is in review.")
+    return answer
+
+
+def can_state_claim(user: Person, subject: Note | Family | Neuron) -> Answer:
+    answer = _takes_part(user, "state claims")
+    if answer and isinstance(subject, Note):
+        answer = can_read_note(user, subject)
+        if answer and subject.withdrawn_at is not None:
+            return Denied("This note was withdrawn: state the claim on a family or a neuron.")
+    elif answer:
+        answer = can_see_discussion(user, subject)
+    return answer
+
+
+def can_see_claim(user: Person, claim: Claim) -> Answer:
+    """One on a draft is for its authors; one on an unsettled neuron waits for this person's own reading of it."""
+    return can_read_note(user, claim.note) if claim.note is not None else can_see_discussion(user, claim.subject)
+
+
+def can_run_claim(user: Person, claim: Claim) -> Answer:
+    """Experiments cost the workers' time: reviewers and editors start them."""
+    answer = _takes_part(user, "run experiments")
+    if answer and isinstance(user, User) and not user.reviews:
+        return Denied("Experiments cost the workers' time: a reviewer or an editor starts them.")
+    if answer and claim.withdrawn_at is not None:
+        return Denied("This claim was withdrawn: state it anew to test it.")
+    return can_request_evidence(user, claim.network) if answer else answer
+
+
+def can_withdraw_claim(user: Person, claim: Claim) -> Answer:
+    answer = _signed_in(user, "withdraw a claim")
+    if answer and claim.author_id != user.pk:
+        return Denied("Only who stated a claim withdraws it.")
+    if answer and claim.withdrawn_at is not None:
+        return Denied("This claim was withdrawn already.")
     return answer
 
 

@@ -43,7 +43,8 @@ class Kind:
     Attributes:
         version: raised whenever the kind's output changes; ``test_output_belongs_to_version_N`` holds the two together.
         variants: the parameter sets that one request makes, each a piece of evidence of its own.
-        subject: "neuron", or "family": then its members, and those of the family at the other end, are parameters.
+        subject: "neuron"; or "family": then its members, and those of the family at the other end, are parameters; or
+            "layer", or "claim".
         needs_images: whether an image set goes into it; ``images_where`` names a parameter's value that needs one.
         surveyed: whether it is made of what a pass over the images gathered (see ``SURVEY_VERSION``).
         computed: False for what comes with an import.
@@ -304,10 +305,14 @@ KINDS: dict[str, Kind] = {
             by_default=False,
             heavy=True,
         ),
+        Kind("layer_weights", "Weights between layers", version=1, subject="layer", layer="before", by_default=False),
+        # Asked for with a claim, whose plan is its only parameter.
+        Kind("edit", "Experiment", version=1, subject="claim", by_default=False, heavy=True),
         Kind("imported_picture", "Imported picture", version=1, computed=False),
     )
 }
 COMPUTED = tuple(name for name, kind in KINDS.items() if kind.computed)
+OF_NEURONS = tuple(name for name in COMPUTED if KINDS[name].subject == "neuron")
 BY_DEFAULT = tuple(name for name in COMPUTED if KINDS[name].by_default)
 
 
@@ -351,7 +356,7 @@ def check_kinds(kinds: Iterable[str], subject: str = "neuron") -> list[str]:
     own = [kind for kind in COMPUTED if KINDS[kind].subject == subject]
     others = [kind for kind in COMPUTED if kind in wanted and kind not in own]
     if others:
-        what = {"neuron": "neurons", "family": "families"}
+        what = {"neuron": "neurons", "family": "families", "layer": "whole layers", "claim": "claims"}
         raise RecipeError(f"{others[0]} is made of {what[KINDS[others[0]].subject]}, not of {what[subject]}.")
     if EVERY in wanted or (subject == "family" and not wanted):
         wanted |= {kind for kind in own if not KINDS[kind].required}

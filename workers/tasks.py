@@ -202,7 +202,7 @@ def _kind(name: str) -> Callable[..., Iterator[Finding | Failure]]:
 def _target(evidence: Evidence) -> tuple[str, Channel]:
     if evidence.neuron is not None:
         return evidence.layer.name, evidence.neuron.index
-    return evidence.layer.name, tuple(evidence.parameters["members"])
+    return evidence.layer.name, tuple(evidence.parameters.get("members", ()))
 
 
 def _make(claim: jobs.Claim, network: zoo.Network, tick: Callable[[], None]) -> None:
@@ -246,6 +246,7 @@ def _make(claim: jobs.Claim, network: zoo.Network, tick: Callable[[], None]) -> 
                     # Made together with others: the time up to this result, never its own.
                     wall_seconds=time.monotonic() - began,
                     vector=dict(outcome.data)["vector"] if shard.kind == "neighbours" else None,
+                    ruling=actions.Ruled(**dict(outcome.data)["ruling"]) if shard.kind == "edit" else None,
                 )
             del left[target]
             tick()

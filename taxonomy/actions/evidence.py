@@ -10,10 +10,11 @@ from django.db.models import F, Max, Q
 from django.utils import timezone
 
 from taxonomy import dispatch, events, recipes, storage
-from taxonomy.actions import shards, surveys
+from taxonomy.actions import notifications, shards, surveys
 from taxonomy.actions.shards import LeaseLost, hold, locked, locked_network
 from taxonomy.models import (
     Artifact,
+    Claim,
     Comparison,
     Evidence,
     EvidenceVersion,
@@ -27,9 +28,11 @@ from taxonomy.models import (
     Neuron,
     Outcome,
     Photograph,
+    Run,
     Shard,
     User,
     Vector,
+    Why,
 )
 from taxonomy.permissions import can_request_evidence, require
 
@@ -54,6 +57,17 @@ class Made:
     sha256: str
     suffix: str
     size: int
+
+
+@dataclass(frozen=True)
+class Ruled:
+    """What an experiment says of its claim (``workers.experiment``): ``effect`` is the mean change of ``n`` pairs."""
+
+    verdict: str
+    effect: float | None
+    low: float | None
+    high: float | None
+    n: int
 
 
 @dataclass
@@ -325,20 +339,26 @@ def _members(families: Iterable[Family]) -> dict[Family, list[int]]:
 
 def _row(
     kind: recipes.Kind,
-    subject: Neuron | Family,
+    subject: Neuron | Family | Layer | Claim,
     parameters: Mapping[str, Any],
     image_set: ImageSet | None = None,
     *,
     other: Family | None = None,
 ) -> Evidence:
     """What this recipe makes of the subject, not saved yet."""
-    network = subject.layer.network
-    own: dict[str, Any] = {"neuron": subject}
-    text = str(subject)
+    own: dict[str, Any]
     if isinstance(subject, Family):  # names change; who the members are is in the parameters
-        own = {"family": subject, "other": other}
-        text = f"{network}/{subject.layer.name} family {subject.public_id}"
+        layer, own = subject.layer, {"family": subject, "other": other}
+        text = f"{layer.network}/{layer.name} family {subject.public_id}"
         text += f" from {other.public_id}" if other else ""
+    elif isinstance(subject, Claim):
+        layer, own = measured_at(subject), {"claim": subject}
+        text = f"claim {subject.public_id}"
+    elif isinstance(subject, Layer):
+        layer, own, text = subject, {}, str(subject)
+    else:
+        layer, own, text = subject.layer, {"neuron": subject}, str(subject)
+    network = layer.network
     return Evidence(
         key=recipes.key(
             kind.name,
@@ -351,11 +371,72 @@ def _row(
         kind=kind.name,
         recipe_version=kind.version,
         network=network,
-        layer=subject.layer,
+        layer=layer,
         image_set=image_set,
         parameters=dict(parameters),
         **own,
     )
+
+
+def measured_at(claim: Claim) -> Layer:
+    """The layer whose neurons a claim measures; the last one, where it measures what the network predicts."""
+    of = claim.plan["measure"].get("of")
+    layers = claim.network.layers.select_related("network")
+    return layers.get(name=of["layer"]) if of else layers.order_by("-order")[0]
+
+
+@transaction.atomic
+def request_of_claim(user: User, claim: Claim) -> Evidence:
+    """Ask for the experiment that a claim's plan describes. By the same recipe it is made once.
+
+    Raises:
+        Refused: when the user may not ask for evidence of the network.
+    """
+    return _request_one(user, _experiment(claim), f"experiment: {claim.sentence}")
+
+
+def key_of_claim(claim: Claim) -> str:
+    """The key of what a run would make now."""
+    return _experiment(claim).key
+
+
+def _experiment(claim: Claim) -> Evidence:
+    return _row(recipes.KINDS["edit"], claim, {"plan": claim.plan}, claim.image_set)
+
+
+@transaction.atomic
+def request_of_layer(user: User, layer: Layer, source: Layer) -> Evidence:
+    """Ask for the weights from every neuron of the earlier layer ``source`` to every one of ``layer``.
+
+    Raises:
+        Refused: when the user may not ask for evidence of the network.
+        RecipeError: when ``source`` does not lie before ``layer`` in the same network.
+    """
+    if source.network_id != layer.network_id or source.order >= layer.order:
+        raise recipes.RecipeError(f"{source.name} does not lie before {layer.name}: choose an earlier layer.")
+    kind = recipes.KINDS["layer_weights"]
+    row = _row(kind, layer, {"layer": source.name})
+    return _request_one(user, row, f"weights from {source} to {layer.name}")
+
+
+def _request_one(user: User, row: Evidence, title: str) -> Evidence:
+    """Ask for one piece that a person waits for; one that is there or under way is given as it is."""
+    require(can_request_evidence(user, row.network))
+    locked_network(row.network_id)
+    Evidence.objects.bulk_create([row], ignore_conflicts=True)
+    evidence = locked(Evidence.objects.filter(key=row.key))[0]
+    if evidence.status == Outcome.DONE or (evidence.status in shards.LIVE and evidence.shard_id is not None):
+        return evidence
+    kind = recipes.KINDS[evidence.kind]
+    job = Job.objects.create(title=title[:200], network=row.network, requested_by=user, total=1, urgent=True)
+    evidence.shard = Shard.objects.create(
+        job=job, order=0, heavy=kind.heavy, kind=kind.name, parameters=evidence.parameters, image_set=row.image_set
+    )
+    evidence.status, evidence.reason = Outcome.QUEUED, ""
+    evidence.save(update_fields=["shard", "status", "reason"])
+    shards.ring(heavy=kind.heavy)
+    events.record(user, "job.requested", network=row.network, job=job, data={"total": 1})
+    return evidence
 
 
 @transaction.atomic
@@ -367,11 +448,13 @@ def complete(
     environment: Mapping[str, Any],
     wall_seconds: float,
     vector: Sequence[float] | None = None,
+    ruling: Ruled | None = None,
 ) -> None:
     """Record a finding as the evidence's next version. Doing it twice under one lease records it once.
 
     Args:
         vector: of evidence that says what is like it, the neuron as a point.
+        ruling: of an experiment, what it says of its claim.
 
     Raises:
         LeaseLost: when ``token`` no longer holds the shard.
@@ -390,7 +473,35 @@ def complete(
             "values": [*vector, *[0.0] * (Vector.DIMENSIONS - len(vector))],  # zeros change no cosine
         }
         Vector.objects.update_or_create(evidence=evidence, defaults=values)
+    if ruling is not None:
+        _rule(evidence, ruling)
     Job.objects.filter(pk=job.pk).update(done=F("done") + 1)
+
+
+def _rule(evidence: Evidence, ruling: Ruled) -> None:
+    """The run has its ruling, once and for all; who stated the claim, and the note's authors, are told."""
+    run = Run.objects.select_for_update(of=["self"]).filter(evidence=evidence, ruling="").first()
+    if run is None:
+        return
+    run.ruling, run.effect, run.low, run.high, run.n = ruling.verdict, ruling.effect, ruling.low, ruling.high, ruling.n
+    run.ruled_at = timezone.now()
+    run.save()
+    claim = run.claim
+    event = events.record(
+        User.objects.system(),
+        f"claim.{ruling.verdict}",
+        claim=claim,
+        network=claim.network,
+        note=claim.note,
+        family=claim.family,
+        neuron=claim.neuron,
+        evidence=evidence,
+        data={"run": run.number},
+    )
+    told = {claim.author_id: Why.STATED, run.requested_by_id: Why.STATED}
+    if claim.note is not None:
+        told = dict.fromkeys(claim.note.authorships.named().values_list("person", flat=True), Why.WROTE) | told
+    notifications.tell(event, told)
 
 
 @transaction.atomic

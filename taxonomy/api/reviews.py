@@ -55,7 +55,7 @@ class ReviewBody(Body):
     neuron = Address(help_text="layer:index")
     decision = choice(Decision, default=Decision.ACCEPT)
     comment = serializers.CharField(default="", allow_blank=True, max_length=5_000, help_text="the reason")
-    kind = choice(recipes.COMPUTED, default="", allow_blank=True, help_text="of the evidence that is needed")
+    kind = choice(recipes.OF_NEURONS, default="", allow_blank=True, help_text="of the evidence that is needed")
     cites = _cites()
     family = FamilyReference(
         required=False,

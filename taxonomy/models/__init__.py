@@ -1,6 +1,7 @@
 """The record: one file for each noun."""
 
 from taxonomy.models.agreement import Agreement
+from taxonomy.models.claims import Claim, ClaimKind, Ruling, Run
 from taxonomy.models.discussions import Comment, Discussion, Wording
 from taxonomy.models.events import Event
 from taxonomy.models.evidence import (
@@ -30,6 +31,19 @@ from taxonomy.models.jobs import Job, Shard
 from taxonomy.models.labels import UNDO, Label, Reveal, Tally, Verdict
 from taxonomy.models.leases import Gold, Lease, Sheet
 from taxonomy.models.networks import SETTLED, Layer, Network, Neuron, Standing, settled_neurons
+from taxonomy.models.notes import (
+    Authorship,
+    Edge,
+    Motif,
+    Node,
+    Note,
+    NoteDecision,
+    NoteReview,
+    NoteState,
+    NoteVersion,
+    Subgraph,
+    readable_notes,
+)
 from taxonomy.models.notifications import Notification, Subscription, Why
 from taxonomy.models.people import Appointment, Block, Digest, Role, User, Way
 from taxonomy.models.proposals import Proposal, ProposalKind, ProposalState
@@ -41,7 +55,10 @@ __all__ = [
     "Agreement",
     "Appointment",
     "Artifact",
+    "Authorship",
     "Block",
+    "Claim",
+    "ClaimKind",
     "Comment",
     "Comparison",
     "Confidence",
@@ -49,6 +66,7 @@ __all__ = [
     "Digest",
     "Discussion",
     "Drift",
+    "Edge",
     "Event",
     "Evidence",
     "EvidenceVersion",
@@ -65,9 +83,16 @@ __all__ = [
     "Likeness",
     "LinkKind",
     "Membership",
+    "Motif",
     "Need",
     "Network",
     "Neuron",
+    "Node",
+    "Note",
+    "NoteDecision",
+    "NoteReview",
+    "NoteState",
+    "NoteVersion",
     "Notification",
     "Outcome",
     "Photograph",
@@ -77,10 +102,13 @@ __all__ = [
     "Reveal",
     "Review",
     "Role",
+    "Ruling",
+    "Run",
     "Shard",
     "Sheet",
     "Sprite",
     "Standing",
+    "Subgraph",
     "Subscription",
     "SurveyPart",
     "Symmetry",
@@ -91,6 +119,7 @@ __all__ = [
     "Way",
     "Why",
     "Wording",
+    "readable_notes",
     "settled_neurons",
     "shown_members",
 ]

@@ -1,4 +1,4 @@
-"""Discussions: what people say to each other about a neuron, a family or a proposal; every wording is kept."""
+"""Discussions: what people say to each other about a neuron, a family, a proposal or a note; every wording is kept."""
 
 import uuid
 from typing import ClassVar
@@ -9,11 +9,12 @@ from django.urls import reverse
 
 from taxonomy.models.families import Family
 from taxonomy.models.fields import Prose
-from taxonomy.models.networks import Layer, Neuron
+from taxonomy.models.networks import Layer, Network, Neuron
+from taxonomy.models.notes import Note
 from taxonomy.models.people import User
 from taxonomy.models.proposals import Proposal
 
-Subject = Neuron | Family | Proposal
+Subject = Neuron | Family | Proposal | Note
 
 
 class DiscussionManager(models.Manager["Discussion"]):
@@ -23,21 +24,31 @@ class DiscussionManager(models.Manager["Discussion"]):
 
     def of(self, subject: Subject) -> "Discussion":
         """The one on this subject, made if there is none."""
-        return self.get_or_create(**_named(subject), defaults={"layer_id": subject.layer_id})[0]
+        return self.get_or_create(**_named(subject), defaults=_place(subject))[0]
 
 
 def _named(subject: Subject) -> dict[str, Subject]:
     return {type(subject).__name__.lower(): subject}
 
 
+def _place(subject: Subject) -> dict[str, int | None]:
+    if isinstance(subject, Note):
+        return {"network_id": subject.network_id}
+    return {"network_id": subject.layer.network_id, "layer_id": subject.layer_id}
+
+
 class Discussion(models.Model):
     """All comments on one subject. Made with the first of them, or when somebody subscribes."""
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    layer = models.ForeignKey(Layer, models.PROTECT, related_name="discussions", help_text="where its subject is")
+    network = models.ForeignKey(Network, models.PROTECT, related_name="discussions")
+    layer = models.ForeignKey(
+        Layer, models.PROTECT, null=True, blank=True, related_name="discussions", help_text="where its subject is"
+    )
     neuron = models.OneToOneField(Neuron, models.PROTECT, null=True, blank=True, related_name="discussion")
     family = models.OneToOneField(Family, models.PROTECT, null=True, blank=True, related_name="discussion")
     proposal = models.OneToOneField(Proposal, models.PROTECT, null=True, blank=True, related_name="discussion")
+    note = models.OneToOneField(Note, models.PROTECT, null=True, blank=True, related_name="discussion")
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects: ClassVar[DiscussionManager] = DiscussionManager()
@@ -46,9 +57,10 @@ class Discussion(models.Model):
         constraints = [
             models.CheckConstraint(
                 condition=(
-                    models.Q(neuron__isnull=False, family=None, proposal=None)
-                    | models.Q(neuron=None, family__isnull=False, proposal=None)
-                    | models.Q(neuron=None, family=None, proposal__isnull=False)
+                    models.Q(neuron__isnull=False, family=None, proposal=None, note=None)
+                    | models.Q(neuron=None, family__isnull=False, proposal=None, note=None)
+                    | models.Q(neuron=None, family=None, proposal__isnull=False, note=None)
+                    | models.Q(neuron=None, family=None, proposal=None, note__isnull=False)
                 ),
                 name="discussion_has_one_subject",
             )
@@ -62,7 +74,7 @@ class Discussion(models.Model):
 
     @property
     def subject(self) -> Subject:
-        found = self.neuron or self.family or self.proposal
+        found = self.neuron or self.family or self.proposal or self.note
         assert found is not None  # by the constraint
         return found
 

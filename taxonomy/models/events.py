@@ -8,6 +8,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.db import models
 from django.urls import reverse
 
+from taxonomy.models.claims import Claim
 from taxonomy.models.discussions import Comment, Discussion, Subject
 from taxonomy.models.evidence import Evidence
 from taxonomy.models.families import Family
@@ -15,12 +16,13 @@ from taxonomy.models.images import ImageSet
 from taxonomy.models.jobs import Job
 from taxonomy.models.labels import Label, Reveal
 from taxonomy.models.networks import SETTLED, Layer, Network, Neuron
+from taxonomy.models.notes import Note, readable_notes
 from taxonomy.models.people import Role, User
 from taxonomy.models.proposals import Proposal
 from taxonomy.models.reviews import Review
 
 # What these tell of a neuron goes beyond "n of 3 readings": what was decided, agreed or said there.
-TELLING = r"^(neuron|review|need|comment|gold)\."
+TELLING = r"^(neuron|review|need|comment|gold|claim)\."
 
 
 Hidden = Collection[int] | models.Q
@@ -43,6 +45,7 @@ def told(user: User | AnonymousUser, hidden: Hidden = (), path: str = "") -> mod
         unsettled &= ~known
     is_hidden = hidden if isinstance(hidden, models.Q) else models.Q((f"{path}neuron__in", hidden))
     kept = ~unsettled & ~(telling & is_hidden)
+    kept &= models.Q((f"{path}note", None)) | readable_notes(user, f"{path}note__")
     if not (isinstance(user, User) and user.role == Role.EDITOR):
         # Which neurons are gold is for those who mark them: whoever knows is no longer checked by them.
         kept &= ~models.Q((f"{path}verb__startswith", "gold."))
@@ -62,6 +65,8 @@ class EventQuerySet(models.QuerySet["Event"]):
         """What happened to its subject (``Event.subject``), what is said about it included."""
         if discussion.proposal_id:
             return self.filter(proposal=discussion.proposal_id)
+        if discussion.note_id:
+            return self.filter(note=discussion.note_id)
         if discussion.neuron_id:
             return self.filter(proposal=None, neuron=discussion.neuron_id)
         return self.filter(proposal=None, neuron=None, family=discussion.family_id)
@@ -87,6 +92,8 @@ class Event(models.Model):
     evidence = models.ForeignKey(Evidence, models.PROTECT, null=True, related_name="events")
     job = models.ForeignKey(Job, models.PROTECT, null=True, related_name="events")
     comment = models.ForeignKey(Comment, models.PROTECT, null=True, related_name="events")
+    note = models.ForeignKey(Note, models.PROTECT, null=True, related_name="events")
+    claim = models.ForeignKey(Claim, models.PROTECT, null=True, related_name="events")
     person = models.ForeignKey(User, models.PROTECT, null=True, related_name="events_about")
     data = models.JSONField(default=dict, blank=True)
 
@@ -100,7 +107,7 @@ class Event(models.Model):
 
     def get_absolute_url(self) -> str:
         """Where what happened is to be seen."""
-        seen = self.comment or self.subject or self.job or self.layer or self.network
+        seen = self.comment or self.claim or self.subject or self.job or self.layer or self.network
         if seen is not None:
             return seen.get_absolute_url()
         return reverse("person", args=[self.person.username]) if self.person else reverse("activity")
@@ -113,4 +120,4 @@ class Event(models.Model):
     @property
     def subject(self) -> Subject | None:
         """What it happened to and people talk about, if anything."""
-        return self.proposal or self.neuron or self.family
+        return self.proposal or self.note or self.neuron or self.family

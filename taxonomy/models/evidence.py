@@ -25,8 +25,8 @@ class Outcome(models.TextChoices):
 class Evidence(models.Model):
     """One kind, for one subject, by one recipe. ``key`` (see ``recipes.key``) makes asking twice the same row.
 
-    The subject is a neuron, or a family as it was when it was asked for: its members are in ``parameters``. ``other``
-    is the family at the other end, where the kind joins two.
+    The subject is a neuron; or a family as it was when it was asked for: its members are in ``parameters``; or a claim;
+    or else the layer. ``other`` is the family at the other end, where the kind joins two.
     """
 
     key = models.CharField(max_length=64, unique=True)
@@ -37,6 +37,7 @@ class Evidence(models.Model):
     neuron = models.ForeignKey(Neuron, models.PROTECT, null=True, blank=True, related_name="evidence")
     family = models.ForeignKey(Family, models.PROTECT, null=True, blank=True, related_name="evidence")
     other = models.ForeignKey(Family, models.PROTECT, null=True, blank=True, related_name="+")
+    claim = models.ForeignKey("Claim", models.PROTECT, null=True, blank=True, related_name="evidence")
     image_set = models.ForeignKey(ImageSet, models.PROTECT, null=True, blank=True, related_name="evidence")
     parameters = models.JSONField(default=dict, blank=True)
     status = models.CharField(max_length=10, choices=Outcome, default=Outcome.QUEUED)
@@ -55,8 +56,9 @@ class Evidence(models.Model):
                 name="evidence_done_has_a_version",
             ),
             models.CheckConstraint(
-                condition=models.Q(neuron__isnull=False, family__isnull=True)
-                | models.Q(neuron__isnull=True, family__isnull=False),
+                condition=models.Q(neuron=None, family=None)
+                | models.Q(neuron=None, claim=None)
+                | models.Q(family=None, claim=None),
                 name="evidence_has_one_subject",
             ),
         ]
@@ -73,7 +75,9 @@ class Evidence(models.Model):
     def subject(self) -> str:
         if self.neuron is not None:
             return str(self.neuron)
-        return f"{self.family} from {self.other}" if self.other else str(self.family)
+        if self.family is not None:
+            return f"{self.family} from {self.other}" if self.other else str(self.family)
+        return f"“{self.claim}”" if self.claim is not None else str(self.layer)
 
     def names(self, neurons: Iterable[Neuron]) -> bool:
         """Whether it tells that any of these neurons (with their layers) is a member of its families."""
@@ -126,6 +130,8 @@ class EvidenceVersion(models.Model):
             neuron=own.neuron_id,
             family=own.family_id,
             other=own.other_id,
+            claim=own.claim_id,
+            layer=own.layer_id,
             image_set=own.image_set_id,
             parameters__contains=own.parameters,
             recipe_version__gt=own.recipe_version,

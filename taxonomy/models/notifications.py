@@ -18,6 +18,8 @@ class Why(models.TextChoices):
     PROPOSED = "proposed", "it is your proposal"
     OBJECTED = "objected", "you objected"
     MISSED = "missed", "you said that this evidence was missing"
+    WROTE = "wrote", "you are one of its authors"
+    STATED = "stated", "it is your claim"
     ROLE = "role", "it is about your role"
 
 

@@ -99,7 +99,7 @@ class DecisionForm(forms.Form):
     comment = forms.CharField(required=False, max_length=5_000)
     kind = forms.ChoiceField(
         required=False,
-        choices=[(name, recipes.KINDS[name].title) for name in recipes.COMPUTED],
+        choices=[(name, recipes.KINDS[name].title) for name in recipes.OF_NEURONS],
         error_messages={"invalid_choice": "There is no such kind of evidence. Choose one from the list."},
     )
     family = FamilyField(

@@ -73,7 +73,7 @@ class LabelForm(forms.Form):
     polysemantic = forms.BooleanField(required=False)
     missing_evidence = forms.ChoiceField(
         required=False,
-        choices=[("", "Choose one"), *((name, recipes.KINDS[name].title) for name in recipes.COMPUTED)],
+        choices=[("", "Choose one"), *((name, recipes.KINDS[name].title) for name in recipes.OF_NEURONS)],
     )
     suggested_name = forms.CharField(required=False, max_length=120)
     confidence = forms.ChoiceField(choices=Confidence.choices, initial=Confidence.MEDIUM)
@@ -149,9 +149,7 @@ class LabelForm(forms.Form):
     @property
     def missing(self) -> list[tuple[str, str, str]]:
         """The kinds of evidence that may be missing, each with the key that names it."""
-        kinds = [
-            (name, recipes.KINDS[name].title) for name in recipes.COMPUTED if recipes.KINDS[name].subject == "neuron"
-        ]
+        kinds = [(name, recipes.KINDS[name].title) for name in recipes.OF_NEURONS]
         return [(key, name, title) for key, (name, title) in zip(KEYS, kinds, strict=False)]
 
     @property

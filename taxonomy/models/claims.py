@@ -1,0 +1,140 @@
+"""Claims: falsifiable sentences with a prediction that is frozen before a worker tests it, and the runs that did."""
+
+import uuid
+
+import pgtrigger
+from django.contrib.auth.models import AnonymousUser
+from django.db import models
+from django.db.models.functions import Coalesce
+from django.urls import reverse
+
+from taxonomy.models.evidence import Evidence, Outcome
+from taxonomy.models.families import Family
+from taxonomy.models.fields import Line, Prose
+from taxonomy.models.images import ImageSet
+from taxonomy.models.networks import Network, Neuron
+from taxonomy.models.notes import Note, readable_notes
+from taxonomy.models.people import User
+
+
+class ClaimKind(models.TextChoices):
+    CAUSALITY = "causality"
+    GENERALITY = "generality"
+    PURITY = "purity"
+    FAMILY = "family"
+    CIRCUIT = "circuit"
+    UNIVERSALITY = "universality"
+
+
+class Ruling(models.TextChoices):
+    """What a run says of its claim (``workers.experiment`` decides)."""
+
+    SUPPORTED = "supported"
+    REFUTED = "refuted"
+    INCONCLUSIVE = "inconclusive"
+
+
+class ClaimQuerySet(models.QuerySet["Claim"]):
+    def readable_by(self, user: User | AnonymousUser) -> "ClaimQuerySet":
+        """Those on drafts are for who may read the draft."""
+        return self.filter(models.Q(note=None) | readable_notes(user, "note__"))
+
+    def with_rulings(self) -> "ClaimQuerySet":
+        """With ``ruling``, that of the latest run that is done ("" before there is one)."""
+        done = Run.objects.filter(claim=models.OuterRef("pk")).exclude(ruling="").order_by("-number")
+        return self.annotate(ruling=Coalesce(models.Subquery(done.values("ruling")[:1]), models.Value("")))
+
+
+@pgtrigger.register(
+    pgtrigger.Protect(name="claims_are_kept", operation=pgtrigger.Delete),
+    pgtrigger.ReadOnly(name="claims_are_frozen", exclude=["withdrawn_at", "withdrawn_reason"]),
+)
+class Claim(models.Model):
+    """A sentence of one kind, on a note, a family or a neuron. From the moment it is stated, nobody can change it.
+
+    ``plan`` is everything that a worker needs to test it (``taxonomy.plans`` says of what it is made): what is changed,
+    what is shown, what is measured, and what is predicted. Families stand in it with the members they had then.
+    """
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    network = models.ForeignKey(Network, models.PROTECT, related_name="claims")
+    note = models.ForeignKey(Note, models.PROTECT, null=True, blank=True, related_name="claims")
+    family = models.ForeignKey(Family, models.PROTECT, null=True, blank=True, related_name="claims")
+    neuron = models.ForeignKey(Neuron, models.PROTECT, null=True, blank=True, related_name="claims")
+    kind = models.CharField(max_length=12, choices=ClaimKind)
+    sentence = Line(max_length=400)
+    rationale = Prose(blank=True, max_length=5_000)
+    plan = models.JSONField()
+    image_set = models.ForeignKey(ImageSet, models.PROTECT, null=True, blank=True, related_name="claims")
+    restates = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="restated")
+    author = models.ForeignKey(User, models.PROTECT, related_name="claims")
+    stated_at = models.DateTimeField(auto_now_add=True)
+    withdrawn_at = models.DateTimeField(null=True, blank=True)
+    withdrawn_reason = Line(max_length=500, blank=True)
+
+    objects = ClaimQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=(
+                    models.Q(note__isnull=False, family=None, neuron=None)
+                    | models.Q(note=None, family__isnull=False, neuron=None)
+                    | models.Q(note=None, family=None, neuron__isnull=False)
+                ),
+                name="claim_has_one_subject",
+            ),
+            models.CheckConstraint(condition=models.Q(kind__in=ClaimKind.values), name="claim_kind_is_known"),
+        ]
+
+    def __str__(self) -> str:
+        return self.sentence
+
+    def get_absolute_url(self) -> str:
+        return reverse("claim", args=[self.public_id])
+
+    @property
+    def subject(self) -> Note | Family | Neuron:
+        found = self.note or self.family or self.neuron
+        assert found is not None  # by the constraint
+        return found
+
+
+@pgtrigger.register(
+    pgtrigger.Protect(name="runs_are_kept", operation=pgtrigger.Delete),
+    pgtrigger.ReadOnly(name="runs_only_get_a_ruling", exclude=["ruling", "effect", "low", "high", "n", "ruled_at"]),
+    pgtrigger.Protect(name="rulings_are_kept", operation=pgtrigger.Update, condition=pgtrigger.Q(old__ruling__gt="")),
+)
+class Run(models.Model):
+    """A test of a claim by a worker: the evidence that it made, and in short what that says.
+
+    ``effect`` is the mean change over ``n`` pairs of before and after, from ``low`` to ``high`` with 95 % confidence.
+    """
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    claim = models.ForeignKey(Claim, models.PROTECT, related_name="runs")
+    number = models.PositiveIntegerField()
+    evidence = models.OneToOneField(Evidence, models.PROTECT, related_name="run")
+    requested_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    requested_at = models.DateTimeField(auto_now_add=True)
+    ruling = models.CharField(max_length=12, choices=Ruling, blank=True)
+    effect = models.FloatField(null=True, blank=True)
+    low = models.FloatField(null=True, blank=True)
+    high = models.FloatField(null=True, blank=True)
+    n = models.PositiveIntegerField(null=True, blank=True)
+    ruled_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["claim_id", "number"]
+        constraints = [
+            models.UniqueConstraint(fields=["claim", "number"], name="run_number_is_unique_in_claim"),
+            models.CheckConstraint(condition=models.Q(ruling__in=["", *Ruling.values]), name="run_ruling_is_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Run {self.number} of “{self.claim}”"
+
+    @property
+    def is_live(self) -> bool:
+        return self.evidence.status in (Outcome.QUEUED, Outcome.RUNNING)

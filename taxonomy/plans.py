@@ -1,0 +1,375 @@
+"""Plans of experiments: what is changed in a network, shown, measured and predicted; checked, and in words.
+
+Standard library only: the record keeps plans as JSON, and the laboratory carries them out (``workers.experiment``).
+
+A plan is ``{"do": [change, ...], "show": stimuli, "measure": measure, "expect": prediction, "controls": 20,
+"seed": 0}``. A set of neurons is ``{"layer": name, "channels": [index, ...], "named": words}``, the words being how
+people call it.
+
+- A change is one of ``CHANGES``. ``{"do": "drop", "at": set}``: the neurons' values are zero. ``{"do": "transplant",
+  "at": set, "with": set}``: each neuron gets the incoming weights of the one in the same place of another set of its
+  layer. ``{"do": "zero" | "keep_positive" | "keep_negative", "from": set, "to": set}`` and ``{"do": "scale", ...,
+  "factor": number}``: the weights from one set to another, in the next layer; what is not kept is zero. Biases stay.
+- Stimuli are ``{"kind": "sweep", "stimulus": "curve" | "line", "step": degrees, "radii": [px], "strokes":
+  [px]}``, whose variants are every radius with every stroke (a line has no radius); or ``{"kind": "images",
+  "image_set": name, "indices": [index, ...]}``.
+- A measure is ``{"what": name}`` (``MEASURES``), with ``"of": set`` where it is of neurons, and ``"class": index`` or
+  "label" (that of each picture) or "top" (the one predicted before) where it is of a class.
+- A prediction is ``{"change": "rises" | "falls" | "unchanged", "margin": number, "relative": bool}``: by more than the
+  margin, in the measure's unit or as a share of what it was before; unchanged within it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeGuard
+
+
+class PlanError(ValueError):
+    """Why a plan cannot be carried out, in a sentence that says what to do. ``part`` is the part of it at fault."""
+
+    def __init__(self, part: str, message: str) -> None:
+        super().__init__(message)
+        self.part = part
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What is measured. ``unit`` is "" for a share; ``wraps`` after how many degrees a sweep's angle repeats."""
+
+    title: str
+    unit: str
+    stimuli: tuple[str, ...]
+    of_neurons: bool = False
+    of_class: bool = False
+    needs_labels: bool = False
+    words: str = ""
+
+
+MEASURES: dict[str, Measure] = {
+    "response": Measure(
+        "response",
+        "activation",
+        ("sweep", "images"),
+        of_neurons=True,
+        words="the largest response of {of}",
+    ),
+    "peak": Measure(
+        "shift of the peak", "degrees", ("sweep",), of_neurons=True, words="how far the peak of {of} moves"
+    ),
+    "width": Measure(
+        "tuning width", "degrees", ("sweep",), of_neurons=True, words="the width of the tuning curve of {of}"
+    ),
+    "echo": Measure(
+        "echo",
+        "",
+        ("sweep",),
+        of_neurons=True,
+        words="the echo of {of} (the response opposite to its peak, as a share of its largest)",
+    ),
+    "class_probability": Measure(
+        "class probability", "", ("images",), of_class=True, words="the probability of {class}"
+    ),
+    "prediction": Measure(
+        "changed predictions", "", ("images",), words="the share of pictures whose most probable class changes"
+    ),
+    "top1": Measure("top-1 accuracy", "", ("images",), needs_labels=True, words="the top-1 accuracy"),
+    "top5": Measure("top-5 accuracy", "", ("images",), needs_labels=True, words="the top-5 accuracy"),
+}
+WEIGHTS = ("zero", "scale", "keep_positive", "keep_negative")
+CHANGES = (*WEIGHTS, "drop", "transplant")
+EXPECTED = ("rises", "falls", "unchanged")
+STIMULI = {"curve": 360.0, "line": 180.0}
+MOST_CHANGES, MOST_VARIANTS, CONTROLS = 5, 25, 20
+LEAST_STEP = 0.5
+
+
+def check(
+    plan: Mapping[str, Any], layers: Mapping[str, int], *, images: int = 0, labelled: bool = False, classes: int = 0
+) -> None:
+    """Whether the plan can be carried out on a network.
+
+    Args:
+        layers: their channels, in the network's order.
+        images: how many pictures the image set has.
+        labelled: whether each has its class.
+        classes: how many the network tells apart; 0 without a head.
+
+    Raises:
+        PlanError: when not, for its first fault.
+    """
+    changes = plan.get("do")
+    if not isinstance(changes, list) or not changes:
+        raise PlanError("do", "Say what is changed: an experiment without a change shows nothing.")
+    if len(changes) > MOST_CHANGES:
+        raise PlanError(
+            "do", f"At most {MOST_CHANGES} changes at once, so that an effect has a cause: make two claims."
+        )
+    for change in changes:
+        _check_change(change, layers)
+    _check_together(changes)
+    show = plan.get("show") or {}
+    _check_stimuli(show, images)
+    _check_measure(plan.get("measure") or {}, show, changes, layers, labelled=labelled, classes=classes)
+    _check_expected(plan.get("expect") or {}, plan["measure"]["what"])
+    if plan.get("controls") != CONTROLS:
+        raise PlanError("controls", f"Every experiment has {CONTROLS} controls.")
+    if not _whole(plan.get("seed")):
+        raise PlanError("seed", "The seed is a whole number, 0 or larger.")
+
+
+def sets(change: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The sets of neurons that a change names."""
+    return [change[name] for name in ("at", "with", "from", "to") if name in change]
+
+
+def edited(change: Mapping[str, Any]) -> str:
+    """The first layer whose values are others after the change."""
+    return str(change["to" if change["do"] in WEIGHTS else "at"]["layer"])
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e9
+
+
+def _check_set(part: str, of: Any, layers: Mapping[str, int]) -> None:
+    if not isinstance(of, Mapping) or not of.get("layer"):
+        raise PlanError(part, "Name neurons, or a family.")
+    if of["layer"] not in layers:
+        raise PlanError(part, f"There is no layer '{str(of['layer'])[:60]}'. Its layers are {', '.join(layers)}.")
+    channels, most = of.get("channels"), layers[of["layer"]]
+    if not isinstance(channels, list) or not channels:
+        raise PlanError(part, "This selects no neuron: name at least one, or a family that has members.")
+    wrong = [channel for channel in channels if not _whole(channel) or channel >= most]
+    if wrong:
+        raise PlanError(part, f"{of['layer']} has {most} neurons, counted from 0: there is no {str(wrong[0])[:20]}.")
+    if len(set(channels)) < len(channels):
+        raise PlanError(part, "A neuron is named twice: name each once.")
+
+
+def _check_change(change: Any, layers: Mapping[str, int]) -> None:
+    kind = change.get("do") if isinstance(change, Mapping) else None
+    if kind not in CHANGES:
+        raise PlanError("do", f"A change is one of {', '.join(CHANGES)}.")
+    names = ("from", "to") if kind in WEIGHTS else ("at", "with") if kind == "transplant" else ("at",)
+    for name in names:
+        _check_set("do", change.get(name), layers)
+    order = list(layers)
+    if kind in WEIGHTS:
+        source, target = change["from"], change["to"]
+        if order.index(target["layer"]) != order.index(source["layer"]) + 1:
+            raise PlanError(
+                "do",
+                f"Weights are changed from a layer to the next one: {target['layer']} does not follow "
+                f"{source['layer']}. To cut a longer way, drop the neurons that it goes through.",
+            )
+        whole = all(len(each["channels"]) == layers[each["layer"]] for each in (source, target))
+        if whole and kind in ("zero", "scale"):
+            raise PlanError("do", "This changes every weight between the two layers: nothing is left to compare with.")
+        if kind == "scale" and (not _number(change.get("factor")) or change["factor"] == 1):
+            raise PlanError("do", "Say by which factor the weights are scaled: a number other than 1.")
+    elif kind == "drop" and len(change["at"]["channels"]) == layers[change["at"]["layer"]]:
+        raise PlanError("do", f"This drops all of {change['at']['layer']}: nothing is left to compare with.")
+    elif kind == "transplant":
+        at, other = change["at"], change["with"]
+        if at["layer"] != other["layer"] or len(at["channels"]) != len(other["channels"]):
+            raise PlanError("do", "A transplant is between as many neurons of one layer.")
+        if any(one == two for one, two in zip(at["channels"], other["channels"], strict=True)):
+            raise PlanError(
+                "do", "A neuron is given its own weights, which changes nothing: take it out on both sides."
+            )
+
+
+def _check_together(changes: Sequence[Mapping[str, Any]]) -> None:
+    """No two changes of the same thing: which of them holds would depend on their order."""
+    seen: list[tuple[Mapping[str, Any], set[tuple[str, int]], set[tuple[str, int]]]] = []
+    for change in changes:
+        weights = change["do"] in WEIGHTS
+        into = _places(change["to" if weights else "at"])
+        out = _places(change["from"]) if weights else set()
+        for other, their_into, their_out in seen:
+            both = into & their_into
+            if weights and other["do"] in WEIGHTS:
+                both = both if out & their_out else set()
+            also = (out & their_into if other["do"] == "drop" else set()) | (
+                their_out & into if change["do"] == "drop" else set()
+            )
+            if both or also:
+                layer, channel = min(both or also)
+                raise PlanError("do", f"Two changes contradict each other: both are about {layer}:{channel}. Keep one.")
+        seen.append((change, into, out))
+
+
+def _places(of: Mapping[str, Any]) -> set[tuple[str, int]]:
+    return {(of["layer"], channel) for channel in of["channels"]}
+
+
+def _check_stimuli(show: Mapping[str, Any], images: int) -> None:
+    if show.get("kind") == "sweep":
+        if show.get("stimulus") not in STIMULI:
+            raise PlanError("show", f"A sweep is of one of {', '.join(STIMULI)}.")
+        step: Any = show.get("step")
+        period = STIMULI[show["stimulus"]]
+        if not _number(step) or step < LEAST_STEP or period % step:
+            raise PlanError("show", f"The step is {LEAST_STEP} degrees or more, and divides {period:.0f}.")
+        needed = ("radii", "strokes") if show["stimulus"] == "curve" else ("strokes",)
+        variants = 1
+        for name in needed:
+            values: Any = show.get(name)
+            fits = isinstance(values, list) and all(_number(value) and 0.5 <= value <= 500 for value in values)
+            if not values or not fits or len(set(values)) < len(values):
+                raise PlanError("show", f"Name at least one of the {name}, each once, in pixels from 0.5 to 500.")
+            variants *= len(values)
+        if variants > MOST_VARIANTS:
+            raise PlanError("show", f"That makes {variants} variants: {MOST_VARIANTS} at most.")
+    elif show.get("kind") == "images":
+        if not images:
+            raise PlanError("show", "Name an image set that has pictures.")
+        indices = show.get("indices")
+        if not isinstance(indices, list) or not indices:
+            raise PlanError("show", "This selects no picture of the set: choose another class, or all pictures.")
+        if any(not _whole(index) or index >= images for index in indices) or len(set(indices)) < len(indices):
+            raise PlanError("show", f"The set has {images:,} pictures, counted from 0; name each once.")
+    else:
+        raise PlanError("show", "Say what is shown: a sweep of drawn stimuli, or pictures of an image set.")
+
+
+def _check_measure(
+    measure: Mapping[str, Any],
+    show: Mapping[str, Any],
+    changes: Sequence[Mapping[str, Any]],
+    layers: Mapping[str, int],
+    *,
+    labelled: bool,
+    classes: int,
+) -> None:
+    known = MEASURES.get(str(measure.get("what")))
+    if known is None:
+        raise PlanError("measure", f"What is measured is one of {', '.join(MEASURES)}.")
+    if show["kind"] not in known.stimuli:
+        need = "a sweep of drawn stimuli" if known.stimuli == ("sweep",) else "pictures of an image set"
+        raise PlanError("measure", f"The {known.title} is measured on {need}: show that, or measure something else.")
+    if not known.of_neurons and not classes:
+        raise PlanError("measure", f"This network tells no classes apart, so there is no {known.title} to measure.")
+    if known.needs_labels and not labelled:
+        raise PlanError(
+            "measure",
+            f"For the {known.title} each picture needs its class, and those of this set have none: "
+            "add the set with --classes, or measure changed predictions.",
+        )
+    if known.of_class:
+        wanted: Any = measure.get("class")
+        if wanted == "label" and not labelled:
+            raise PlanError("measure", "The pictures of this set have no class: name one, or take the one predicted.")
+        if wanted not in ("label", "top") and (not _whole(wanted) or wanted >= classes):
+            raise PlanError("measure", f"Name a class, 0 to {classes - 1}, or 'label', or 'top'.")
+    if known.of_neurons:
+        _check_set("measure", measure.get("of"), layers)
+        order = list(layers)
+        of = measure["of"]
+        # What is dropped shows in the layers behind it, other weights in the layer that they lead to.
+        if all(order.index(edited(change)) + (change["do"] == "drop") > order.index(of["layer"]) for change in changes):
+            raise PlanError(
+                "measure", f"Nothing that is changed lies before {of['layer']}: it would respond as before."
+            )
+        for change in changes:
+            if change["do"] == "drop" and _places(change["at"]) & _places(of):
+                raise PlanError("measure", "A neuron that is dropped is measured too: measure others, or drop others.")
+
+
+def _check_expected(expect: Mapping[str, Any], measure: str) -> None:
+    if expect.get("change") not in EXPECTED:
+        raise PlanError("expect", f"Say what you predict: it {', '.join(EXPECTED)}.")
+    margin: Any = expect.get("margin")
+    if not _number(margin) or margin < 0:
+        raise PlanError("expect", "The margin is a number, 0 or larger.")
+    if expect["change"] == "unchanged" and margin == 0:
+        raise PlanError("expect", "Say within which margin it counts as unchanged: a number larger than 0.")
+    if expect.get("relative") and measure in ("peak", "prediction"):
+        raise PlanError("expect", f"The {MEASURES[measure].title} is 0 before the change: state its margin as it is.")
+    if measure in ("peak", "prediction") and expect["change"] == "falls":
+        raise PlanError("expect", f"The {MEASURES[measure].title} is 0 before the change, and cannot fall.")
+
+
+# In words: what people read before they state a claim, on its page, in feeds and exports.
+
+
+def named(of: Mapping[str, Any]) -> str:
+    """How people call a set of neurons: "Early Curves (24 neurons of mixed3a)" or "mixed3b:6"."""
+    channels = of["channels"]
+    if of.get("named"):
+        return f"{of['named']} ({_count(len(channels), 'neuron')} of {of['layer']})"
+    if len(channels) <= 4:
+        return " and ".join(filter(None, [", ".join(_at(of, channels[:-1])), *_at(of, channels[-1:])]))
+    return f"{len(channels)} neurons of {of['layer']}"
+
+
+def _at(of: Mapping[str, Any], channels: Sequence[int]) -> list[str]:
+    return [f"{of['layer']}:{channel}" for channel in channels]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def change_in_words(change: Mapping[str, Any]) -> str:
+    """ "the negative weights from … to … are set to zero"."""
+    if change["do"] == "drop":
+        return f"{named(change['at'])} {'is' if len(change['at']['channels']) == 1 else 'are'} silenced"
+    if change["do"] == "transplant":
+        return f"{named(change['at'])} gets the incoming weights of {named(change['with'])}"
+    way = f"from {named(change['from'])} to {named(change['to'])}"
+    return {
+        "zero": f"the weights {way} are set to zero",
+        "scale": f"the weights {way} are multiplied by {change.get('factor', 1):g}",
+        "keep_positive": f"the negative weights {way} are set to zero",
+        "keep_negative": f"the positive weights {way} are set to zero",
+    }[change["do"]]
+
+
+def stimuli_in_words(show: Mapping[str, Any]) -> str:
+    if show["kind"] == "images":
+        return f"{_count(len(show['indices']), 'picture')} of {show['image_set']}"
+    sizes = f"strokes of {_list(show['strokes'])} px"
+    if show["stimulus"] == "curve":
+        sizes = f"radii of {_list(show['radii'])} px and {sizes}"
+    return f"{show['stimulus']}s at every {show['step']:g} degrees, with {sizes}"
+
+
+def _list(values: Sequence[float]) -> str:
+    written = [f"{value:g}" for value in values]
+    return written[0] if len(written) == 1 else f"{', '.join(written[:-1])} and {written[-1]}"
+
+
+def measure_in_words(measure: Mapping[str, Any], classes: Sequence[str] = ()) -> str:
+    known = MEASURES[measure["what"]]
+    wanted = measure.get("class")
+    if isinstance(wanted, int):
+        called = f"“{classes[wanted]}”" if wanted < len(classes) else f"class {wanted}"
+    else:
+        called = "each picture's own class" if wanted == "label" else "the class predicted before"
+    return known.words.replace("{of}", named(measure["of"]) if known.of_neurons else "").replace("{class}", called)
+
+
+def margin_in_words(measure: Mapping[str, Any], expect: Mapping[str, Any]) -> str:
+    if expect.get("relative"):
+        return f"{expect['margin']:.0%} of what it was"
+    unit = MEASURES[measure["what"]].unit
+    return f"{expect['margin']:g}{f' {unit}' if unit else ''}"
+
+
+def in_words(plan: Mapping[str, Any], classes: Sequence[str] = ()) -> str:
+    """The whole plan as a sentence: "When …, shown …, … rises by more than …."."""
+    changes = "; and when ".join(change_in_words(change) for change in plan["do"])
+    expect, margin = plan["expect"], margin_in_words(plan["measure"], plan["expect"])
+    if expect["change"] == "unchanged":
+        predicted = f"changes by no more than {margin}"
+    else:
+        predicted = expect["change"] + (f" by more than {margin}" if expect["margin"] else "")
+    if plan["measure"]["what"] == "peak":
+        predicted = {"rises": f"is more than {margin}", "unchanged": f"is no more than {margin}"}[expect["change"]]
+    what = measure_in_words(plan["measure"], classes)
+    return f"When {changes}, and {stimuli_in_words(plan['show'])} are shown, {what} {predicted}."
