@@ -78,6 +78,7 @@ MEASURES: dict[str, Measure] = {
 WEIGHTS = ("zero", "scale", "keep_positive", "keep_negative")
 CHANGES = (*WEIGHTS, "drop", "transplant")
 EXPECTED = ("rises", "falls", "unchanged")
+PARTS = frozenset(("do", "show", "measure", "expect", "controls", "seed"))
 STIMULI = {"curve": 360.0, "line": 180.0}
 MOST_CHANGES, MOST_VARIANTS, CONTROLS = 5, 25, 20
 LEAST_STEP = 0.5
@@ -97,6 +98,12 @@ def check(
     Raises:
         PlanError: when not, for its first fault.
     """
+    if not isinstance(plan, Mapping):
+        raise PlanError("do", "A plan is an object with what is changed, shown, measured and expected.")
+    stray = sorted(set(map(str, plan)) - PARTS)
+    if stray:
+        raise PlanError("do", f"A plan has no part “{stray[0][:40]}”: it has {', '.join(sorted(PARTS))}.")
+    show, measure, expect = (_part(plan, name) for name in ("show", "measure", "expect"))
     changes = plan.get("do")
     if not isinstance(changes, list) or not changes:
         raise PlanError("do", "Say what is changed: an experiment without a change shows nothing.")
@@ -107,14 +114,20 @@ def check(
     for change in changes:
         _check_change(change, layers)
     _check_together(changes)
-    show = plan.get("show") or {}
     _check_stimuli(show, images)
-    _check_measure(plan.get("measure") or {}, show, changes, layers, labelled=labelled, classes=classes)
-    _check_expected(plan.get("expect") or {}, plan["measure"]["what"])
+    _check_measure(measure, show, changes, layers, labelled=labelled, classes=classes)
+    _check_expected(expect, measure["what"])
     if plan.get("controls") != CONTROLS:
         raise PlanError("controls", f"Every experiment has {CONTROLS} controls.")
     if not _whole(plan.get("seed")):
         raise PlanError("seed", "The seed is a whole number, 0 or larger.")
+
+
+def _part(plan: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = plan.get(name) or {}
+    if not isinstance(found, Mapping):
+        raise PlanError(name, f"“{name}” of a plan is an object.")
+    return found
 
 
 def sets(change: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -136,7 +149,7 @@ def _number(value: Any) -> TypeGuard[float]:
 
 
 def _check_set(part: str, of: Any, layers: Mapping[str, int]) -> None:
-    if not isinstance(of, Mapping) or not of.get("layer"):
+    if not isinstance(of, Mapping) or not isinstance(of.get("layer"), str):
         raise PlanError(part, "Name neurons, or a family.")
     if of["layer"] not in layers:
         raise PlanError(part, f"There is no layer '{str(of['layer'])[:60]}'. Its layers are {', '.join(layers)}.")
@@ -146,6 +159,8 @@ def _check_set(part: str, of: Any, layers: Mapping[str, int]) -> None:
     wrong = [channel for channel in channels if not _whole(channel) or channel >= most]
     if wrong:
         raise PlanError(part, f"{of['layer']} has {most} neurons, counted from 0: there is no {str(wrong[0])[:20]}.")
+    if not isinstance(of.get("named", ""), str) or len(of.get("named", "")) > 200:
+        raise PlanError(part, "A set of neurons has a name in words, 200 characters at most, or none.")
     if len(set(channels)) < len(channels):
         raise PlanError(part, "A neuron is named twice: name each once.")
 
@@ -209,7 +224,7 @@ def _places(of: Mapping[str, Any]) -> set[tuple[str, int]]:
 
 def _check_stimuli(show: Mapping[str, Any], images: int) -> None:
     if show.get("kind") == "sweep":
-        if show.get("stimulus") not in STIMULI:
+        if str(show.get("stimulus")) not in STIMULI:
             raise PlanError("show", f"A sweep is of one of {', '.join(STIMULI)}.")
         step: Any = show.get("step")
         period = STIMULI[show["stimulus"]]
@@ -246,7 +261,7 @@ def _check_measure(
     labelled: bool,
     classes: int,
 ) -> None:
-    known = MEASURES.get(str(measure.get("what")))
+    known = MEASURES.get(measure["what"]) if isinstance(measure.get("what"), str) else None
     if known is None:
         raise PlanError("measure", f"What is measured is one of {', '.join(MEASURES)}.")
     if show["kind"] not in known.stimuli:
@@ -286,6 +301,8 @@ def _check_expected(expect: Mapping[str, Any], measure: str) -> None:
     margin: Any = expect.get("margin")
     if not _number(margin) or margin < 0:
         raise PlanError("expect", "The margin is a number, 0 or larger.")
+    if not isinstance(expect.get("relative", False), bool):
+        raise PlanError("expect", "Whether the margin is relative is either true or false.")
     if expect["change"] == "unchanged" and margin == 0:
         raise PlanError("expect", "Say within which margin it counts as unchanged: a number larger than 0.")
     if expect.get("relative") and measure in ("peak", "prediction"):

@@ -1,0 +1,222 @@
+"""Plans of experiments: what may be tested, what is refused and how it is put in words."""
+
+import contextlib
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taxonomy import plans
+
+LAYERS = {"conv": 4, "early": 6, "late": 5}
+EARLY = {"layer": "early", "channels": [0, 1, 2], "named": "Early Curves"}
+LATE = {"layer": "late", "channels": [0, 1], "named": "Curves"}
+SWEEP = {"kind": "sweep", "stimulus": "curve", "step": 2.5, "radii": [32, 40], "strokes": [2, 3, 4]}
+PICTURES = {"kind": "images", "image_set": "pictures", "indices": [0, 3, 4]}
+
+
+def plan(**parts: Any) -> dict[str, Any]:
+    """One that can be carried out, with other parts where they are given."""
+    return copy.deepcopy(
+        {
+            "do": [{"do": "keep_positive", "from": EARLY, "to": LATE}],
+            "show": SWEEP,
+            "measure": {"what": "echo", "of": LATE},
+            "expect": {"change": "rises", "margin": 0.04, "relative": False},
+            "controls": 20,
+            "seed": 0,
+        }
+        | parts
+    )
+
+
+def check(tested: dict[str, Any], **network: Any) -> None:
+    plans.check(tested, LAYERS, **({"images": 10, "labelled": True, "classes": 3} | network))
+
+
+def drop(layer: str, *channels: int) -> dict[str, Any]:
+    return {"do": "drop", "at": {"layer": layer, "channels": list(channels)}}
+
+
+def weights(do: str, **parts: Any) -> dict[str, Any]:
+    return {"do": do, "from": EARLY, "to": LATE, **parts}
+
+
+def transplant(at: list[int], other: list[int], layer: str = "late", other_layer: str = "late") -> dict[str, Any]:
+    return {
+        "do": "transplant",
+        "at": {"layer": layer, "channels": at},
+        "with": {"layer": other_layer, "channels": other},
+    }
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {},
+        {"do": [weights("zero")]},
+        {"do": [weights("scale", factor=0.5)]},
+        {"do": [weights("keep_negative"), drop("conv", 1)]},
+        {"do": [drop("early", 0)]},
+        {"do": [transplant([0, 1], [1, 0])]},
+        {"show": {"kind": "sweep", "stimulus": "line", "step": 2, "strokes": [3]}},
+        {"measure": {"what": "peak", "of": LATE}, "expect": {"change": "unchanged", "margin": 15}},
+        {"show": PICTURES, "measure": {"what": "response", "of": LATE}},
+        {"show": PICTURES, "measure": {"what": "top1"}, "expect": {"change": "falls", "margin": 0}},
+        {"show": PICTURES, "measure": {"what": "prediction"}},
+        {"show": PICTURES, "measure": {"what": "class_probability", "class": 2}},
+        {"show": PICTURES, "measure": {"what": "class_probability", "class": "top"}},
+        {"show": PICTURES, "measure": {"what": "class_probability", "class": "label"}},
+    ],
+)
+def test_what_can_be_carried_out(parts: dict[str, Any]) -> None:
+    tested = plan(**parts)
+    check(tested)
+    words = plans.in_words(tested, ["cat", "dog", "fox"])
+    assert words.startswith("When ")
+    assert words.endswith(".")
+    assert "{" not in words
+
+
+FIVE = [drop("conv", 0), drop("conv", 1), drop("conv", 2), drop("early", 0), drop("early", 1), drop("early", 2)]
+
+
+@pytest.mark.parametrize(
+    ("part", "sentence", "parts"),
+    [
+        ("do", "Say what is changed", {"do": []}),
+        ("do", "A change is one of", {"do": ["drop"]}),
+        ("do", "A change is one of", {"do": [{"do": "delete", "at": LATE}]}),
+        ("do", "At most 5 changes", {"do": FIVE}),
+        ("do", "Name neurons, or a family", {"do": [{"do": "drop"}]}),
+        ("do", "There is no layer 'mixed9z'", {"do": [drop("mixed9z", 0)]}),
+        ("do", "selects no neuron", {"do": [drop("early")]}),
+        ("do", "early has 6 neurons, counted from 0: there is no 6", {"do": [drop("early", 6)]}),
+        ("do", "there is no -1", {"do": [drop("early", -1)]}),
+        ("do", "there is no True", {"do": [drop("early", True)]}),
+        ("do", "named twice", {"do": [drop("early", 1, 1)]}),
+        ("do", "drops all of early", {"do": [drop("early", *range(6))]}),
+        (
+            "do",
+            "every weight between the two layers",
+            {
+                "do": [
+                    {
+                        "do": "zero",
+                        "from": {"layer": "early", "channels": [*range(6)]},
+                        "to": {"layer": "late", "channels": [*range(5)]},
+                    }
+                ]
+            },
+        ),
+        ("do", "late does not follow conv", {"do": [weights("zero") | {"from": {"layer": "conv", "channels": [0]}}]}),
+        ("do", "does not follow", {"do": [{"do": "zero", "from": LATE, "to": EARLY}]}),
+        ("do", "by which factor", {"do": [weights("scale")]}),
+        ("do", "by which factor", {"do": [weights("scale", factor=1)]}),
+        ("do", "by which factor", {"do": [weights("scale", factor=float("nan"))]}),
+        ("do", "as many neurons of one layer", {"do": [transplant([0], [1, 2])]}),
+        ("do", "as many neurons of one layer", {"do": [transplant([0], [1], "late", "early")]}),
+        ("do", "its own weights", {"do": [transplant([0, 1], [2, 1])]}),
+        ("do", "contradict each other: both are about late:0", {"do": [weights("zero"), weights("keep_positive")]}),
+        ("do", "contradict each other", {"do": [weights("zero"), drop("early", 2)]}),
+        ("do", "contradict each other", {"do": [drop("early", 2), weights("zero")]}),
+        ("do", "contradict each other", {"do": [drop("early", 2), drop("early", 2, 3)]}),
+        ("do", "contradict each other", {"do": [weights("zero"), transplant([0], [3])]}),
+        ("show", "Say what is shown", {"show": {}}),
+        ("show", "A sweep is of one of", {"show": SWEEP | {"stimulus": "spiral"}}),
+        ("show", "The step is", {"show": SWEEP | {"step": 7}}),
+        ("show", "The step is", {"show": SWEEP | {"step": 0}}),
+        ("show", "The step is", {"show": SWEEP | {"step": float("nan")}}),
+        ("show", "at least one of the radii", {"show": SWEEP | {"radii": []}}),
+        ("show", "at least one of the strokes", {"show": SWEEP | {"strokes": [3, 3]}}),
+        ("show", "36 variants: 25 at most", {"show": SWEEP | {"radii": [*range(30, 36)], "strokes": [*range(1, 7)]}}),
+        ("show", "selects no picture", {"show": PICTURES | {"indices": []}, "measure": {"what": "top1"}}),
+        ("show", "The set has 10 pictures", {"show": PICTURES | {"indices": [10]}, "measure": {"what": "top1"}}),
+        ("measure", "What is measured is one of", {"measure": {"what": "beauty"}}),
+        ("measure", "measured on pictures", {"measure": {"what": "top1"}}),
+        ("measure", "measured on a sweep", {"show": PICTURES}),
+        ("measure", "Name a class, 0 to 2", {"show": PICTURES, "measure": {"what": "class_probability", "class": 3}}),
+        ("measure", "Nothing that is changed lies before early", {"measure": {"what": "echo", "of": EARLY}}),
+        (
+            "measure",
+            "Nothing that is changed lies before late",
+            {"do": [drop("late", 4)], "measure": {"what": "echo", "of": LATE}},
+        ),
+        ("measure", "selects no neuron", {"measure": {"what": "echo", "of": {"layer": "late", "channels": []}}}),
+        ("expect", "Say what you predict", {"expect": {}}),
+        ("expect", "The margin is a number", {"expect": {"change": "rises", "margin": -1}}),
+        ("expect", "The margin is a number", {"expect": {"change": "rises", "margin": float("nan")}}),
+        ("expect", "within which margin", {"expect": {"change": "unchanged", "margin": 0}}),
+        (
+            "expect",
+            "cannot fall",
+            {"measure": {"what": "peak", "of": LATE}, "expect": {"change": "falls", "margin": 1}},
+        ),
+        (
+            "expect",
+            "state its margin as it is",
+            {"measure": {"what": "peak", "of": LATE}, "expect": {"change": "rises", "margin": 1, "relative": True}},
+        ),
+        ("expect", "either true or false", {"expect": {"change": "rises", "margin": 1, "relative": "yes"}}),
+        ("do", "has a name in words", {"do": [drop("early", 0) | {"at": EARLY | {"named": 7}}]}),
+        ("do", "A plan has no part “comment”", {"comment": "surely"}),
+        ("controls", "20 controls", {"controls": 3}),
+        ("seed", "whole number", {"seed": -1}),
+    ],
+)
+def test_what_is_refused_says_which_part_and_what_to_do(part: str, sentence: str, parts: dict[str, Any]) -> None:
+    with pytest.raises(plans.PlanError, match=sentence) as refused:
+        check(plan(**parts))
+    assert refused.value.part == part
+    assert str(refused.value).endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("sentence", "network", "measure"),
+    [
+        ("Name an image set that has pictures", {"images": 0}, {"what": "top1"}),
+        ("each picture needs its class", {"labelled": False}, {"what": "top1"}),
+        ("have no class", {"labelled": False}, {"what": "class_probability", "class": "label"}),
+        ("tells no classes apart", {"classes": 0}, {"what": "prediction"}),
+    ],
+)
+def test_what_a_network_and_its_pictures_lack(sentence: str, network: dict[str, Any], measure: dict[str, Any]) -> None:
+    with pytest.raises(plans.PlanError, match=sentence):
+        check(plan(show=PICTURES, measure=measure), **network)
+
+
+words = st.sampled_from(
+    "do show measure expect at from to with layer channels kind stimulus step radii strokes indices what of class "
+    "change margin zero drop scale early late sweep images curve echo top1 rises transplant response".split()
+)
+leaves = st.none() | st.booleans() | st.integers(-2, 9) | st.floats() | words
+anything = st.recursive(leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=4))
+
+
+@given(anything, st.sampled_from(["do", "show", "measure", "expect", "controls", "seed", ""]))
+def test_whatever_is_sent_is_a_plan_or_is_refused_in_words(value: Any, part: str) -> None:
+    tested = plan(**{part: value}) if part else value
+    with contextlib.suppress(plans.PlanError):
+        check(tested)
+        plans.in_words(tested)
+
+
+def test_a_plan_in_words() -> None:
+    assert plans.in_words(plan()) == (
+        "When the negative weights from Early Curves (3 neurons of early) to Curves (2 neurons of late) are set to "
+        "zero, and curves at every 2.5 degrees, with radii of 32 and 40 px and strokes of 2, 3 and 4 px are shown, the "
+        "echo of Curves (2 neurons of late) (the response opposite to its peak, as a share of its largest) rises by "
+        "more than 0.04."
+    )
+    lesion = plan(
+        do=[drop("early", 4)],
+        show=PICTURES | {"indices": [7]},
+        measure={"what": "class_probability", "class": 1},
+        expect={"change": "falls", "margin": 0.2, "relative": True},
+    )
+    assert plans.in_words(lesion, ["cat", "dog"]) == (
+        "When early:4 is silenced, and 1 picture of pictures are shown, the probability of “dog” falls by more than "
+        "20% of what it was."
+    )
