@@ -188,8 +188,42 @@ def test_what_a_network_and_its_pictures_lack(sentence: str, network: dict[str, 
 
 
 words = st.sampled_from(
-    "do show measure expect at from to with layer channels kind stimulus step radii strokes indices what of class "
-    "change margin zero drop scale early late sweep images curve echo top1 rises transplant response".split()
+    [
+        "do",
+        "show",
+        "measure",
+        "expect",
+        "at",
+        "from",
+        "to",
+        "with",
+        "layer",
+        "channels",
+        "kind",
+        "stimulus",
+        "step",
+        "radii",
+        "strokes",
+        "indices",
+        "what",
+        "of",
+        "class",
+        "change",
+        "margin",
+        "zero",
+        "drop",
+        "scale",
+        "early",
+        "late",
+        "sweep",
+        "images",
+        "curve",
+        "echo",
+        "top1",
+        "rises",
+        "transplant",
+        "response",
+    ]
 )
 leaves = st.none() | st.booleans() | st.integers(-2, 9) | st.floats() | words
 anything = st.recursive(leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=4))
