@@ -3,16 +3,21 @@
 import io
 import itertools
 import json
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
+from django.utils import timezone
 from PIL import Image as Picture
 
 from taxonomy import recipes, storage
-from taxonomy.actions import labels
+from taxonomy.actions import claims, jobs, labels
+from taxonomy.actions import evidence as evidence_actions
 from taxonomy.models import (
     Artifact,
+    Authorship,
+    Claim,
     Evidence,
     EvidenceVersion,
     Family,
@@ -24,9 +29,12 @@ from taxonomy.models import (
     Membership,
     Network,
     Neuron,
+    Note,
+    NoteVersion,
     Outcome,
     Proposal,
     Role,
+    Run,
     Shard,
     Standing,
     User,
@@ -200,3 +208,63 @@ def add_version(evidence: Evidence, files: Iterable[tuple[str, bytes, str]]) -> 
     evidence.current, evidence.status = version, Outcome.DONE
     evidence.save(update_fields=["current", "status"])
     return version
+
+
+def make_note(network: Network, *authors: User, title: str = "Curves", number: int | None = None, **said: Any) -> Note:
+    """A note in one version by these people; a draft, or what has this ``number`` in the network's thread."""
+    people = authors or (make_user(),)
+    note = Note.objects.create(network=network, created_by=people[0], about=said.pop("about", None))
+    version = NoteVersion.objects.create(note=note, number=1, title=title, saved_by=people[0], **said)
+    for order, person in enumerate(people):
+        Authorship.objects.create(note=note, person=person, order=order, added_by=people[0], agreed_at=timezone.now())
+    if number is not None:
+        note.number, note.published, note.opened_at, note.published_at = (
+            number,
+            version,
+            note.created_at,
+            timezone.now(),
+        )
+        note.save()
+    return note
+
+
+def make_plan(**parts: Any) -> dict[str, Any]:
+    """What can be carried out on ``make_network()``."""
+    source, target = ({"layer": layer, "channels": [0, 1], "named": ""} for layer in ("conv1", "mixed3b"))
+    return {
+        "do": [{"do": "keep_positive", "from": source, "to": target}],
+        "show": {"kind": "sweep", "stimulus": "curve", "step": 15, "radii": [16], "strokes": [2, 3, 4]},
+        "measure": {"what": "response", "of": target},
+        "expect": {"change": "rises", "margin": 0.1, "relative": True},
+        "controls": 20,
+        "seed": 0,
+    } | parts
+
+
+def make_claim(
+    subject: Note | Family | Neuron, author: User | None = None, sentence: str = "Negative weights matter.", **said: Any
+) -> Claim:
+    """A claim through the action."""
+    stated = {"kind": "causality", "plan": make_plan()} | said
+    return claims.state(author or make_user(), subject, sentence=sentence, **stated)
+
+
+def make_run(claim: Claim, ruling: str = "", *, by: User | None = None, data: Mapping[str, Any] | None = None) -> Run:
+    """A run asked for by a reviewer; with a ruling, one that a worker has done, whose ``data`` is added to."""
+    run = claims.run(by or make_user(role=Role.REVIEWER), claim)
+    if ruling:
+        figures: dict[str, Any] = {"effect": 0.3, "low": 0.2, "high": 0.4, "n": 6}
+        content = json.dumps({"ruling": {"verdict": ruling, **figures}, **(data or {})}).encode()
+        token = uuid.uuid4()
+        Shard.objects.filter(evidence=run.evidence).update(status=Outcome.RUNNING, lease_token=token)
+        evidence_actions.complete(
+            run.evidence_id,
+            token,
+            [evidence_actions.Made("data", storage.put(content), ".json", len(content))],
+            environment={"device": "cpu"},
+            wall_seconds=0.5,
+            ruling=evidence_actions.Ruled(verdict=ruling, **figures),
+        )
+        jobs.finish(run.evidence.shard_id, token)
+        run = Run.objects.select_related("claim", "evidence").get(pk=run.pk)
+    return run

@@ -10,6 +10,7 @@ from allauth.account.models import EmailAddress
 from allauth.socialaccount.models import SocialAccount
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
+from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.password_validation import validate_password
 from django.contrib.sessions.models import Session
 from django.core.exceptions import ValidationError
@@ -23,7 +24,9 @@ from taxonomy.actions import gold, notifications
 from taxonomy.models import (
     SETTLED,
     Appointment,
+    Authorship,
     Block,
+    Claim,
     Comment,
     Label,
     Lease,
@@ -202,7 +205,8 @@ def confirm_reviewer(user: User, person: User) -> User:
 
 @dataclass(frozen=True)
 class Credit:
-    """What somebody did for one network: neurons read (and how many of them blind), decisions, proposals, comments."""
+    """What somebody did for one network: neurons read (and how many of them blind), decisions, proposals, comments,
+    published notes, claims."""
 
     network: Network
     labels: int = 0
@@ -210,6 +214,8 @@ class Credit:
     reviews: int = 0
     proposals: int = 0
     comments: int = 0
+    notes: int = 0
+    claims: int = 0
 
 
 def credits_of(person: User) -> list[Credit]:
@@ -221,10 +227,14 @@ def credits_of(person: User) -> list[Credit]:
         "neuron__layer__network", "count", "unseen"
     ):
         found[pk] = {"labels": count, "blind": unseen}
+    published = Authorship.objects.named().filter(person=person, note__number__isnull=False)
+    nobody = AnonymousUser()  # what everybody may read counts
     for name, rows, path in (
         ("reviews", Review.objects.filter(reviewer=person), "neuron__layer__network"),
         ("proposals", Proposal.objects.filter(author=person), "layer__network"),
-        ("comments", Comment.objects.filter(author=person, hidden_at=None), "discussion__layer__network"),
+        ("comments", Comment.objects.filter(author=person, hidden_at=None), "discussion__network"),
+        ("notes", published, "note__network"),
+        ("claims", Claim.objects.filter(author=person).readable_by(nobody), "network"),
     ):
         for pk, count in rows.order_by().values(path).annotate(count=Count("pk")).values_list(path, "count"):
             found.setdefault(pk, {})[name] = count
@@ -415,7 +425,9 @@ def _close(person: User) -> None:
 
 @transaction.atomic
 def erase(user: User, person: User, *, proof: str) -> User:
-    """Blank a person's row for good. Labels, comments, decisions and events stay, and lead to "former contributor".
+    """Blank a person's row for good. What they wrote and decided stays, and leads to "former contributor".
+
+    Notes that asked them to be an author, and to which they have not agreed, ask no more.
 
     Args:
         proof: one's own password; for others, and where there is no password, the user name.
@@ -432,6 +444,7 @@ def erase(user: User, person: User, *, proof: str) -> User:
     SocialAccount.objects.filter(user=person).delete()
     Notification.objects.filter(person=person).delete()
     Subscription.objects.filter(person=person).delete()
+    Authorship.objects.current().filter(person=person, agreed_at=None).update(ended_at=timezone.now())
     Appointment.objects.filter(person=person).update(reason="")
     Block.objects.filter(person=person).update(reason="", ended_reason="")
     person.username, person.role = f"{FORMER}-{person.pk}", Role.CONTRIBUTOR

@@ -99,6 +99,8 @@ class CreditSerializer(serializers.Serializer):
     reviews = serializers.IntegerField(help_text="decisions as reviewer or editor")
     proposals = serializers.IntegerField()
     comments = serializers.IntegerField()
+    notes = serializers.IntegerField(help_text="published ones, as an author")
+    claims = serializers.IntegerField(help_text="stated, but for those on drafts")
 
 
 class CreditedSerializer(PersonSerializer):

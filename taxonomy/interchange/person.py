@@ -4,7 +4,24 @@ from typing import Any
 
 from allauth.account.models import EmailAddress
 
-from taxonomy.models import Comment, Event, Gold, Job, Label, Lease, Proposal, Reveal, Review, Subscription, User
+from taxonomy.models import (
+    Authorship,
+    Claim,
+    Comment,
+    Event,
+    Gold,
+    Job,
+    Label,
+    Lease,
+    NoteReview,
+    NoteVersion,
+    Proposal,
+    Reveal,
+    Review,
+    Run,
+    Subscription,
+    User,
+)
 from taxonomy.permissions import notifications_of
 
 WHERE = ("neuron__layer__network__name", "neuron__layer__name", "neuron__index")
@@ -30,6 +47,29 @@ def everything_of(person: User) -> dict[str, Any]:
             }
             for comment in Comment.objects.filter(author=person).prefetch_related("wordings")
         ],
+        "authorships": list(
+            Authorship.objects.filter(person=person).values(
+                "note__public_id", "contribution", "order", "added_at", "agreed_at", "ended_at"
+            )
+        ),
+        "note versions": list(
+            NoteVersion.objects.filter(saved_by=person).values(
+                *("public_id", "note__public_id", "number", "saved_at", "title", "abstract", "body", "selection"),
+                *("bibliography", "subgraph", "motifs", "summary"),
+            )
+        ),
+        "note reviews": list(
+            NoteReview.objects.filter(reviewer=person).values("version__public_id", "at", "decision", "comment")
+        ),
+        "claims": list(
+            Claim.objects.filter(author=person).values(
+                *("public_id", "network__name", "stated_at", "kind", "sentence", "rationale", "plan"),
+                *("withdrawn_at", "withdrawn_reason"),
+            )
+        ),
+        "runs": list(
+            Run.objects.filter(requested_by=person).values("claim__public_id", "number", "requested_at", "ruling")
+        ),
         "jobs": list(Job.objects.filter(requested_by=person).values("public_id", "title", "created_at", "status")),
         "subscriptions": list(Subscription.objects.filter(person=person).values("discussion", "why", "muted", "at")),
         "notifications": list(notifications_of(person).values("at", "why", "event__verb", "read_at", "mailed_at")),

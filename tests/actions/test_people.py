@@ -19,7 +19,9 @@ from taxonomy.actions import gold, labels, leases, people
 from taxonomy.interchange.person import everything_of
 from taxonomy.models import (
     Appointment,
+    Authorship,
     Block,
+    Claim,
     Discussion,
     Event,
     Family,
@@ -35,7 +37,16 @@ from taxonomy.models import (
     Why,
 )
 from taxonomy.permissions import Refused
-from tests.factory import make_evidence, make_family, make_label, make_layer, make_user
+from tests.factory import (
+    make_claim,
+    make_evidence,
+    make_family,
+    make_label,
+    make_layer,
+    make_network,
+    make_note,
+    make_user,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -422,6 +433,10 @@ def ada(curves) -> User:
     people.appoint(make_user(role=Role.ADMIN), ada, Role.REVIEWER, reason="Ada Lovelace reads well.")
     neuron = curves.layer.neurons.get(index=5)
     make_label(neuron, ada, curves, note="Like an arch.")
+    network = make_network("deep")
+    make_claim(make_note(network, ada, title="How it bends"), ada, "It bends.")
+    asked = make_note(network)
+    Authorship.objects.create(note=asked, person=ada, added_by=asked.created_by)
     Subscription.objects.create(person=ada, discussion=Discussion.objects.of(neuron))
     return ada
 
@@ -446,6 +461,8 @@ def test_erasing_blanks_the_person_and_keeps_the_work(ada: User, curves, by_admi
     assert Appointment.objects.get(person=ada).reason == ""
     label = Label.objects.get(author=ada)
     assert (label.note, label.author.username) == ("Like an arch.", gone.username)
+    assert [one.note.latest.title for one in Authorship.objects.current().filter(person=ada)] == ["How it bends"]
+    assert Claim.objects.get(author=ada).author.username == gone.username
     kept = Event.objects.order_by("pk").values()
     assert list(kept[: len(events)]) == events
     assert Event.objects.latest("pk").verb == "person.erased"
@@ -484,6 +501,10 @@ def test_one_s_own_data_is_all_there(ada: User) -> None:
     assert found["account"]["mail addresses"] == [{"email": "ada@example.org", "verified": True, "primary": True}]
     assert found["account"]["linked accounts"][0]["uid"] == "0000-0002-1825-0097"
     assert [label["note"] for label in found["labels"]] == ["Like an arch."]
+    assert [version["title"] for version in found["note versions"]] == ["How it bends"]
+    assert [one["agreed_at"] is None for one in found["authorships"]] == [False, True]
+    assert [claim["sentence"] for claim in found["claims"]] == ["It bends."]
+    assert (found["note reviews"], found["runs"]) == ([], [])
     assert found["roles"][0]["reason"] == "Ada Lovelace reads well."
     assert timezone.now() - found["labels"][0]["at"] < datetime.timedelta(minutes=1)
     assert set(everything_of(make_user())) == set(found)

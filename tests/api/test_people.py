@@ -5,7 +5,7 @@ from django.conf import settings
 
 from taxonomy.actions import people
 from taxonomy.models import Event, Role, User
-from tests.factory import make_family, make_network, make_user, neuron_at
+from tests.factory import make_claim, make_family, make_network, make_note, make_user, neuron_at
 
 pytestmark = pytest.mark.django_db
 
@@ -33,8 +33,19 @@ def test_credits_are_counts_by_network(api) -> None:
         body = {"network": "tinynet", "neuron": f"3b:{index}", "family": family.pk}
         assert api.as_(ada).send("labels/", **body).status_code == 201
     assert [dict(one) for one in api.read("people/ada/").data["credits"]] == [
-        {"network": "tinynet", "labels": 3, "blind": 3, "reviews": 0, "proposals": 0, "comments": 0}
+        {"network": "tinynet", "labels": 3, "blind": 3}
+        | {"reviews": 0, "proposals": 0, "comments": 0, "notes": 0, "claims": 0}
     ]
+
+
+def test_what_lies_on_a_draft_counts_once_it_is_everybodys(api) -> None:
+    ada = make_user("ada")
+    note = make_note(make_network(), ada)
+    make_claim(note, ada)
+    assert api.read("people/ada/").data["credits"] == []
+    make_claim(make_note(note.network, ada, number=1), ada)
+    [credit] = api.read("people/ada/").data["credits"]
+    assert (credit["notes"], credit["claims"]) == (1, 1)
 
 
 def test_one_s_own_profile(api) -> None:
