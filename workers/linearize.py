@@ -146,8 +146,20 @@ class Between:
 
     def kernel(self, branch: fx.Node) -> Tensor | None:
         """(channels, C, rows, columns): the kernels of the one convolution behind this branch; None if it has more."""
+        found = self.convolution(branch)
+        if found is None:
+            return None
+        name, scale = found
+        weight = cast(nn.Conv2d, self.modules[name]).weight.detach()
+        return weight if scale is None else weight * scale[:, None, None, None]
+
+    def convolution(self, branch: fx.Node) -> tuple[str, Tensor | None] | None:
+        """The name of the one convolution behind this branch, and by what a batch norm multiplies what it gives.
+
+        Names begin with the place of the stage, as in an `nn.Sequential` of them. None if it has more than one.
+        """
         scale: Tensor | None = None
-        found: nn.Conv2d | None = None
+        found: str | None = None
         node = branch
         while node.op != "placeholder":
             module = self._module(node)
@@ -156,7 +168,7 @@ class Between:
             if isinstance(module, nn.Conv2d):
                 if found is not None or module.groups > 1:
                     return None
-                found = module
+                found = str(node.target)
             elif isinstance(module, nn.BatchNorm2d):
                 if found is not None or scale is not None:
                     return None
@@ -164,10 +176,7 @@ class Between:
             elif found is None and not _left_out(node, module):
                 return None  # a pool behind the convolution
             node = node.all_input_nodes[0]
-        if found is None:
-            return None
-        weight = found.weight.detach()
-        return weight if scale is None else weight * scale[:, None, None, None]
+        return None if found is None else (found, scale)
 
     def pull(self, node: fx.Node, reach: Reach, tick: Callable[[], None] = lambda: None) -> Reach:
         """What linear functions of this node's values are as functions of the values that go into the first stage."""

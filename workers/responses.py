@@ -14,6 +14,7 @@ from workers.network import Network
 from workers.receptive_field import canvas
 
 BATCH_PIXELS = 2**19  # well under a second of work on one core for the networks known here
+FLAT = 1e-4  # a curve that varies by less than this share of its maximum has no peak
 ROUNDING = 1e-6  # a value above zero by no more than this is none: rounding leaves it where everything cancels
 
 
@@ -151,3 +152,33 @@ def preferred(
         ORIENTED[stimulus][1],
         tuple(float(peak) if able else None for peak, able in zip(peaks, responds, strict=True)),
     )
+
+
+def measures(
+    values: NDArray[np.floating], responses: NDArray[np.floating], period: float | None
+) -> dict[str, float | None]:
+    """Peak, half-maximum width and echo of one tuning curve, each None where there is none."""
+    rectified = np.maximum(responses, 0)
+    best = int(rectified.argmax())
+    found: dict[str, float | None] = dict.fromkeys(("peak", "width", "echo"))
+    if np.ptp(rectified) <= max(FLAT * rectified[best], ROUNDING):
+        return found
+    found["peak"] = float(values[best])
+    if period is not None:
+        found["width"] = _half_maximum_width(np.roll(rectified, -best) / rectified[best], period)
+    if period == 360:
+        opposite = np.abs((values - values[best]) % 360 - 180) <= 30
+        found["echo"] = float(rectified[opposite].max() / rectified[best])
+    return found
+
+
+def _half_maximum_width(shares: NDArray[np.floating], period: float) -> float:
+    """From a curve that begins at its peak of 1 and wraps around: crossings are interpolated between samples."""
+    step = period / len(shares)
+    if (shares >= 0.5).all():
+        return period
+    width = 0.0
+    for side in (shares, np.roll(shares[::-1], 1)):
+        below = int((side < 0.5).argmax())
+        width += step * (below - 1 + (side[below - 1] - 0.5) / (side[below - 1] - side[below]))
+    return round(float(width), 3)

@@ -7,8 +7,9 @@ from tests import tiny
 from tests.shared import DATA, needs_data
 from workers import zoo
 from workers.evidence import Failure, Finding
-from workers.evidence.tuning_curves import measures, tuning_curves
+from workers.evidence.tuning_curves import tuning_curves
 from workers.network import Network
+from workers.responses import measures
 
 
 def column_and_row() -> Network:

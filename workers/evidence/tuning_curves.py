@@ -17,7 +17,7 @@ from workers import stimuli
 from workers.evidence import Failure, Finding, Target, nothing
 from workers.figures import to_uint8
 from workers.network import Network
-from workers.responses import ROUNDING, Draw, respond, views
+from workers.responses import Draw, measures, respond, views
 
 Array = NDArray[np.floating]
 
@@ -39,7 +39,6 @@ PAIRS = {
     "yellow on blue": (YELLOW, BLUE),
     "blue on yellow": (BLUE, YELLOW),
 }
-FLAT = 1e-4  # a curve that varies by less than this share of its maximum has no peak
 
 
 @dataclass(frozen=True)
@@ -156,34 +155,6 @@ def tuning_curves(
                 },
                 pictures,
             )
-
-
-def measures(values: Array, responses: Array, period: float | None) -> dict[str, float | None]:
-    """Peak, half-maximum width and echo of one tuning curve, as `tuning_curves` gives them."""
-    rectified = np.maximum(responses, 0)
-    best = int(rectified.argmax())
-    found: dict[str, float | None] = dict.fromkeys(("peak", "width", "echo"))
-    if np.ptp(rectified) <= max(FLAT * rectified[best], ROUNDING):
-        return found
-    found["peak"] = float(values[best])
-    if period is not None:
-        found["width"] = _half_maximum_width(np.roll(rectified, -best) / rectified[best], period)
-    if period == 360:
-        opposite = np.abs((values - values[best]) % 360 - 180) <= 30
-        found["echo"] = float(rectified[opposite].max() / rectified[best])
-    return found
-
-
-def _half_maximum_width(shares: Array, period: float) -> float:
-    """From a curve that begins at its peak of 1 and wraps around: crossings are interpolated between samples."""
-    step = period / len(shares)
-    if (shares >= 0.5).all():
-        return period
-    width = 0.0
-    for side in (shares, np.roll(shares[::-1], 1)):
-        below = int((side < 0.5).argmax())
-        width += step * (below - 1 + (side[below - 1] - 0.5) / (side[below - 1] - side[below]))
-    return round(float(width), 3)
 
 
 def _modulation(phases: Array, peak: float | None) -> dict[str, float | None]:
