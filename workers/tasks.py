@@ -325,7 +325,8 @@ def _files(finding: Finding) -> Iterator[tuple[str, str, bytes]]:
         yield name, ".webp", figures.encode(picture)
     for name, array in sorted(finding.arrays.items()):
         buffer = io.BytesIO()
-        numpy.save(buffer, numpy.ascontiguousarray(array, dtype=numpy.float32), allow_pickle=False)
+        exact = numpy.int8 if array.dtype == numpy.int8 else numpy.float32
+        numpy.save(buffer, numpy.ascontiguousarray(array, dtype=exact), allow_pickle=False)
         yield name, ".npy", buffer.getvalue()
 
 

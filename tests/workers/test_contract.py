@@ -26,6 +26,7 @@ from workers.evidence.family_weights import family_weights
 from workers.evidence.feature_visualization import feature_visualization
 from workers.evidence.joint_tuning import joint_tuning
 from workers.evidence.kernels import kernels
+from workers.evidence.layer_weights import layer_weights
 from workers.evidence.neighbours import neighbours
 from workers.evidence.tuning_curves import tuning_curves
 from workers.evidence.weight_factors import weight_factors
@@ -87,6 +88,7 @@ KINDS = {
     "family_weights": Kind(
         family_weights, {"source_layer": "first", "source": (0, 1)}, targets=(("fire", (0, 2)), ("fire", (1,)))
     ),
+    "layer_weights": Kind(layer_weights, {"layer": "first"}, targets=(("fire", ()),)),
 }
 
 
@@ -160,7 +162,8 @@ def test_one_outcome_for_each_target_in_plain_numbers_and_pictures(make: Maker):
             assert outcome.reason.endswith(".")
             continue
         assert json.loads(json.dumps(outcome.data, allow_nan=False)) == outcome.data
-        assert all(array.dtype == np.float32 and np.isfinite(array).all() for array in outcome.arrays.values())
+        assert all(array.dtype in (np.float32, np.int8) for array in outcome.arrays.values())
+        assert all(np.isfinite(array).all() for array in outcome.arrays.values())
         for picture in outcome.pictures.values():
             assert picture.dtype == np.uint8
             assert picture.ndim == 3

@@ -35,7 +35,8 @@ class Finding:
     channel: Channel
     data: dict[str, Any] | list[Any]  # plain numbers, strings, lists and dicts: it must survive JSON
     pictures: dict[str, Picture] = field(default_factory=dict)  # drawn here: kept without loss
-    arrays: Mapping[str, NDArray[np.floating]] = field(default_factory=dict)  # too many numbers for JSON
+    # Too many numbers for JSON: kept as float32, or as int8 where a kind says what its steps stand for.
+    arrays: Mapping[str, NDArray[np.floating] | NDArray[np.int8]] = field(default_factory=dict)
     images: frozenset[int] = frozenset()
 
 
