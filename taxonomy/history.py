@@ -14,7 +14,8 @@ from django.db.models import OuterRef, Q, QuerySet, prefetch_related_objects
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
-from taxonomy import consensus
+from taxonomy import audit, consensus
+from taxonomy.audit import Difference
 from taxonomy.models import (
     Decision,
     Event,
@@ -276,18 +277,6 @@ def moment(text: str) -> Moment:
     return min(when, now)
 
 
-@dataclass(frozen=True)
-class Difference:
-    """Something stored that the record does not bear out: of what, where, in words."""
-
-    what: str
-    where: str
-    sentence: str
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.sentence}"
-
-
 @dataclass
 class Verified:
     """How much was derived again, and what differed."""
@@ -297,12 +286,16 @@ class Verified:
 
 
 def verify(network: Network) -> Verified:
-    """Derive everything about the network's neurons again, and hold what is stored to it. Ten queries a layer."""
+    """Derive everything about the network's neurons again, and hold what is stored to it; its notes and claims too.
+
+    Ten queries a layer, and ten.
+    """
     found = Verified()
     for layer in network.layers.order_by("order"):
         found.counts["layers"] += 1
         layer.network = network
         _verify_layer(layer, found)
+    found.differences += audit.claims(network, found.counts)
     return found
 
 

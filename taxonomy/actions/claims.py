@@ -1,17 +1,48 @@
 """Stating a claim, having workers test it, withdrawing it. A claim is frozen from the moment it is stated."""
 
-from collections.abc import Iterable, Mapping
+import json
+import random
+import re
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, Q
 from django.utils import timezone
 
-from taxonomy import events, plans
-from taxonomy.actions import evidence
-from taxonomy.models import Claim, Family, ImageSet, Membership, Network, Neuron, Note, Run, User
-from taxonomy.permissions import can_run_claim, can_state_claim, can_withdraw_claim, require
+from taxonomy import events, plans, storage
+from taxonomy.actions import evidence, labels, notifications
+from taxonomy.models import (
+    Authorship,
+    Claim,
+    Event,
+    Evidence,
+    Family,
+    ImageSet,
+    Layer,
+    Membership,
+    Network,
+    Neuron,
+    Note,
+    Outcome,
+    Run,
+    User,
+    Why,
+)
+from taxonomy.permissions import (
+    can_run_claim,
+    can_see_members,
+    can_state_claim,
+    can_withdraw_claim,
+    hidden_from,
+    require,
+)
+
+# So many pictures are shown unless a plan asks for more or fewer.
+PICTURES = 200
 
 
 def family_set(family: Family) -> dict[str, Any]:
@@ -62,6 +93,214 @@ def check(network: Network, plan: Mapping[str, Any], image_set: ImageSet | None)
     plans.check(plan, layers, images=images, labelled=labelled, classes=len(network.class_names))
 
 
+SPAN = re.compile(r"(?:(?P<layer>[\w.-]{1,60}):)?(?P<first>\d{1,6})(?:\s*[-–]\s*(?P<last>\d{1,6}))?")
+
+
+def set_called(network: Network, text: str, part: str) -> dict[str, Any]:
+    """The neurons that people call so: "Early Curves", "mixed3a/Early Curves", "3b:6, 9, 12-15", or a layer's name.
+
+    Raises:
+        PlanError: of this part, when there are none, or several families of the name, with what to write instead.
+    """
+    words = " ".join(text.split())
+    layers = list(network.layers.order_by("order"))
+    named = {layer.short: layer for layer in reversed(layers)} | {layer.name: layer for layer in layers}
+    if words in named:
+        layer = named[words]
+        return {"layer": layer.name, "channels": list(range(layer.channels)), "named": ""}
+    spans = [SPAN.fullmatch(span.strip()) for span in words.split(",")]
+    if words and all(spans) and ":" in words:
+        return _spans(network, [span for span in spans if span], named, part)
+    return family_set(_family_called(network, words, named, part))
+
+
+def _spans(network: Network, spans: Sequence[re.Match[str]], named: Mapping[str, Layer], part: str) -> dict[str, Any]:
+    """The neurons of one layer at these places; a place without a layer lies in that of the one before it."""
+    name = spans[0]["layer"] or ""
+    places: list[tuple[str, int]] = []
+    for span in spans:
+        name = span["layer"] or name
+        first, last = int(span["first"]), int(span["last"] or span["first"])
+        if last - first > 10_000:
+            raise plans.PlanError(part, f"No layer has {last - first + 1:,} neurons: name fewer.")
+        places += [(name, index) for index in range(first, last + 1)]
+    found = {named[name].name if name in named else name for name, _ in places}
+    if len(found) > 1:
+        raise plans.PlanError(part, "These neurons are of several layers: name those of one layer together.")
+    layer = found.pop()
+    if layer not in named:
+        raise plans.PlanError(
+            part, f"{network.name} has no layer '{layer}'. Its layers are {', '.join(_names(named))}."
+        )
+    return {"layer": layer, "channels": list(dict.fromkeys(index for _, index in places)), "named": ""}
+
+
+def _names(named: Mapping[str, Layer]) -> list[str]:
+    return [layer.name for layer in sorted(set(named.values()), key=lambda layer: layer.order)]
+
+
+def _family_called(network: Network, words: str, named: Mapping[str, Layer], part: str) -> Family:
+    if not words:
+        raise plans.PlanError(part, "Name neurons, or a family.")
+    there = Family.objects.filter(layer__network=network, retired_at=None).select_related("layer")
+    before, _, rest = words.partition("/")
+    layer = named.get(before.strip())
+    places = there.filter(layer=layer, name__iexact=rest.strip()) if layer else there.filter(name__iexact=words)
+    found = list(places[:2])
+    if len(found) == 1:
+        return found[0]
+    if found:
+        where = " or ".join(f"“{family.layer.name}/{family.name}”" for family in found)
+        raise plans.PlanError(part, f"There are several families “{words[:120]}”: write {where}.")
+    raise plans.PlanError(
+        part,
+        f"“{words[:120]}” is neither a family of {network.name} nor neurons. Write such as mixed3b/Curves, or "
+        f"3b:6, 9, 12-15; its layers are {', '.join(_names(named))}.",
+    )
+
+
+def completed(network: Network, plan: Any, image_set: ImageSet | None) -> dict[str, Any]:
+    """A plan with everything that a worker needs, from one as people write it.
+
+    Sets of neurons may be given in words (``set_called``), or as ``{"layer", "channels"}``; a family with the members
+    that it has now, whatever is said of them. Of pictures "pictures" may say which: "all", "random", the "class" of
+    those shown, or whose "examples"; "most" how many.
+
+    Raises:
+        PlanError: when a part of it names nothing that is there.
+    """
+    if not isinstance(plan, Mapping):
+        raise plans.PlanError("do", "A plan is an object with what is changed, shown, measured and expected.")
+    whole: dict[str, Any] = {"controls": plans.CONTROLS, "seed": 0} | dict(plan)
+    if isinstance(plan.get("do"), list):
+        whole["do"] = [_with_sets(network, "do", change) for change in plan["do"]]
+    whole["measure"] = _with_sets(network, "measure", plan.get("measure"))
+    show = plan.get("show")
+    if image_set is not None and isinstance(show, Mapping) and show.get("kind") == "images":
+        whole["show"] = {
+            "kind": "images",
+            "image_set": image_set.name,
+            "indices": _indices(network, show, image_set, whole["seed"]),
+        }
+    return whole
+
+
+def _with_sets(network: Network, part: str, found: Any) -> Any:
+    """A change, or a measure, whose sets of neurons are whole."""
+    if not isinstance(found, Mapping):
+        return found
+    return {
+        name: _set(network, part, value) if name in ("at", "with", "from", "to", "of") else value
+        for name, value in found.items()
+    }
+
+
+def _set(network: Network, part: str, value: Any) -> Any:
+    if isinstance(value, str):
+        return set_called(network, value, part)
+    if not isinstance(value, Mapping):
+        return value
+    if value.get("family"):
+        family = Family.objects.filter(layer__network=network, retired_at=None, public_id=_uuid(value["family"]))
+        found = family.select_related("layer").first()
+        if found is None:
+            raise plans.PlanError(part, f"There is no family {str(value['family'])[:60]} in {network.name}.")
+        return family_set(found)
+    return {"layer": value.get("layer"), "channels": value.get("channels"), "named": ""}
+
+
+def _uuid(value: Any) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(str(value))
+    except ValueError:
+        return None
+
+
+def _indices(network: Network, show: Mapping[str, Any], image_set: ImageSet, seed: Any) -> Any:
+    """Which pictures are shown: those that are named, or a draw by the plan's seed."""
+    if "indices" in show:
+        return show["indices"]
+    which, most = show.get("pictures", "random"), show.get("most", PICTURES)
+    if not isinstance(most, int) or isinstance(most, bool) or most < 1:
+        raise plans.PlanError("show", "Say how many pictures at most are shown: a whole number, 1 or larger.")
+    if which == "examples":
+        return _examples(network, show.get("of"), image_set)[:most]
+    there = image_set.images.order_by("index")
+    if which == "class":
+        there = there.filter(parameters__class=show.get("class"))
+    elif which not in ("all", "random"):
+        raise plans.PlanError("show", "The pictures are “all”, “random”, of a “class”, or “examples” of a neuron.")
+    indices = list(there.values_list("index", flat=True))
+    if which == "all" or len(indices) <= most:
+        return indices
+    drawn = random.Random(seed if isinstance(seed, int) else 0)
+    return sorted(drawn.sample(indices, most))
+
+
+def _examples(network: Network, of: Any, image_set: ImageSet) -> list[int]:
+    """The pictures in which neurons' dataset examples lie, the strongest first."""
+    chosen = _set(network, "show", of)
+    if not isinstance(chosen, Mapping) or not isinstance(chosen.get("channels"), list):
+        raise plans.PlanError("show", "Say whose dataset examples are shown: neurons, or a family.")
+    rows = Evidence.objects.filter(
+        network=network,
+        kind="dataset_examples",
+        layer__name=chosen["layer"],
+        neuron__index__in=chosen["channels"],
+        image_set=image_set,
+        status=Outcome.DONE,
+    ).prefetch_related("current__artifacts")
+    files = [file.sha256 for row in rows if row.current for file in row.current.artifacts.all() if file.name == "data"]
+    found = [example for file in files for example in json.loads(storage.read(file))["top"]]
+    if not found:
+        raise plans.PlanError(
+            "show", f"{plans.named(chosen)} has no dataset examples of {image_set.name} yet: request them first."
+        )
+    found.sort(key=lambda example: -example["value"])
+    return list(dict.fromkeys(int(example["image"]) for example in found))
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What an experiment would do, before anybody states its claim. ``seconds`` is None where none was run here yet."""
+
+    plan: dict[str, Any]
+    words: str
+    size: plans.Size
+    seconds: float | None
+
+
+def preview(user: User, subject: Note | Family | Neuron, plan: Any, image_set: ImageSet | None) -> Preview:
+    """Check a plan without stating anything.
+
+    Raises:
+        Refused: as ``state``.
+        PlanError: when it cannot be carried out, with what to do.
+    """
+    require(can_state_claim(user, subject))
+    network = network_of(subject)
+    whole = completed(network, plan, image_set)
+    check(network, whole, image_set)
+    _require_told(user, network, whole)
+    size = plans.size(whole)
+    return Preview(whole, plans.in_words(whole, network.class_names), size, _seconds(network, size))
+
+
+def _require_told(user: User, network: Network, plan: Mapping[str, Any]) -> None:
+    """A family's members tell the answer of a neuron that this person is to read first."""
+    claim = Claim(network=network, plan=plan)
+    require(can_see_members(claim.names(Neuron.objects.with_layers(hidden_from(user)))))
+
+
+def _seconds(network: Network, size: plans.Size) -> float | None:
+    """How long it should take, from how long the latest experiment on this network took."""
+    made = Evidence.objects.filter(network=network, kind="edit", status=Outcome.DONE, current__isnull=False)
+    last = made.select_related("current").order_by("-current__made_at").first()
+    if last is None or last.current is None:
+        return None
+    return last.current.wall_seconds * size.passes / max(plans.size(last.parameters["plan"]).passes, 1)
+
+
 @transaction.atomic
 def state(
     user: User,
@@ -80,13 +319,18 @@ def state(
         restates: the claim that this one puts better.
 
     Raises:
-        Refused: when the user may not, or may not see how the neuron is read.
+        Refused: when the user may not, or may not see how a neuron is read that it names.
         PlanError: when the plan cannot be carried out, with what to do.
-        ValidationError: when a text is empty or too long, or the kind unknown.
+        ValidationError: when a text is empty or too long, the kind unknown, or the same was stated just so already.
     """
     require(can_state_claim(user, subject))
+    User.objects.select_for_update(no_key=True).get(pk=user.pk)  # who presses twice states once
     network = network_of(subject)
-    check(network, plan, image_set)
+    whole = completed(network, plan, image_set)
+    check(network, whole, image_set)
+    _require_told(user, network, whole)
+    if whole["show"]["kind"] != "images":
+        image_set = None
     claim = Claim(
         network=network,
         note=subject if isinstance(subject, Note) else None,
@@ -95,7 +339,7 @@ def state(
         kind=kind,
         sentence=" ".join(sentence.split()),
         rationale=rationale.strip(),
-        plan=dict(plan),
+        plan=whole,
         image_set=image_set,
         restates=restates,
         author=user,
@@ -104,7 +348,8 @@ def state(
         raise ValidationError({"restates": "A claim restates one about the same network."})
     claim.full_clean()
     claim.save()
-    _record(user, "claim.stated", claim)
+    claim.refresh_from_db(fields=["plan"])  # numbers as the database keeps them
+    _record(user, "claim.stated", claim, data={"digest": claim.digest})
     return claim
 
 
@@ -130,7 +375,8 @@ def run(user: User, claim: Claim) -> Run:
         return known
     last = claim.runs.aggregate(last=Max("number"))["last"] or 0
     found = Run.objects.create(claim=claim, number=last + 1, evidence=made, requested_by=user)
-    _record(user, "claim.run", claim, data={"run": found.number})
+    event = _record(user, "claim.run", claim, data={"run": found.number})
+    notifications.tell(event, {claim.author_id: Why.STATED})
     return found
 
 
@@ -155,12 +401,34 @@ def withdraw(user: User, claim: Claim, *, reason: str) -> Claim:
     claim.withdrawn_at, claim.withdrawn_reason = timezone.now(), " ".join(reason.split())
     claim.full_clean()
     claim.save(update_fields=["withdrawn_at", "withdrawn_reason"])
-    _record(user, "claim.withdrawn", claim)
+    event = _record(user, "claim.withdrawn", claim)
+    notifications.tell(event, _authors(claim))
     return claim
 
 
-def _record(user: User, verb: str, claim: Claim, data: dict[str, Any] | None = None) -> None:
-    events.record(
+def look(user: User, claims: Iterable[Claim]) -> None:
+    """Record that this person reads what these claims say of neurons. At most two queries.
+
+    A whole layer names no neuron in particular.
+    """
+    wanted = Q(pk__in=())
+    for claim in claims:
+        wanted |= Q(pk=claim.neuron_id)
+        for of in plans.every_set(claim.plan):
+            wanted |= Q(layer__network=claim.network_id, layer__name=of["layer"], index__in=of["channels"]) & ~Q(
+                layer__channels=len(of["channels"])
+            )
+    labels.reveal(user, *Neuron.objects.filter(wanted))
+
+
+def _authors(claim: Claim) -> dict[int, Why]:
+    """Who is told of a claim on their note."""
+    own = Authorship.objects.named().filter(note=claim.note_id)
+    return dict.fromkeys(own.values_list("person", flat=True), Why.WROTE)
+
+
+def _record(user: User, verb: str, claim: Claim, data: dict[str, Any] | None = None) -> Event:
+    return events.record(
         user,
         verb,
         claim=claim,

@@ -1,5 +1,7 @@
 """Claims: falsifiable sentences with a prediction that is frozen before a worker tests it, and the runs that did."""
 
+import hashlib
+import json
 import uuid
 
 import pgtrigger
@@ -93,6 +95,13 @@ class Claim(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("claim", args=[self.public_id])
+
+    @property
+    def digest(self) -> str:
+        """Of what is predicted, by which test. Its event keeps it, so that a change past the rules is found."""
+        pictures = self.image_set.digest if self.image_set else ""
+        said = {"kind": self.kind, "sentence": self.sentence, "plan": self.plan, "image_set": pictures}
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
     @property
     def subject(self) -> Note | Family | Neuron:

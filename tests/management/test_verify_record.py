@@ -8,10 +8,21 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connection
 
-from taxonomy.actions import families, labels, proposals, reviews
+from taxonomy import storage
+from taxonomy.actions import claims, families, labels, proposals, reviews
 from taxonomy.interchange import distill
-from taxonomy.models import Membership, Neuron, Review, Role, User
-from tests.factory import make_agreed, make_evidence, make_label, make_network, make_user, neuron_at
+from taxonomy.models import Artifact, Claim, Membership, Network, Neuron, Review, Role, User
+from tests.factory import (
+    make_agreed,
+    make_claim,
+    make_evidence,
+    make_label,
+    make_network,
+    make_note,
+    make_run,
+    make_user,
+    neuron_at,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -171,6 +182,52 @@ def test_a_label_and_a_decision_without_their_events(world) -> None:
     said = differences()
     assert f"label {label.pk} is told by no event." in said
     assert f"decision {review.pk} (accept) is told by no event." in said
+
+
+@pytest.fixture
+def claim() -> Claim:
+    """Tested twice, as its network's weights were changed between; another one was withdrawn."""
+    network = make_network("deep")
+    note = make_note(network, number=1)
+    claim = make_claim(note)
+    make_run(claim, "supported")
+    Network.objects.filter(pk=network.pk).update(weights_digest="v" * 64)
+    claim = Claim.objects.get(pk=claim.pk)
+    make_run(claim, "refuted")
+    withdrawn = make_claim(note, sentence="None matter.")
+    claims.withdraw(withdrawn.author, withdrawn, reason="They do.")
+    return claim
+
+
+def test_claims_and_what_their_runs_found_verify(claim: Claim) -> None:
+    said = verify()
+    assert "2 claims, 2 runs" in said
+    assert "all as the record says" in said
+
+
+@pytest.mark.parametrize(
+    ("table", "change", "sentence"),
+    [
+        ("claim", "sentence = 'Nothing matters.'", "is not what was stated: its sentence, kind, pictures or plan"),
+        ("claim", "plan = jsonb_set(plan, '{expect,change}', '\"falls\"')", "run 1: tested another plan than"),
+        ("claim", "withdrawn_at = now()", "is stored as withdrawn, and the events say otherwise."),
+        ("run", "ruling = 'refuted'", "run 1: is stored as refuted, and the events say otherwise."),
+        ("run", "ruling = 'refuted'", "run 1: verdict is stored as refuted, and its evidence says supported."),
+        ("run", "effect = 3", "run 1: effect is stored as 3.0, and its evidence says 0.3."),
+        ("run", "ruling = '', effect = NULL", "run 1: is stored as without a ruling, and the events say otherwise."),
+        ("run", "number = 7", "run 7: stands where run 2 should."),
+    ],
+)
+def test_a_claim_or_a_run_changed_in_the_database(claim: Claim, table: str, change: str, sentence: str) -> None:
+    row = claim if table == "claim" else claim.runs.get(number=1)
+    tamper(f"taxonomy_{table}", change, f"id = {row.pk}")
+    assert sentence in differences()
+
+
+def test_the_numbers_of_an_experiment_are_missing(claim: Claim) -> None:
+    for artifact in Artifact.objects.filter(version__evidence__claim=claim, version__evidence__run__number=2):
+        storage.path(artifact.sha256).unlink()
+    assert "run 2: the file with its numbers is not there." in differences()
 
 
 def test_a_need_met_in_the_database(world) -> None:

@@ -1,4 +1,4 @@
-"""Derive standings, readings, asks and memberships again from events and the rows that they name, and compare.
+"""Derive standings, readings, asks, memberships, what notes are and what runs found again from the record, and compare.
 
 verify_record
 verify_record --network curve_network
