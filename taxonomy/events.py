@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
 
-from taxonomy.models import Event, User
+from taxonomy.models import Event, Note, User
 
 
 def record(actor: User, verb: str, *, data: dict[str, Any] | None = None, **subjects: Any) -> Event:
@@ -32,7 +32,7 @@ def told(events: QuerySet[Event], count: int) -> list[Event]:
     """
     found = list(
         events.select_related("actor", "network", "layer__sprite", "neuron", "family").prefetch_related(
-            "image_set", "proposal", "job", "person", "comment", "note", "claim"
+            "image_set", "proposal", "job", "person", "comment", Prefetch("note", Note.objects.titled()), "claim"
         )[:count]
     )
     for event in found:  # ``events.record`` brings layer and network along with what lies in them
@@ -41,4 +41,6 @@ def told(events: QuerySet[Event], count: int) -> list[Event]:
             for subject in (event.neuron, event.family, event.proposal):
                 if subject is not None:
                     subject.layer = event.layer
+        if event.note is not None and event.network is not None:
+            event.note.network = event.network
     return found

@@ -20,7 +20,7 @@ from django.views.decorators.http import conditional_page, require_safe
 
 from taxonomy.actions import notifications
 from taxonomy.events import told
-from taxonomy.models import Event, Family, Layer, Network, Neuron, Notification, Proposal, User
+from taxonomy.models import Event, Family, Layer, Network, Neuron, Note, Notification, Proposal, User
 from taxonomy.models.discussions import Subject
 from taxonomy.models.events import EventQuerySet
 from taxonomy.permissions import hidden_from, notifications_of
@@ -147,6 +147,19 @@ def network(request: HttpRequest, name: str) -> HttpResponse:
     return public(request, here.title, here.get_absolute_url(), Event.objects.filter(network=here))
 
 
+# What brings a note into a thread, or changes what stands there.
+PUBLISHING = ("note.published", "note.corrected", "note.superseded", "note.withdrawn")
+
+
+@require_safe
+@conditional_page
+def thread(request: HttpRequest, name: str) -> HttpResponse:
+    """The network's published notes, their corrections, and what became of them."""
+    here = found(Network.objects.all(), name=name)
+    events = Event.objects.filter(network=here, note__number__isnull=False, verb__in=PUBLISHING)
+    return public(request, f"Circuits of {here.title}", reverse("thread", args=[name]), events)
+
+
 @require_safe
 @conditional_page
 def layer(request: HttpRequest, name: str, layer_name: str) -> HttpResponse:
@@ -157,7 +170,7 @@ def layer(request: HttpRequest, name: str, layer_name: str) -> HttpResponse:
 @require_safe
 @conditional_page
 def subject(request: HttpRequest, kind: str, **which: Any) -> HttpResponse:
-    """What happens to a neuron, a family or a proposal."""
+    """What happens to a neuron, a family, a proposal or a note."""
     here = subject_at(kind, which)
     return public(request, titled(here), here.get_absolute_url(), Event.objects.filter(**{kind: here}))
 
@@ -173,15 +186,17 @@ def discussion(request: HttpRequest, kind: str, **which: Any) -> HttpResponse:
 
 def subject_at(kind: str, which: dict[str, Any]) -> Subject:
     rows, fields = SUBJECTS[kind]
-    here: Subject = found(rows.select_related("layer__network"), **{fields[key]: value for key, value in which.items()})
+    here: Subject = found(rows, **{fields[key]: value for key, value in which.items()})
     return here
 
 
 PLACE = {"name": "layer__network__name", "layer_name": "layer__name"}
 SUBJECTS: dict[str, tuple[QuerySet[Any], dict[str, str]]] = {
-    "neuron": (Neuron.objects.all(), PLACE | {"index": "index"}),
-    "family": (Family.objects.all(), PLACE | {"pk": "pk"}),
-    "proposal": (Proposal.objects.all(), {"public_id": "public_id"}),
+    "neuron": (Neuron.objects.select_related("layer__network"), PLACE | {"index": "index"}),
+    "family": (Family.objects.select_related("layer__network"), PLACE | {"pk": "pk"}),
+    "proposal": (Proposal.objects.select_related("layer__network"), {"public_id": "public_id"}),
+    # Feeds are a visitor's: a draft has none.
+    "note": (Note.objects.readable_by(AnonymousUser()).titled().select_related("network"), {"public_id": "public_id"}),
 }
 
 

@@ -1,4 +1,4 @@
-"""Talking about a neuron, a family or a proposal: comments and replies, their wordings, resolving, hiding."""
+"""Talking about a neuron, a family, a proposal or a note: comments and replies, their wordings, resolving, hiding."""
 
 import datetime
 import uuid
@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from taxonomy import events
 from taxonomy.actions import notifications
-from taxonomy.models import Comment, Discussion, Event, Proposal, User, Why, Wording
+from taxonomy.models import Comment, Discussion, Event, Note, Proposal, User, Why, Wording
 from taxonomy.models.discussions import Subject
 from taxonomy.permissions import (
     Refused,
@@ -76,6 +76,8 @@ def add(
     people = notifications.subscribers(discussion)
     if isinstance(subject, Proposal):
         people[subject.author_id] = Why.PROPOSED
+    if isinstance(subject, Note):
+        people |= dict.fromkeys(subject.authorships.current().values_list("person", flat=True), Why.WROTE)
     if parent is not None:
         people[parent.author_id] = Why.REPLIED
     notifications.tell(event, people | dict.fromkeys(named, Why.MENTIONED), discussion)
@@ -249,9 +251,10 @@ def _mentioned(text: str) -> set[int]:
 
 def _locked(comment: Comment) -> Comment:
     comments = Comment.objects.select_for_update(of=["self"], no_key=True)
-    discussion = "discussion__neuron", "discussion__family__proposal", "discussion__proposal"
-    found = comments.select_related("discussion__layer__network", *discussion).get(pk=comment.pk)
-    found.discussion.subject.layer = found.discussion.layer
+    places = "discussion__network", "discussion__layer"
+    subjects = "discussion__neuron", "discussion__family__proposal", "discussion__proposal", "discussion__note"
+    found = comments.select_related(*places, *subjects).get(pk=comment.pk)
+    found.discussion.placed()
     return found
 
 

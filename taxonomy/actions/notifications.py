@@ -35,7 +35,10 @@ LINKS_LAST = datetime.timedelta(days=90)
 MOST_MAILED = 50
 BATCH = 20
 SPOILT = "This link is not whole, or not ours. Open it from the mail again, or sign in and choose there."
-SUBJECTS = ("event__proposal__layer__network", "event__neuron__layer__network", "event__family__layer__network")
+SUBJECTS = (
+    *(f"event__{name}__layer__network" for name in ("proposal", "neuron", "family")),
+    "event__note__network",
+)
 
 
 def tell(event: Event, people: Mapping[int, Why], discussion: Discussion | None = None) -> None:
@@ -99,7 +102,7 @@ def mute_told(user: User, notification: Notification) -> Discussion:
 
     Raises:
         Refused: to anyone but the person whom it tells.
-        ValidationError: when it tells of no neuron, family or proposal.
+        ValidationError: when it tells of no neuron, family, proposal or note.
     """
     require(can_read_notification(user, notification))
     if notification.event.subject is None:

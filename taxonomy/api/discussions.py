@@ -1,4 +1,4 @@
-"""Discussions and comments on neurons, families and proposals, as far as independence shows them."""
+"""Discussions and comments on neurons, families, proposals and notes, as far as independence shows them."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -23,39 +23,49 @@ from taxonomy.api.resources import (
     RevealingList,
     network_called,
 )
-from taxonomy.models import Comment, Discussion, Family, Neuron, Proposal, Wording
+from taxonomy.models import Comment, Discussion, Family, Neuron, Note, Proposal, Wording
 from taxonomy.models.discussions import Subject
 from taxonomy.permissions import Answer, Person, can_comment, can_moderate, discussions_visible_to
 
-SUBJECT = "neuron", "family", "proposal"
+SUBJECT = "neuron", "family", "proposal", "note"
+
+
+def _address(discussion: Discussion) -> str | None:
+    if discussion.neuron is None or discussion.layer is None:
+        return None
+    return f"{discussion.layer.name}:{discussion.neuron.index}"
 
 
 class DiscussionSerializer(serializers.ModelSerializer):
     id = serializers.UUIDField(source="public_id")
-    network = serializers.CharField(source="layer.network.name")
-    layer = serializers.CharField(source="layer.name")
+    network = serializers.CharField(source="network.name")
+    layer = serializers.CharField(source="layer.name", allow_null=True, default=None, help_text="null for a note")
     neuron = serializers.SerializerMethodField(help_text="its address, if it is about a neuron")
     family = serializers.IntegerField(source="family_id", allow_null=True, help_text="its id, if it is about a family")
     proposal = serializers.UUIDField(source="proposal.public_id", allow_null=True, default=None)
+    note = serializers.UUIDField(source="note.public_id", allow_null=True, default=None)
     comments = serializers.IntegerField(source="count", help_text="how many")
 
     class Meta:
         model = Discussion
-        fields = ["id", "network", "layer", "neuron", "family", "proposal", "comments", "created_at"]
+        fields = ["id", "network", "layer", "neuron", "family", "proposal", "note", "comments", "created_at"]
 
     def get_neuron(self, discussion: Discussion) -> str | None:
-        return f"{discussion.layer.name}:{discussion.neuron.index}" if discussion.neuron else None
+        return _address(discussion)
 
 
 @extend_schema_serializer(component_name="DiscussionComment")
 class CommentSerializer(serializers.ModelSerializer):
     id = serializers.UUIDField(source="public_id")
     discussion = serializers.UUIDField(source="discussion.public_id")
-    network = serializers.CharField(source="discussion.layer.network.name")
-    layer = serializers.CharField(source="discussion.layer.name")
+    network = serializers.CharField(source="discussion.network.name")
+    layer = serializers.CharField(
+        source="discussion.layer.name", allow_null=True, default=None, help_text="null for a note"
+    )
     neuron = serializers.SerializerMethodField(help_text="its address, if it is about a neuron")
     family = serializers.IntegerField(source="discussion.family_id", allow_null=True)
     proposal = serializers.UUIDField(source="discussion.proposal.public_id", allow_null=True, default=None)
+    note = serializers.UUIDField(source="discussion.note.public_id", allow_null=True, default=None)
     author = serializers.CharField(source="author.username")
     parent = serializers.UUIDField(source="parent.public_id", allow_null=True, default=None)
     text = serializers.SerializerMethodField(help_text="Markdown, as it was written; null where it is hidden")
@@ -65,13 +75,24 @@ class CommentSerializer(serializers.ModelSerializer):
     class Meta:
         model = Comment
         fields = [
-            *("id", "discussion", "network", "layer", "neuron", "family", "proposal", "author", "parent", "text"),
+            *(
+                "id",
+                "discussion",
+                "network",
+                "layer",
+                "neuron",
+                "family",
+                "proposal",
+                "note",
+                "author",
+                "parent",
+                "text",
+            ),
             *("created_at", "edited_at", "resolved_at", "resolved_by", "hidden_at", "hidden_by", "hidden_reason"),
         ]
 
     def get_neuron(self, comment: Comment) -> str | None:
-        neuron = comment.discussion.neuron
-        return f"{comment.discussion.layer.name}:{neuron.index}" if neuron else None
+        return _address(comment.discussion)
 
     def get_text(self, comment: Comment) -> str | None:
         withheld = comment.hidden_at is not None and not can_moderate(self.context["request"].user)
@@ -85,12 +106,13 @@ class WordingSerializer(serializers.ModelSerializer):
 
 
 class CommentBody(Body):
-    """``neuron`` or ``family`` or ``proposal`` says what it is about."""
+    """``neuron`` or ``family``, ``proposal`` or ``note`` says what it is about."""
 
     network = NetworkName(required=False, help_text="of the neuron")
     neuron = Address(required=False, help_text="layer:index, such as mixed3b:379")
     family = serializers.IntegerField(required=False, min_value=1, max_value=2**63 - 1, help_text="a family's id")
     proposal = serializers.UUIDField(required=False, help_text="a proposal's id")
+    note = serializers.UUIDField(required=False, help_text="a circuit note's id")
     text = serializers.CharField(trim_whitespace=False, help_text="Markdown")
     parent = serializers.UUIDField(required=False, allow_null=True, default=None, help_text="the comment it replies to")
     submission = serializers.UUIDField(
@@ -107,22 +129,32 @@ class HidingBody(Body):
 
 
 class DiscussionFilter(CatalogueFilter):
+    network = filters.CharFilter(method="of_place", help_text="a network's name")
     index = IndexFilter(field_name="neuron__index", min_value=0, max_value=2**31 - 1, help_text="a neuron's index")
     family = IndexFilter(field_name="family", min_value=1, max_value=2**31 - 1, help_text="a family's id")
     proposal = filters.UUIDFilter(field_name="proposal__public_id", help_text="a proposal's id")
+    note = filters.UUIDFilter(field_name="note__public_id", help_text="a circuit note's id")
+
+    def of_place(self, queryset: QuerySet[Discussion], name: str, value: str) -> QuerySet[Discussion]:
+        return queryset.filter(network=network_called(value))
 
 
 class CommentFilter(CatalogueFilter):
     path = "discussion__layer"
+    network = filters.CharFilter(method="of_place", help_text="a network's name")
     index = IndexFilter(
         field_name="discussion__neuron__index", min_value=0, max_value=2**31 - 1, help_text="a neuron's index"
     )
     family = IndexFilter(field_name="discussion__family", min_value=1, max_value=2**31 - 1, help_text="a family's id")
     proposal = filters.UUIDFilter(field_name="discussion__proposal__public_id", help_text="a proposal's id")
+    note = filters.UUIDFilter(field_name="discussion__note__public_id", help_text="a circuit note's id")
     discussion = filters.UUIDFilter(field_name="discussion__public_id", help_text="a discussion's id")
     author = filters.CharFilter(field_name="author__username", help_text="a username")
     parent = filters.UUIDFilter(field_name="parent__public_id", help_text="the replies to this comment")
     resolved = filters.BooleanFilter(method="of_state", help_text="first comments that are resolved, or open")
+
+    def of_place(self, queryset: QuerySet[Comment], name: str, value: str) -> QuerySet[Comment]:
+        return queryset.filter(discussion__network=network_called(value))
 
     def of_state(self, queryset: QuerySet[Comment], name: str, value: bool) -> QuerySet[Comment]:
         return queryset.filter(parent=None, resolved_at__isnull=not value)
@@ -136,7 +168,7 @@ class DiscussionViewSet(mixins.ListModelMixin, Resource):
 
     def get_queryset(self) -> QuerySet[Discussion]:
         visible = discussions_visible_to(self.request.user, Discussion.objects.all())
-        found = visible.select_related("layer__network", "neuron", "proposal")
+        found = visible.select_related("network", "layer", "neuron", "proposal", "note")
         return found.annotate(count=Count("comments")).order_by("-id")
 
 
@@ -154,7 +186,7 @@ class CommentViewSet(RevealingList):
     def every(self) -> QuerySet[Comment]:
         subjects = (f"discussion__{name}" for name in SUBJECT)
         people = "author", "parent", "resolved_by", "hidden_by"
-        return Comment.objects.select_related("discussion__layer__network", *subjects, *people)
+        return Comment.objects.select_related("discussion__network", "discussion__layer", *subjects, *people)
 
     def get_object(self) -> Comment:
         found = self.get_queryset().filter(public_id=self.kwargs["public_id"]).first()
@@ -175,7 +207,7 @@ class CommentViewSet(RevealingList):
 
     @extend_schema(request=CommentBody, responses={201: CommentSerializer})
     def create(self, request: Request) -> Response:
-        """Say something about a neuron, a family or a proposal."""
+        """Say something about a neuron, a family, a proposal or a note."""
         values = self.checked(request, CommentBody)
         parent = values["parent"]
         if parent is not None:
@@ -253,18 +285,20 @@ def subject_in(values: dict[str, Any]) -> Subject:
     """
     said = [name for name in SUBJECT if name in values]
     if len(said) != 1:
-        raise ValidationError("Say what it is about: a neuron with its network, a family or a proposal; one of them.")
+        raise ValidationError("Say what it is about: a neuron with its network, a family, a proposal or a note.")
     if "neuron" in values:
         if "network" not in values:
             raise ValidationError({"network": "Say of which network the neuron is."})
         return Neuron.objects.at(network_called(values["network"]).name, values["neuron"])
     if "network" in values:
-        raise ValidationError({"network": "A network belongs to a neuron; a family or a proposal is named by its id."})
+        raise ValidationError({"network": "A network belongs to a neuron; all else is named by its id."})
     found: Subject | None
     if "family" in values:
         found = Family.objects.select_related("layer__network").filter(pk=values["family"]).first()
-    else:
+    elif "proposal" in values:
         found = Proposal.objects.select_related("layer__network").filter(public_id=values["proposal"]).first()
+    else:
+        found = Note.objects.titled().select_related("network").filter(public_id=values["note"]).first()
     if found is None:
         raise NotFound(f"There is no such {said[0]} here.")
     return found

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.urls import reverse
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema
@@ -15,21 +15,22 @@ from rest_framework.response import Response
 from taxonomy.actions import notifications
 from taxonomy.api.discussions import subject_in
 from taxonomy.api.resources import Address, Body, NetworkName, NoBody, Resource, choice
-from taxonomy.models import Digest, Discussion, Family, Neuron, Notification, Proposal, Subscription
+from taxonomy.models import Digest, Discussion, Family, Neuron, Note, Notification, Proposal, Subscription
 from taxonomy.models.discussions import Subject
-from taxonomy.permissions import can_follow, notifications_of, require
+from taxonomy.permissions import can_follow, can_read_note, notifications_of, require
 from taxonomy.rendering.notices import titled, with_events
 from taxonomy.rendering.sentences import plain, sentence, url
 
 
 class SubjectSerializer(serializers.Serializer):
-    """A neuron, a family or a proposal; the others are null."""
+    """A neuron, a family, a proposal or a note; the others are null."""
 
     title = serializers.SerializerMethodField()
     url = serializers.SerializerMethodField()
     neuron = serializers.SerializerMethodField(help_text="its whole address: network/layer:index")
     family = serializers.SerializerMethodField(help_text="its id")
     proposal = serializers.SerializerMethodField(help_text="its id")
+    note = serializers.SerializerMethodField(help_text="its id")
 
     def get_title(self, subject: Subject) -> str:
         return titled(subject)
@@ -45,6 +46,9 @@ class SubjectSerializer(serializers.Serializer):
 
     def get_proposal(self, subject: Subject) -> str | None:
         return str(subject.public_id) if isinstance(subject, Proposal) else None
+
+    def get_note(self, subject: Subject) -> str | None:
+        return str(subject.public_id) if isinstance(subject, Note) else None
 
 
 class NotificationSerializer(serializers.ModelSerializer):
@@ -77,12 +81,13 @@ class SubscriptionSerializer(serializers.ModelSerializer):
 
 
 class SubjectBody(Body):
-    """``neuron`` (with its network), or ``family`` or ``proposal``."""
+    """``neuron`` (with its network), or ``family``, ``proposal`` or ``note``."""
 
     network = NetworkName(required=False, help_text="of the neuron")
     neuron = Address(required=False, help_text="layer:index, such as mixed3b:379")
     family = serializers.IntegerField(required=False, min_value=1, max_value=2**63 - 1, help_text="a family's id")
     proposal = serializers.UUIDField(required=False, help_text="a proposal's id")
+    note = serializers.UUIDField(required=False, help_text="a circuit note's id")
 
 
 class ReadBody(Body):
@@ -178,7 +183,10 @@ class SubscriptionViewSet(mixins.ListModelMixin, OnesOwn):
 
     def get_queryset(self) -> QuerySet[Subscription]:
         subjects = (f"discussion__{name}__layer__network" for name in ("neuron", "family", "proposal"))
-        return Subscription.objects.filter(person=self.request.user.pk).select_related(*subjects).order_by("-pk")
+        found = Subscription.objects.filter(person=self.request.user.pk).select_related(
+            *subjects, "discussion__network"
+        )
+        return found.prefetch_related(Prefetch("discussion__note", Note.objects.titled())).order_by("-pk")
 
     def discussion(self) -> Discussion:
         """The one in the address, which needs not be followed yet."""
@@ -192,8 +200,11 @@ class SubscriptionViewSet(mixins.ListModelMixin, OnesOwn):
 
     @extend_schema(request=SubjectBody, responses={201: SubscriptionSerializer})
     def create(self, request: Request) -> Response:
-        """Follow a neuron, a family or a proposal. What is muted stays muted."""
-        discussion = Discussion.objects.of(subject_in(self.checked(request, SubjectBody)))
+        """Follow a neuron, a family, a proposal or a note. What is muted stays muted."""
+        subject = subject_in(self.checked(request, SubjectBody))
+        if isinstance(subject, Note):
+            require(can_read_note(request.user, subject))
+        discussion = Discussion.objects.of(subject)
         return self.told(notifications.subscribe(request.user, discussion), 201)
 
     @extend_schema(responses={204: None})

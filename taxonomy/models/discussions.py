@@ -37,6 +37,10 @@ def _place(subject: Subject) -> dict[str, int | None]:
     return {"network_id": subject.layer.network_id, "layer_id": subject.layer_id}
 
 
+def network_of(subject: Subject) -> Network:
+    return subject.network if isinstance(subject, Note) else subject.layer.network
+
+
 class Discussion(models.Model):
     """All comments on one subject. Made with the first of them, or when somebody subscribes."""
 
@@ -77,6 +81,16 @@ class Discussion(models.Model):
         found = self.neuron or self.family or self.proposal or self.note
         assert found is not None  # by the constraint
         return found
+
+    def placed(self) -> Subject:
+        """The subject, with the layer or the network that was read with the discussion."""
+        subject = self.subject
+        if isinstance(subject, Note):
+            subject.network = self.network
+        elif self.layer is not None:
+            self.layer.network = self.network
+            subject.layer = self.layer
+        return subject
 
 
 class Comment(models.Model):

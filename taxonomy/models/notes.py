@@ -1,12 +1,14 @@
 """Circuit notes: what people wrote about how neurons work together, in numbered versions that are never changed."""
 
 import uuid
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import pgtrigger
 from django.contrib.auth.models import AnonymousUser
 from django.db import models
+from django.db.models.functions import Coalesce
 from django.urls import reverse
+from django.utils.functional import cached_property
 
 from taxonomy.models.families import Family
 from taxonomy.models.fields import Line, Prose
@@ -15,7 +17,11 @@ from taxonomy.models.people import User
 
 
 class Node(TypedDict):
-    """A neuron or a family in a subgraph: one of ``neuron`` (layer:index) and ``family`` (its public id)."""
+    """A neuron or a family in a subgraph: one of ``neuron`` (layer:index) and ``family`` (its public id).
+
+    ``y`` is where it stands in its layer's column, in units of the drawing; ``x`` follows from the layer. Both are 0
+    until somebody moved it.
+    """
 
     id: str
     neuron: str
@@ -34,10 +40,21 @@ class Edge(TypedDict):
     evidence: str
 
 
+class Grown(TypedDict):
+    """What the rule gave that a subgraph began with: the strongest inputs of ``neuron``, and theirs, ``depth`` layers
+    deep. ``neurons`` are all that it gave, ``unknown`` those of them whose own weights were not made yet."""
+
+    neuron: str
+    depth: int
+    neurons: list[str]
+    unknown: list[str]
+
+
 class Subgraph(TypedDict):
     nodes: list[Node]
     edges: list[Edge]
     threshold: float
+    grown: NotRequired[Grown]
 
 
 class Motif(models.TextChoices):
@@ -62,6 +79,12 @@ class NoteQuerySet(models.QuerySet["Note"]):
     def readable_by(self, user: User | AnonymousUser) -> "NoteQuerySet":
         """What was submitted once is everybody's to read; a draft is its authors'."""
         return self.filter(readable_notes(user))
+
+    def titled(self) -> "NoteQuerySet":
+        """With their titles, where many are named."""
+        newest = NoteVersion.objects.filter(note=models.OuterRef("pk")).order_by("-number")
+        title = Coalesce("published__title", "submitted__title", models.Subquery(newest.values("title")[:1]))
+        return self.annotate(title=title)
 
     def in_thread(self) -> "NoteQuerySet":
         """What was published, in the order of its numbers."""
@@ -143,6 +166,16 @@ class Note(models.Model):
         if self.published_id is not None:
             return NoteState.CORRECTED if self.corrected_at is not None else NoteState.PUBLISHED
         return NoteState.IN_REVIEW if self.submitted_id is not None else NoteState.DRAFT
+
+    @cached_property
+    def written_by(self) -> frozenset[int]:
+        """Its authors who agreed to be named, by primary key."""
+        return frozenset(self.authorships.named().values_list("person", flat=True))
+
+    @cached_property
+    def title(self) -> str:
+        """What its page is called (``NoteQuerySet.titled``)."""
+        return self.shown.title
 
     @property
     def latest(self) -> "NoteVersion":

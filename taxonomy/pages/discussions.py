@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.html import format_html, format_html_join
@@ -15,8 +15,8 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST, require_safe
 
 from taxonomy.actions import discussions, labels
-from taxonomy.models import Comment, Discussion, Family, Network, Neuron, Proposal, User
-from taxonomy.models.discussions import Subject
+from taxonomy.models import Comment, Discussion, Family, Network, Neuron, Note, Proposal, User
+from taxonomy.models.discussions import Subject, network_of
 from taxonomy.pages.networks import layer_of
 from taxonomy.pages.neurons import neuron_of
 from taxonomy.pages.people import asking
@@ -57,6 +57,12 @@ def of_proposal(request: HttpRequest, public_id: str) -> HttpResponse:
     return discussion(request, get_object_or_404(found, public_id=public_id))
 
 
+def of_note(request: HttpRequest, public_id: str) -> HttpResponse:
+    note = get_object_or_404(Note.objects.titled().select_related("network"), public_id=public_id)
+    require(can_see_discussion(request.user, note))
+    return discussion(request, note)
+
+
 def discussion(request: HttpRequest, subject: Subject) -> HttpResponse:
     """All that was said about a subject; say something more, or see how it would look."""
     form, preview, status = None, "", 200
@@ -65,7 +71,7 @@ def discussion(request: HttpRequest, subject: Subject) -> HttpResponse:
         if request.POST.get("do") == "preview":
             preview = _preview(request, form)
             if request.headers.get("HX-Request"):
-                context = {"preview": preview, "form": form, "references": References(subject.layer.network)}
+                context = {"preview": preview, "form": form, "references": References(network_of(subject))}
                 return render(request, "discussions/_preview.html", context)
         else:
             said, status = _say(request, subject, form)
@@ -77,12 +83,12 @@ def discussion(request: HttpRequest, subject: Subject) -> HttpResponse:
     if talk.may_see and isinstance(subject, Neuron):
         _note_reveals(request, [subject])
     context = {
-        "network": subject.layer.network,
-        "layer": subject.layer,
+        "network": talk.network,
+        "layer": None if isinstance(subject, Note) else subject.layer,
         "subject": subject,
         "talk": talk,
         "before": before,
-        "references": References(subject.layer.network, texts=talk.texts),
+        "references": References(talk.network, texts=talk.texts),
     }
     return render(request, "discussions/discussion.html", context, status=status)
 
@@ -126,13 +132,15 @@ def _note_reveals(request: HttpRequest, neurons: list[Neuron]) -> None:
 
 def comments() -> QuerySet[Comment]:
     """Comments with all that is told of where they stand."""
+    places = "discussion__network", "discussion__layer__sprite"
     subjects = "discussion__neuron", "discussion__family", "discussion__proposal"
     people = "author", "hidden_by", "resolved_by"
-    return Comment.objects.select_related("discussion__layer__network", "discussion__layer__sprite", *subjects, *people)
+    notes = Prefetch("discussion__note", Note.objects.titled())
+    return Comment.objects.select_related(*places, *subjects, *people).prefetch_related(notes)
 
 
 def _placed(comment: Comment) -> Comment:
-    comment.discussion.subject.layer = comment.discussion.layer
+    comment.discussion.placed()
     return comment
 
 
@@ -195,12 +203,12 @@ def edit(request: HttpRequest, public_id: str) -> HttpResponse:
 
 
 def _around(comment: Comment) -> dict[str, Any]:
-    layer = comment.discussion.layer
+    place = comment.discussion
     return {
-        "network": layer.network,
-        "layer": layer,
-        "subject": comment.discussion.subject,
-        "references": References(layer.network),
+        "network": place.network,
+        "layer": place.layer,
+        "subject": place.subject,
+        "references": References(place.network),
     }
 
 
@@ -317,7 +325,7 @@ def _moderation(
         if not shown and str(one.public_id) == look and one.discussion.neuron is not None:
             _note_reveals(request, [one.discussion.neuron])
             shown = True
-        references.network = one.discussion.layer.network
+        references.network = one.discussion.network
         rows.append({"comment": one, "words": markdown(one.text, references) if shown else ""})
     context = {"rows": rows, "form": form, **more}
     return render(request, "discussions/moderation.html", context, status=status)
@@ -338,7 +346,7 @@ def discussion_list(request: HttpRequest) -> HttpResponse:
     if layer is not None:
         said = said.filter(discussion__layer=layer)
     elif network is not None:
-        said = said.filter(discussion__layer__network=network)
+        said = said.filter(discussion__network=network)
     if state in ("open", "resolved"):
         said = said.filter(parent=None, resolved_at__isnull=state == "open")
     before = request.GET.get("before", "")

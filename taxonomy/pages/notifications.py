@@ -1,14 +1,14 @@
 """What a person is told: reading it, muting it, and what they follow; the links that mails and feeds carry."""
 
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
-from django.db.models import Case, Value, When
+from django.db.models import Case, Prefetch, QuerySet, Value, When
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -17,10 +17,10 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from taxonomy.actions import notifications
-from taxonomy.models import Discussion, Family, Neuron, Proposal, Subscription, User
+from taxonomy.models import Discussion, Family, Neuron, Note, Proposal, Subscription, User
 from taxonomy.models.discussions import Subject
 from taxonomy.pages.people import asking
-from taxonomy.permissions import can_follow, notifications_of, require
+from taxonomy.permissions import can_follow, can_read_note, notifications_of, require
 from taxonomy.rendering.notices import grouped, key_of, titled, with_events
 
 PAGE = 30
@@ -53,7 +53,7 @@ def _muted(user: User) -> set[str]:
     return {key_of(subscription.discussion.subject) for subscription in found}
 
 
-SUBJECTS = ("discussion__neuron", "discussion__family", "discussion__proposal")
+SUBJECTS = ("discussion__neuron", "discussion__family", "discussion__proposal", "discussion__note")
 
 
 def _read(request: HttpRequest, user: User) -> HttpResponse:
@@ -86,36 +86,50 @@ def back(request: HttpRequest, otherwise: str) -> HttpResponse:
 @require_safe
 def following(request: HttpRequest) -> HttpResponse:
     """What one follows, what one muted, and why."""
-    found = Subscription.objects.filter(person=asking(request)).select_related(
-        "discussion__neuron__layer__network",
-        "discussion__neuron__layer__sprite",
-        "discussion__family__layer__network",
-        "discussion__proposal__layer__network",
+    found = (
+        Subscription.objects.filter(person=asking(request))
+        .select_related(
+            "discussion__neuron__layer__network",
+            "discussion__neuron__layer__sprite",
+            "discussion__family__layer__network",
+            "discussion__proposal__layer__network",
+            "discussion__network",
+        )
+        .prefetch_related(Prefetch("discussion__note", Note.objects.titled()))
     )
     page = Paginator(found.order_by("muted", "-pk"), PAGE).get_page(request.GET.get("page"))
-    rows = [(each, each.discussion.subject, titled(each.discussion.subject)) for each in page.object_list]
+    rows = [(each, subject, titled(subject)) for each in page.object_list for subject in [_followed(each)]]
     return render(request, "notifications/following.html", {"page": page, "rows": rows})
+
+
+def _followed(subscription: Subscription) -> Subject:
+    note = subscription.discussion.note
+    if note is None:
+        return subscription.discussion.subject
+    note.network = subscription.discussion.network
+    return note
 
 
 class FollowForm(forms.Form):
     """``subject`` as ``notices.key_of`` writes it."""
 
     do = forms.ChoiceField(choices=[(verb, verb) for verb in ("subscribe", "unsubscribe", "mute", "unmute")])
-    subject = forms.RegexField(r"^(neuron|family|proposal):[0-9a-f-]{1,36}\Z")
+    subject = forms.RegexField(r"^(neuron|family|proposal|note):[0-9a-f-]{1,36}\Z")
 
     def clean_subject(self) -> Subject:
         kind, key = self.cleaned_data["subject"].split(":")
-        model, field = {
-            "neuron": (Neuron, "public_id"),
-            "family": (Family, "pk"),
-            "proposal": (Proposal, "public_id"),
+        rows: QuerySet[Any] = {
+            "neuron": Neuron.objects.select_related("layer__network"),
+            "family": Family.objects.select_related("layer__network"),
+            "proposal": Proposal.objects.select_related("layer__network"),
+            "note": Note.objects.titled().select_related("network"),
         }[kind]
         try:
-            found = model._default_manager.select_related("layer__network").filter(**{field: key}).first()
+            found = rows.filter(**{"pk" if kind == "family" else "public_id": key}).first()
         except (ValueError, ValidationError):  # no number, or no UUID
             found = None
         if found is None:
-            raise ValidationError("There is no such neuron, family or proposal.")
+            raise ValidationError("There is no such neuron, family, proposal or note.")
         return cast(Subject, found)
 
 
@@ -128,6 +142,8 @@ def follow(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         raise Http404("There is nothing like that to follow here.")
     subject, verb = form.cleaned_data["subject"], form.cleaned_data["do"]
+    if isinstance(subject, Note):
+        require(can_read_note(user, subject))
     discussion = Discussion.objects.of(subject)
     ways: dict[str, tuple[Callable[[User, Discussion], object], str]] = {
         "subscribe": (notifications.subscribe, "You are told what happens with {}."),

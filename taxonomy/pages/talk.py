@@ -2,12 +2,13 @@
 
 import uuid
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from django import forms
 from django.urls import reverse
 
-from taxonomy.models import Comment, Discussion, Family, Layer, Neuron, User
-from taxonomy.models.discussions import Subject
+from taxonomy.models import Comment, Discussion, Family, Layer, Network, Neuron, Note, User
+from taxonomy.models.discussions import Subject, network_of
 from taxonomy.permissions import (
     UNREAD,
     Allowed,
@@ -122,11 +123,20 @@ class Talk:
         return Exchange(first, comment.hidden_at is None and bool(can_resolve(self.user, comment)))
 
     @property
+    def network(self) -> Network:
+        return network_of(self.subject)
+
+    @cached_property
     def layer(self) -> Layer:
+        """Where the subject is, or the network's last layer, to show how a neuron is written."""
+        if isinstance(self.subject, Note):
+            return self.network.layers.order_by("-order")[0]
         return self.subject.layer
 
     @property
     def title(self) -> str:
+        if isinstance(self.subject, Note):
+            return self.subject.title
         return self.subject.address if isinstance(self.subject, Neuron) else self.subject.name
 
     @property
@@ -158,4 +168,5 @@ def address_of(subject: Subject) -> str:
         return reverse("neuron_discussion", args=[subject.layer.network.name, subject.layer.name, subject.index])
     if isinstance(subject, Family):
         return reverse("family_discussion", args=[subject.layer.network.name, subject.layer.name, subject.pk])
-    return reverse("proposal_discussion", args=[subject.public_id])
+    kind = "note" if isinstance(subject, Note) else "proposal"
+    return reverse(f"{kind}_discussion", args=[subject.public_id])

@@ -44,7 +44,7 @@ def unread(context: Context) -> int:
 
 @register.simple_tag(takes_context=True)
 def following(context: Context, subject: Subject) -> str:
-    """How whoever looks follows this neuron, family or proposal: "follows", "muted" or "". At most one query."""
+    """How whoever looks follows this subject: "follows", "muted" or "". At most one query."""
     known, state = getattr(context["request"], "follows", (None, ""))
     if known != subject:
         state = _subscription(context["request"].user, subject).values_list("of", flat=True).first() or ""
@@ -59,8 +59,8 @@ def _subscription(user: User, subject: Subject) -> QuerySet[Any]:
 
 # Pages that have a feed of their own, at ``feed.atom`` below them.
 FED = {
-    *("activity", "network", "layer", "neuron", "family", "proposal"),
-    *("neuron_discussion", "family_discussion", "proposal_discussion"),
+    *("activity", "network", "thread", "layer", "neuron", "family", "proposal", "note"),
+    *("neuron_discussion", "family_discussion", "proposal_discussion", "note_discussion"),
 }
 
 
