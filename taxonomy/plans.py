@@ -135,6 +135,12 @@ def sets(change: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [change[name] for name in ("at", "with", "from", "to") if name in change]
 
 
+def every_set(plan: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The sets of neurons that a plan names, in what it changes and in what it measures."""
+    measured = plan["measure"].get("of")
+    return [*(of for change in plan["do"] for of in sets(change)), *([measured] if measured else [])]
+
+
 def edited(change: Mapping[str, Any]) -> str:
     """The first layer whose values are others after the change."""
     return str(change["to" if change["do"] in WEIGHTS else "at"]["layer"])
@@ -311,6 +317,40 @@ def _check_expected(expect: Mapping[str, Any], measure: str) -> None:
         raise PlanError("expect", f"The {MEASURES[measure].title} is 0 before the change, and cannot fall.")
 
 
+@dataclass(frozen=True)
+class Size:
+    """How much a plan changes and asks for.
+
+    ``kernels`` join pairs of neurons, ``neurons`` are silenced or get others' weights; ``pairs`` are its n, before any
+    is left out; ``passes`` is how often a picture goes through the network: before, after, and under each control.
+    """
+
+    kernels: int
+    neurons: int
+    pairs: int
+    passes: int
+
+
+def size(plan: Mapping[str, Any]) -> Size:
+    """What a plan that was checked comes to."""
+    weights = [change for change in plan["do"] if change["do"] in WEIGHTS]
+    show, of = plan["show"], plan["measure"].get("of")
+    if show["kind"] == "images":
+        stimuli = pairs = len(show["indices"])
+    else:
+        variants = len(show["strokes"]) * (len(show["radii"]) if show["stimulus"] == "curve" else 1)
+        stimuli = round(variants * STIMULI[show["stimulus"]] / show["step"])
+        pairs = variants
+    if of and show["kind"] == "sweep":
+        pairs *= len(of["channels"])
+    return Size(
+        kernels=sum(len(change["from"]["channels"]) * len(change["to"]["channels"]) for change in weights),
+        neurons=sum(len(change["at"]["channels"]) for change in plan["do"] if change["do"] not in WEIGHTS),
+        pairs=pairs,
+        passes=stimuli * (2 + CONTROLS),
+    )
+
+
 # In words: what people read before they state a claim, on its page, in feeds and exports.
 
 
@@ -376,6 +416,17 @@ def margin_in_words(measure: Mapping[str, Any], expect: Mapping[str, Any]) -> st
         return f"{expect['margin']:.0%} of what it was"
     unit = MEASURES[measure["what"]].unit
     return f"{expect['margin']:g}{f' {unit}' if unit else ''}"
+
+
+def controls_in_words(plan: Mapping[str, Any]) -> str:
+    """What stands against the changes: the same done to others, drawn by the plan's seed."""
+    kinds = {change["do"] for change in plan["do"]}
+    others = [
+        ("as many other weights, of similar size", kinds & set(WEIGHTS)),
+        ("as many other neurons of the layer, of similar activation", "drop" in kinds),
+        ("the weights of other neurons of the layer", "transplant" in kinds),
+    ]
+    return f"{CONTROLS} controls: the same with {'; '.join(words for words, used in others if used)}"
 
 
 def in_words(plan: Mapping[str, Any], classes: Sequence[str] = ()) -> str:

@@ -129,9 +129,8 @@ def _spans(network: Network, spans: Sequence[re.Match[str]], named: Mapping[str,
         raise plans.PlanError(part, "These neurons are of several layers: name those of one layer together.")
     layer = found.pop()
     if layer not in named:
-        raise plans.PlanError(
-            part, f"{network.name} has no layer '{layer}'. Its layers are {', '.join(_names(named))}."
-        )
+        there = ", ".join(_names(named))
+        raise plans.PlanError(part, f"{network.name} has no layer '{layer}'. Its layers are {there}.")
     return {"layer": layer, "channels": list(dict.fromkeys(index for _, index in places)), "named": ""}
 
 
@@ -174,24 +173,40 @@ def completed(network: Network, plan: Any, image_set: ImageSet | None) -> dict[s
     whole: dict[str, Any] = {"controls": plans.CONTROLS, "seed": 0} | dict(plan)
     if isinstance(plan.get("do"), list):
         whole["do"] = [_with_sets(network, "do", change) for change in plan["do"]]
-    whole["measure"] = _with_sets(network, "measure", plan.get("measure"))
+    for part in ("measure", "expect"):
+        whole[part] = _with_sets(network, part, plan.get(part))
     show = plan.get("show")
-    if image_set is not None and isinstance(show, Mapping) and show.get("kind") == "images":
-        whole["show"] = {
-            "kind": "images",
-            "image_set": image_set.name,
-            "indices": _indices(network, show, image_set, whole["seed"]),
-        }
+    if isinstance(show, Mapping) and show.get("kind") == "images" and image_set is not None:
+        indices = _indices(network, show, image_set, whole["seed"])
+        whole["show"] = {"kind": "images", "image_set": image_set.name, "indices": indices}
+    elif isinstance(show, Mapping) and show.get("kind") != "images":
+        whole["show"] = _known("show", show)
     return whole
 
 
+# What each part of a plan may hold. What is not known is an error, not passed over: it would be kept for ever.
+FIELDS = {
+    "do": ("do", "from", "to", "at", "with", "factor"),
+    "show": ("kind", "stimulus", "step", "radii", "strokes"),
+    "measure": ("what", "of", "class"),
+    "expect": ("change", "margin", "relative"),
+}
+
+
+def _known(part: str, found: Mapping[str, Any]) -> dict[str, Any]:
+    stray = sorted(set(map(str, found)) - set(FIELDS[part]))
+    if stray:
+        raise plans.PlanError(part, f"There is no “{stray[0][:40]}” here. There are: {', '.join(FIELDS[part])}.")
+    return dict(found)
+
+
 def _with_sets(network: Network, part: str, found: Any) -> Any:
-    """A change, or a measure, whose sets of neurons are whole."""
+    """A part of a plan whose sets of neurons are whole."""
     if not isinstance(found, Mapping):
         return found
     return {
         name: _set(network, part, value) if name in ("at", "with", "from", "to", "of") else value
-        for name, value in found.items()
+        for name, value in _known(part, found).items()
     }
 
 
@@ -201,19 +216,16 @@ def _set(network: Network, part: str, value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
     if value.get("family"):
-        family = Family.objects.filter(layer__network=network, retired_at=None, public_id=_uuid(value["family"]))
+        try:
+            public_id = uuid.UUID(str(value["family"]))
+        except ValueError:
+            public_id = uuid.UUID(int=0)  # nobody's
+        family = Family.objects.filter(layer__network=network, retired_at=None, public_id=public_id)
         found = family.select_related("layer").first()
         if found is None:
             raise plans.PlanError(part, f"There is no family {str(value['family'])[:60]} in {network.name}.")
         return family_set(found)
     return {"layer": value.get("layer"), "channels": value.get("channels"), "named": ""}
-
-
-def _uuid(value: Any) -> uuid.UUID | None:
-    try:
-        return uuid.UUID(str(value))
-    except ValueError:
-        return None
 
 
 def _indices(network: Network, show: Mapping[str, Any], image_set: ImageSet, seed: Any) -> Any:

@@ -392,7 +392,8 @@ def request_of_claim(user: User, claim: Claim) -> Evidence:
     Raises:
         Refused: when the user may not ask for evidence of the network.
     """
-    return _request_one(user, _experiment(claim), f"experiment: {claim.sentence}")
+    # Jobs are everybody's to see, what is claimed on a draft or of an unsettled neuron is not.
+    return _request_one(user, _experiment(claim), f"experiment on {claim.network.name}")
 
 
 def key_of_claim(claim: Claim) -> str:
@@ -578,8 +579,9 @@ def reproduce(user: User, version: EvidenceVersion) -> Comparison:
     running = version.comparisons.filter(status__in=(Outcome.QUEUED, Outcome.RUNNING)).first()
     if running is not None:
         return running
+    what = network.name if evidence.claim_id else evidence.subject
     job = Job.objects.create(
-        title=f"{kind.title.lower()} of {evidence.subject} again"[:200],
+        title=f"{kind.title.lower()} {'on' if evidence.claim_id else 'of'} {what} again"[:200],
         network=network,
         requested_by=user,
         urgent=True,

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import uuid
+from collections.abc import Iterable
 
 import pgtrigger
 from django.contrib.auth.models import AnonymousUser
@@ -10,6 +11,7 @@ from django.db import models
 from django.db.models.functions import Coalesce
 from django.urls import reverse
 
+from taxonomy import plans
 from taxonomy.models.evidence import Evidence, Outcome
 from taxonomy.models.families import Family
 from taxonomy.models.fields import Line, Prose
@@ -42,9 +44,16 @@ class ClaimQuerySet(models.QuerySet["Claim"]):
         return self.filter(models.Q(note=None) | readable_notes(user, "note__"))
 
     def with_rulings(self) -> "ClaimQuerySet":
-        """With ``ruling``, that of the latest run that is done ("" before there is one)."""
-        done = Run.objects.filter(claim=models.OuterRef("pk")).exclude(ruling="").order_by("-number")
-        return self.annotate(ruling=Coalesce(models.Subquery(done.values("ruling")[:1]), models.Value("")))
+        """With ``ruling``, that of the latest run that is done, and ``status``, how far the latest run is.
+
+        Both are "" before there is one.
+        """
+        runs = Run.objects.filter(claim=models.OuterRef("pk")).order_by("-number")
+        done = runs.exclude(ruling="")
+        return self.annotate(
+            ruling=Coalesce(models.Subquery(done.values("ruling")[:1]), models.Value("")),
+            status=Coalesce(models.Subquery(runs.values("evidence__status")[:1]), models.Value("")),
+        )
 
 
 @pgtrigger.register(
@@ -108,6 +117,15 @@ class Claim(models.Model):
         found = self.note or self.family or self.neuron
         assert found is not None  # by the constraint
         return found
+
+    def names(self, neurons: Iterable[Neuron]) -> bool:
+        """Whether it is about any of these neurons (with their layers): by itself, or as a member of a family."""
+        places = {(of["layer"], channel) for of in plans.every_set(self.plan) for channel in of["channels"]}
+        return any(
+            neuron.pk == self.neuron_id
+            or (neuron.layer.network_id == self.network_id and (neuron.layer.name, neuron.index) in places)
+            for neuron in neurons
+        )
 
 
 @pgtrigger.register(

@@ -80,7 +80,12 @@ class Evidence(models.Model):
         return f"“{self.claim}”" if self.claim is not None else str(self.layer)
 
     def names(self, neurons: Iterable[Neuron]) -> bool:
-        """Whether it tells that any of these neurons (with their layers) is a member of its families."""
+        """Whether it tells that any of these neurons (with their layers) is a member of its families.
+
+        Of an experiment, whether its claim is about any of them.
+        """
+        if self.claim is not None:
+            return self.claim.names(neurons)
         members, source = (set(self.parameters.get(name) or ()) for name in ("members", "source"))
         return any(
             (neuron.layer_id == self.layer_id and neuron.index in members)
