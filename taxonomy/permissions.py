@@ -31,6 +31,7 @@ from taxonomy.models import (
     User,
     readable_notes,
 )
+from taxonomy.models.claims import ClaimQuerySet
 from taxonomy.models.discussions import Subject
 from taxonomy.models.events import told
 
@@ -383,8 +384,23 @@ def can_state_claim(user: Person, subject: Note | Family | Neuron) -> Answer:
 
 
 def can_see_claim(user: Person, claim: Claim) -> Answer:
-    """One on a draft is for its authors; one on an unsettled neuron waits for this person's own reading of it."""
-    return can_read_note(user, claim.note) if claim.note is not None else can_see_discussion(user, claim.subject)
+    """One on a draft is for its authors; one on an unsettled neuron waits for this person's own reading of it.
+
+    So does one that names a neuron whose answer is hidden from them. At most four queries.
+    """
+    answer = can_read_note(user, claim.note) if claim.note is not None else can_see_discussion(user, claim.subject)
+    return can_see_members(claim.names(Neuron.objects.with_layers(hidden_from(user)))) if answer else answer
+
+
+def claims_visible_to(user: Person, claims: ClaimQuerySet) -> ClaimQuerySet:
+    """``can_see_claim`` for a list. Two queries with it; a third where neurons are hidden from this person."""
+    visible = Q(neuron=None) | Q(neuron__standing__in=SETTLED) | told_in_passing(user, "neuron")
+    found = claims.readable_by(user).filter(visible)
+    hidden = Neuron.objects.with_layers(hidden_from(user))
+    if not hidden:
+        return found
+    near = found.filter(network__in={neuron.layer.network_id for neuron in hidden}).only("network", "neuron", "plan")
+    return found.exclude(pk__in=[claim.pk for claim in near if claim.names(hidden)])
 
 
 def can_run_claim(user: Person, claim: Claim) -> Answer:
