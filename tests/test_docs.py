@@ -48,10 +48,11 @@ def test_every_module_stands_in_the_tree(pattern: str) -> None:
 
 def test_every_noun_of_the_record_is_in_the_vocabulary() -> None:
     from taxonomy import recipes
-    from taxonomy.models import Outcome, Standing, Verdict
+    from taxonomy.models import ClaimKind, Motif, NoteState, Outcome, Ruling, Standing, Verdict
 
     vocabulary = (ROOT / "docs" / "vocabulary.md").read_text()
-    for words in (Standing.values, Verdict.values, Outcome.values):
+    for kinds in (Standing, Verdict, Outcome, NoteState, ClaimKind, Ruling, Motif):
+        words = [str(word) for word in kinds.values]
         assert [word for word in words if f"*{word}*" not in vocabulary] == []
     assert [kind for kind in recipes.KINDS if f"`{kind}`" not in vocabulary] == []
     nouns = {file.stem for file in (ROOT / "taxonomy" / "models").glob("*.py")} - {"__init__", "fields", "people"}
