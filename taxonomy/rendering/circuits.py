@@ -1,0 +1,409 @@
+"""A circuit as a layered diagram: pictures of neurons in the columns of their layers, joined by signed edges.
+
+Layers stand from left to right, in the order in which the network has them, so that every edge goes to the right.
+Within a column nodes are put near what they are joined to (the barycentre heuristic of Sugiyama, Tagawa and Toda,
+1981), or where the authors moved them. Red edges with an arrow excite, blue ones with a bar inhibit.
+"""
+
+import base64
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
+
+from taxonomy.models import Edge, Family, Layer, Membership, Network, Subgraph
+from taxonomy.rendering.chips import face
+from taxonomy.rendering.sprites import cut
+
+# Units of the drawing: pixels, where there is room.
+FACE, NAME, GAP = 52.0, 18.0, 12.0
+CARD, CARD_HIGH, SMALL = 172.0, 66.0, 28.0
+HEAD, BETWEEN, BESIDE = 30.0, 120.0, 22.0
+DEEPEST = 12  # nodes below each other, before a layer takes a second column
+SWEEPS = 8
+SHOWN = 5  # members of a family
+THINNEST, THICKEST = 1.2, 7.0
+
+
+@dataclass
+class Knot:
+    """A node as it is drawn."""
+
+    id: str
+    layer: Layer
+    name: str
+    href: str
+    index: int | None = None
+    members: list[int] = field(default_factory=list)  # indices, of a family; those that are shown
+    count: int = 0
+    retired: bool = False
+    x: float = 0.0
+    y: float = 0.0
+
+    @property
+    def is_family(self) -> bool:
+        return self.index is None
+
+    @property
+    def width(self) -> float:
+        return CARD if self.is_family else FACE
+
+    @property
+    def height(self) -> float:
+        return CARD_HIGH if self.is_family else FACE + NAME
+
+    @property
+    def middle(self) -> float:
+        """Where edges arrive: at the height of a neuron's picture."""
+        return self.y + (CARD_HIGH if self.is_family else FACE) / 2
+
+    @property
+    def title(self) -> str:
+        if not self.is_family:
+            return self.name
+        return f"{self.name} ({self.layer.name}), {self.count} neurons{', retired' if self.retired else ''}"
+
+
+@dataclass
+class Circuit:
+    """A subgraph with what is needed to draw it. What is not there any more is left out, with its edges."""
+
+    knots: dict[str, Knot]
+    edges: list[Edge]
+    threshold: float
+    width: float = 0.0
+    height: float = 0.0
+    columns: list[tuple[str, float]] = field(default_factory=list)  # a layer's name, and where its column begins
+
+    @property
+    def scale(self) -> float:
+        return max((abs(edge["weight"]) for edge in self.edges), default=0.0)
+
+    @property
+    def excite(self) -> int:
+        return sum(edge["weight"] > 0 for edge in self.edges)
+
+    @property
+    def inhibit(self) -> int:
+        return len(self.edges) - self.excite
+
+
+def circuit(
+    network: Network, subgraph: Subgraph, *, hidden: Collection[int] = (), layers: Iterable[Layer] = ()
+) -> Circuit:
+    """Look up what the subgraph names, and put it in its places. Three queries; two where the page has the layers.
+
+    Args:
+        hidden: neurons whose family is not told to whoever looks: they are no members of the families drawn.
+        layers: the network's, selected with ``network`` and ``sprite``.
+    """
+    nodes = subgraph.get("nodes") or []
+    here = {layer.name: layer for layer in layers}
+    if nodes and not here:
+        here = {layer.name: layer for layer in network.layers.select_related("network", "sprite")}
+    families = _families(network, [node["family"] for node in nodes if node["family"]], hidden)
+    by_pk = {layer.pk: layer for layer in here.values()}
+    knots: dict[str, Knot] = {}
+    for node in nodes:
+        if node["neuron"]:
+            name, _, index = node["neuron"].rpartition(":")
+            layer = here.get(name)
+            if layer is not None and index.isdigit() and int(index) < layer.channels:
+                href = f"{layer.get_absolute_url()}{index}/"
+                knots[node["id"]] = Knot(node["id"], layer, node["neuron"], href, int(index), y=node["y"])
+        elif node["family"] in families:
+            family, members = families[node["family"]]
+            family.layer = by_pk[family.layer_id]
+            knots[node["id"]] = Knot(
+                *(node["id"], family.layer, family.name, family.get_absolute_url()),
+                members=members[:SHOWN],
+                count=len(members),
+                retired=family.retired_at is not None,
+                y=node["y"],
+            )
+    edges = [edge for edge in subgraph.get("edges") or [] if edge["source"] in knots and edge["target"] in knots]
+    found = Circuit(knots, edges, subgraph.get("threshold") or 0.0)
+    _arrange(found)
+    return found
+
+
+def _families(
+    network: Network, wanted: Collection[str], hidden: Collection[int]
+) -> dict[str, tuple[Family, list[int]]]:
+    """Families by public id, with their members in order of the angle (or other parameter) that each has."""
+    if not wanted:
+        return {}
+    families = {one.pk: one for one in Family.objects.filter(public_id__in=wanted, layer__network=network)}
+    members: dict[int, list[tuple[bool, float, int]]] = {pk: [] for pk in families}
+    current = Membership.objects.shown(hidden).filter(family__in=families)
+    for pk, parameter, index in current.values_list("family", "parameter", "neuron__index"):
+        members[pk].append((parameter is None, parameter or 0.0, index))
+    return {
+        str(family.public_id): (family, _spread([index for *_, index in sorted(members[pk])]))
+        for pk, family in families.items()
+    }
+
+
+def _spread(indices: list[int]) -> list[int]:
+    """All of them, those first that stand evenly over the whole range: a few of a rotating family show it turn."""
+    if len(indices) <= SHOWN:
+        return indices
+    chosen = [indices[round(i * len(indices) / SHOWN)] for i in range(SHOWN)]
+    return [*chosen, *(index for index in indices if index not in chosen)]
+
+
+def _arrange(circuit: Circuit) -> None:
+    """Give every node its place, and the drawing its size."""
+    by_layer: dict[int, list[Knot]] = {}
+    for knot in circuit.knots.values():
+        by_layer.setdefault(knot.layer.order, []).append(knot)
+    columns = [by_layer[order] for order in sorted(by_layer)]
+    by_hand = any(knot.y for knot in circuit.knots.values())
+    if by_hand:
+        for column in columns:
+            column.sort(key=lambda knot: knot.y)
+    else:
+        _order(columns, circuit.edges)
+    left = 0.0
+    for column in columns:
+        beside = 1 if by_hand else math.ceil(len(column) / DEEPEST)
+        pitch = max(knot.width for knot in column) + BESIDE
+        rows = [column[start : start + beside] for start in range(0, len(column), beside)]
+        top = HEAD
+        for row in rows:
+            for place, knot in enumerate(row):
+                knot.x = left + place * pitch
+                knot.y = max(knot.y, top) if by_hand else top
+            top = max(knot.y + knot.height for knot in row) + GAP
+        circuit.columns.append((column[0].layer.name, left))
+        left += pitch * beside - BESIDE + BETWEEN
+        circuit.height = max(circuit.height, top - GAP)
+    circuit.width = max(left - BETWEEN, 0.0)
+    if not by_hand:
+        for column in columns:  # shorter columns stand in the middle
+            spare = (circuit.height - max(knot.y + knot.height for knot in column)) / 2
+            for knot in column:
+                knot.y += spare
+
+
+def _order(columns: Sequence[list[Knot]], edges: Sequence[Edge]) -> None:
+    """Sort each column by the mean place of what its nodes are joined to, there and back a few times.
+
+    Places are shares of a column's height, and each edge counts by its weight, so that edges over several layers and
+    columns of unequal length do no harm. Ties keep their order: what excites most comes first.
+    """
+    strength: dict[str, float] = {}
+    joined: dict[str, list[tuple[str, float]]] = {}
+    for edge in edges:
+        weight = abs(edge["weight"])
+        joined.setdefault(edge["source"], []).append((edge["target"], weight))
+        joined.setdefault(edge["target"], []).append((edge["source"], weight))
+        strength[edge["source"]] = strength.get(edge["source"], 0.0) + edge["weight"]
+    for column in columns:
+        column.sort(key=lambda knot: -strength.get(knot.id, 0.0))
+    place = {knot.id: (i + 0.5) / len(column) for column in columns for i, knot in enumerate(column)}
+    level = {knot.id: number for number, column in enumerate(columns) for knot in column}
+    for sweep in range(SWEEPS):
+        forth = sweep % 2 == 1
+        for number in range(len(columns)) if forth else reversed(range(len(columns))):
+            for knot in (column := columns[number]):
+                near = [(one, w) for one, w in joined.get(knot.id, ()) if (level[one] < number) == forth]
+                if near:
+                    place[knot.id] = sum(place[one] * w for one, w in near) / sum(w for _, w in near)
+            column.sort(key=lambda knot: place[knot.id])
+            for i, knot in enumerate(column):
+                place[knot.id] = (i + 0.5) / len(column)
+
+
+def draw(
+    network: Network,
+    subgraph: Subgraph,
+    *,
+    hidden: Collection[int] = (),
+    layers: Iterable[Layer] = (),
+    name: str = "circuit",
+    alone: bool = False,
+) -> SafeString:
+    """The subgraph as an SVG; "" where it has no nodes. Arguments as for ``circuit``; ``name`` and ``alone`` as for
+    ``picture``."""
+    return picture(circuit(network, subgraph, hidden=hidden, layers=layers), name=name, alone=alone)
+
+
+# A picture that stands alone has its colours with it; on a page they come from the stylesheet, and suit the theme.
+COLOURS = {
+    "e": ' stroke="#c1272d"',
+    "i": ' stroke="#2065b5"',
+    "text": ' fill="#22211d"',
+    "soft": ' fill="#66635a"',
+    "card": ' fill="#ffffff" stroke="#e3e0d7"',
+    "rule": ' stroke="#e3e0d7"',
+}
+FONT = "Source Sans 3, Helvetica Neue, Arial, sans-serif"
+
+
+def picture(circuit: Circuit, *, name: str = "circuit", alone: bool = False) -> SafeString:
+    """The diagram as an SVG, with a title and a description.
+
+    Args:
+        name: tells its ids from those of others on a page.
+        alone: as a file of its own, for mails and exports: with its colours and its neurons' pictures in it, and
+            without links.
+    """
+    if not circuit.knots:
+        return SafeString("")
+    look = {key: mark_safe(words) if alone else SafeString("") for key, words in COLOURS.items()}
+    pad = 16.0
+    box = f"{-pad:g} {-pad:g} {circuit.width + 2 * pad:.1f} {circuit.height + 2 * pad:.1f}"
+    heads = format_html_join(
+        "",
+        '<text class="layer" x="{}" y="12"{}>{}</text>',
+        ((f"{left:.1f}", look["soft"], layer) for layer, left in circuit.columns),
+    )
+    return format_html(
+        '<svg{} class="circuit" viewBox="{}" width="{}" height="{}" role="{}" '
+        'aria-labelledby="{}-t {}-d"{}><title id="{}-t">{}</title><desc id="{}-d">{}</desc>{}'
+        '<g class="edges" fill="none" stroke-linecap="round">{}</g>{}{}</svg>',
+        SafeString(' xmlns="http://www.w3.org/2000/svg"') if alone else "",
+        *(box, *_px(circuit.width + 2 * pad, circuit.height + 2 * pad), "img" if alone else "group", name, name),
+        format_html(' font-family="{}" font-size="13"', FONT) if alone else "",
+        *(name, titled(circuit), name, described(circuit)),
+        SafeString(f'<rect x="{-pad:g}" y="{-pad:g}" width="100%" height="100%" fill="#fcfbf8"/>') if alone else "",
+        _edges(circuit, look),
+        heads,
+        format_html_join("", "{}", ((_knot(knot, look, alone),) for knot in circuit.knots.values())),
+    )
+
+
+def _px(*values: float) -> list[str]:
+    return [f"{value:.1f}".removesuffix(".0") for value in values]
+
+
+def titled(circuit: Circuit) -> str:
+    layers = len(circuit.columns)
+    nodes, edges = len(circuit.knots), len(circuit.edges)
+    return (
+        f"Circuit of {nodes} node{'' if nodes == 1 else 's'} in {layers} layer{'' if layers == 1 else 's'}, "
+        f"with {edges} connection{'' if edges == 1 else 's'}"
+    )
+
+
+def described(circuit: Circuit) -> str:
+    layers = ", ".join(layer for layer, _ in circuit.columns)
+    return (
+        f"Layers from left to right: {layers}. Connections that excite (red, with an arrow): {circuit.excite}; that "
+        f"inhibit (blue, with a bar): {circuit.inhibit}. The wider, the stronger, up to {circuit.scale:.3g}."
+    )
+
+
+def _edges(circuit: Circuit, look: Mapping[str, SafeString]) -> SafeString:
+    """Weak edges first, so that strong ones lie above them. Each ends a little off from the next."""
+    starts = _ends(circuit, "source", "target")
+    ends = _ends(circuit, "target", "source")
+    scale = circuit.scale
+    drawn = []
+    for edge in sorted(circuit.edges, key=lambda edge: abs(edge["weight"])):
+        source, target = circuit.knots[edge["source"]], circuit.knots[edge["target"]]
+        key = edge["source"], edge["target"]
+        x1, y1, x2, y2 = source.x + source.width + 3, starts[key], target.x - 4, ends[key]
+        share = abs(edge["weight"]) / scale
+        width = THINNEST + (THICKEST - THINNEST) * share
+        sign = "e" if edge["weight"] > 0 else "i"
+        bend = max((x2 - x1) * 0.5, 30.0)
+        head = 4 + width
+        path = f"M{x1:.1f} {y1:.1f}C{x1 + bend:.1f} {y1:.1f} {x2 - bend - head:.1f} {y2:.1f} {x2 - head:.1f} {y2:.1f}"
+        tip = (
+            f"M{x2 - head:.1f} {y2 - head / 2:.1f}L{x2:.1f} {y2:.1f}L{x2 - head:.1f} {y2 + head / 2:.1f}"
+            if sign == "e"
+            else f"M{x2 - head:.1f} {y2:.1f}H{x2 - 2:.1f}M{x2 - 2:.1f} {y2 - head / 2 - 1:.1f}v{head + 2:.1f}"
+        )
+        said = f"{source.name} {'excites' if sign == 'e' else 'inhibits'} {target.name}: {edge['weight']:+.3g}"
+        drawn.append(
+            (
+                *(sign, edge["source"], edge["target"], f"{0.35 + 0.55 * share:.2f}", f"{width:.1f}", look[sign]),
+                *(said.replace("-", "\u2212") if edge["weight"] < 0 else said, path + tip),
+            )
+        )
+    return format_html_join(
+        "",
+        '<g class="{}" data-source="{}" data-target="{}" stroke-opacity="{}" stroke-width="{}"{}>'
+        '<title>{}</title><path d="{}"/></g>',
+        drawn,
+    )
+
+
+def _ends(circuit: Circuit, own: str, other: str) -> dict[tuple[str, str], float]:
+    """The height at which each edge leaves (or meets) its node: in the order of what is at the other end."""
+    by_node: dict[str, list[Edge]] = {}
+    for edge in circuit.edges:
+        by_node.setdefault(edge[own], []).append(edge)  # type: ignore[literal-required]
+    found = {}
+    for key, edges in by_node.items():
+        knot = circuit.knots[key]
+        edges.sort(key=lambda edge: circuit.knots[edge[other]].middle)  # type: ignore[literal-required]
+        room = (CARD_HIGH if knot.is_family else FACE) * 0.76
+        step = min(room / max(len(edges) - 1, 1), 9.0)
+        for place, edge in enumerate(edges):
+            found[edge["source"], edge["target"]] = knot.middle + (place - (len(edges) - 1) / 2) * step
+    return found
+
+
+def _knot(knot: Knot, look: Mapping[str, SafeString], alone: bool) -> SafeString:
+    drawn = _family(knot, look, alone) if knot.is_family else _neuron(knot, look, alone)
+    if alone:
+        return format_html("<g><title>{}</title>{}</g>", knot.title, drawn)
+    return format_html('<a href="{}" data-id="{}"><title>{}</title>{}</a>', knot.href, knot.id, knot.title, drawn)
+
+
+def _neuron(knot: Knot, look: Mapping[str, SafeString], alone: bool) -> SafeString:
+    assert knot.index is not None
+    return format_html(
+        '{}<text class="name" x="{}" y="{}" text-anchor="middle"{}>{}</text>',
+        _face(knot.layer, knot.index, (knot.x, knot.y, FACE), alone),
+        *(*_px(knot.x + FACE / 2, knot.y + FACE + 13), look["text"], f"{knot.layer.short}:{knot.index}"),
+    )
+
+
+def _family(knot: Knot, look: Mapping[str, SafeString], alone: bool) -> SafeString:
+    name = knot.name if len(knot.name) <= 18 else knot.name[:17] + "…"
+    faces = [
+        _face(knot.layer, index, (knot.x + 8 + place * (SMALL + 4), knot.y + 30, SMALL), alone)
+        for place, index in enumerate(knot.members)
+    ]
+    return format_html(
+        '<rect class="card" x="{}" y="{}" width="{}" height="{}" rx="6"{}/>'
+        '<text class="family" x="{}" y="{}" font-weight="600"{}>{}</text>'
+        '<text class="count" x="{}" y="{}" text-anchor="end"{}>{}</text>{}',
+        *(*_px(knot.x, knot.y, CARD, CARD_HIGH), look["card"], *_px(knot.x + 9, knot.y + 20), look["text"], name),
+        *(*_px(knot.x + CARD - 9, knot.y + 20), look["soft"], "retired" if knot.retired else knot.count),
+        SafeString("".join(faces)),
+    )
+
+
+def _face(layer: Layer, index: int, place: tuple[float, float, float], alone: bool) -> SafeString:
+    x, y, side = place
+    if not alone:
+        return format_html(
+            '<svg x="{}" y="{}" width="{}" height="{}">{}</svg>', *_px(x, y, side, side), face(layer, index)
+        )
+    href = _embedded(layer, index)
+    if href:
+        return format_html('<image x="{}" y="{}" width="{}" height="{}" href="{}"/>', *_px(x, y, side, side), href)
+    return format_html(
+        '<rect x="{}" y="{}" width="{}" height="{}" rx="4" fill="#f3f1ec"/>'
+        '<circle cx="{}" cy="{}" r="{}" fill="none" stroke="#8b877b"/>',
+        *_px(x, y, side, side, x + side / 2, y + side / 2, side / 4),
+    )
+
+
+def _embedded(layer: Layer, index: int) -> str:
+    """The neuron's picture as a data address; "" where there is none."""
+    sprite = getattr(layer, "sprite", None)
+    if sprite is None or index not in sprite.shown:
+        return ""
+    try:
+        data = cut(sprite.sha256, sprite.cell, sprite.columns, index)
+    except OSError:  # gone from the store: the others are still to be seen
+        return ""
+    return f"data:image/png;base64,{base64.b64encode(data).decode()}"
