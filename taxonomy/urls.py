@@ -8,6 +8,7 @@ from django.views.generic import RedirectView
 from taxonomy import feeds
 from taxonomy.pages import (
     agreement,
+    artificial,
     discussions,
     events,
     evidence,
@@ -118,6 +119,7 @@ urlpatterns = [
     path("evidence/<uuid:public_id>/reproduce/", evidence.reproduce, name="evidence_reproduce"),
     path("comparisons/<uuid:public_id>/", evidence.comparison, name="comparison"),
     path("comparisons/<uuid:public_id>/<name:name>", evidence.comparison_file, name="comparison_file"),
+    path("notes/<uuid:public_id>/artificial.py", artificial.artificial, name="note_artificial"),
     path("artifacts/<sha256:sha256><suffix:suffix>", evidence.artifact, name="artifact"),
     path("people/", people.people_list, name="people"),
     path("people/candidates/", people.candidates, name="candidates"),
