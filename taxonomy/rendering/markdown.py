@@ -1,5 +1,5 @@
-"""Markdown from people, with neurons in it: ``[[3b:379]]``, ``[[inceptionv1/3b:379]]``, ``[[family:3b/curves]]``, and
-people: ``@ada``.
+"""Markdown from people, with neurons in it: ``[[3b:379]]``, ``[[inceptionv1/3b:379]]``, ``[[family:3b/curves]]``,
+claims with their rulings: ``[[claim:...]]``, and people: ``@ada``.
 
 Raw HTML is not let through, and what comes out is sanitised once more before the chips are put in. Characters that turn
 or hide what stands around them are left out, and each paragraph finds its own direction, so that no text disturbs the
@@ -7,11 +7,12 @@ page. Pictures from elsewhere are shown as links: a page fetches nothing that it
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 import nh3
+from django.contrib.auth.models import AnonymousUser
 from django.db.models.functions import Lower
 from django.urls import reverse
 from django.utils.html import escape, format_html
@@ -21,7 +22,8 @@ from markdown_it.rules_core import StateCore
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 
-from taxonomy.models import Family, Layer, Network, User
+from taxonomy.models import Claim, Family, Layer, Network, User
+from taxonomy.permissions import Person, claims_visible_to
 from taxonomy.rendering.chips import chip
 
 # References are carried through the sanitiser as a number between two characters that no text of people keeps.
@@ -29,6 +31,7 @@ OPEN, CLOSE = "\ue000", "\ue001"
 REFERENCE = re.compile(r"\[\[([^\[\]\n]{1,160})\]\]")
 NEURON = re.compile(r"(?:(?P<network>[\w.-]{1,60})/)?(?P<layer>[\w.-]{1,60}):(?P<index>\d{1,9})")
 FAMILY = re.compile(r"family:(?:(?P<network>[\w.-]{1,60})/)?(?P<layer>[\w.-]{1,60})/(?P<name>.{1,120})")
+CLAIM = re.compile(r"claim:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.IGNORECASE)
 MENTION = re.compile(r"@([\w.@+-]{1,150})")
 PICTURE = re.compile(r"!\[[^\[\]\n]{0,300}\]\(")
 # What turns the direction of the text around it, or is there without being seen. (The joiners U+200C and U+200D are
@@ -59,15 +62,15 @@ def tidy(text: str) -> str:
     return text if text.isascii() and text.isprintable() else TOWER.sub(r"\1", UNSEEN.sub("", text))
 
 
-def _put_aside(state: StateInline, written: str, text: str) -> None:
-    """Keep ``text`` for later. Pictures by the thousand say nothing, and would make the page heavy: they stay words."""
+def put_aside(state: StateInline, written: str, thing: Any) -> None:
+    """Keep a thing for later. Pictures by the thousand say nothing, and would make the page heavy: they stay words."""
     aside = state.env.setdefault("aside", [])  # "references" is the parser's own
-    if len(aside) >= MOST_REFERENCES:
+    if len(aside) >= state.env.get("most", MOST_REFERENCES):
         state.pending += written
         return
     token = state.push("text", "", 0)
     token.content = f"{OPEN}{len(aside)}{CLOSE}"
-    aside.append(text)
+    aside.append(thing)
 
 
 def _reference(state: StateInline, silent: bool) -> bool:
@@ -76,7 +79,7 @@ def _reference(state: StateInline, silent: bool) -> bool:
     if found is None:
         return False
     if not silent:
-        _put_aside(state, found[0], found[1].strip())
+        put_aside(state, found[0], found[1].strip())
     state.pos = found.end()
     return True
 
@@ -88,7 +91,7 @@ def _mention(state: StateInline, silent: bool) -> bool:
     if found is None or before.isalnum() or before in "_.+-/@":
         return False
     if not silent:
-        _put_aside(state, found[0], found[0])
+        put_aside(state, found[0], found[0])
     state.pos = found.end()
     return True
 
@@ -118,7 +121,7 @@ def _say_where_links_lead(state: StateCore) -> None:
             children.insert(place + 1, Token("text", "", 0, content=address[:200]))
 
 
-def _make_parser(*rules: str) -> MarkdownIt:
+def make_parser(*rules: str) -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", *rules]).disable("image")
     parser.inline.ruler.before("link", "picture", _picture)
     parser.inline.ruler.before("link", "reference", _reference)
@@ -127,16 +130,23 @@ def _make_parser(*rules: str) -> MarkdownIt:
     return parser
 
 
-_parser, _without_tables = _make_parser("table"), _make_parser()
+_parser, _without_tables = make_parser("table"), make_parser()
+
+
+def prepared(text: str) -> tuple[str, bool]:
+    """The text without what no text may hold, and whether its tables are too wide to be drawn.
+
+    A header of a hundred columns makes as many cells of each line below it: such a table is shown as it was written.
+    """
+    text = tidy(text).replace(OPEN, "").replace(CLOSE, "")
+    rows = text.count("\n") + 1
+    return text, max(line.count("|") for line in text.split("\n")) * rows > MOST_CELLS
 
 
 def _parsed(text: str) -> tuple[str, list[str]]:
     """HTML that is not clean yet, and what it refers to."""
     environment: dict[str, Any] = {}
-    text = tidy(text).replace(OPEN, "").replace(CLOSE, "")
-    rows = text.count("\n") + 1
-    # A header of a hundred columns makes as many cells of each line below it: such a table is shown as it was written.
-    wide = max(line.count("|") for line in text.split("\n")) * rows > MOST_CELLS
+    text, wide = prepared(text)
     return (_without_tables if wide else _parser).render(text, environment), environment.get("aside", [])
 
 
@@ -147,6 +157,7 @@ class References:
         here: the network's layers with their sprites, where the page has them already.
         kin: families, where the page has them already.
         texts: what the page is about to show, beside the remarks of ``kin``: whom it mentions is asked in one query.
+        user: who looks. Claims are shown as far as they may see them.
     """
 
     def __init__(
@@ -155,15 +166,19 @@ class References:
         here: Iterable[Layer] = (),
         kin: Iterable[Family] = (),
         texts: Iterable[str] = (),
+        user: Person | None = None,
     ) -> None:
         self.network = network
+        self.user: Person = user or AnonymousUser()
         self.here = _by_name(here)
         families = list(kin)
         self.kin = {(one.layer_id, one.name.casefold()): (one.pk, one.name) for one in families}
         self.texts = [*texts, *(one.remark for one in families)]
         # The name as it is written, by folded name; None where nobody has it.
         self.people: dict[str, str | None] = {}
-        self.asked = 0
+        self.claims: dict[str, Claim | None] = {}
+        self.asked = self.asked_for_claims = 0
+        self.claiming = self.texts
 
     @cached_property
     def layers(self) -> dict[tuple[str, str], Layer]:
@@ -178,12 +193,21 @@ class References:
         rows = Family.objects.filter(retired_at=None).order_by().values_list("layer_id", "pk", "name")
         return {(layer, name.casefold()): (pk, name) for layer, pk, name in rows}
 
-    def look_up(self, marks: Iterable[str]) -> None:
-        """Ask who is meant by these ``@name``, as far as that is not known yet.
+    @cached_property
+    def retired(self) -> dict[tuple[int, str], Family]:
+        """Families that are no more, by layer and folded name; of several of one name the one that was last."""
+        rows = Family.objects.filter(retired_at__isnull=False).order_by("retired_at").defer("remark")
+        return {(one.layer_id, one.name.casefold()): one for one in rows}
 
-        A few names are asked for at a time; a page that goes on asking is given everybody's at once.
+    def look_up(self, marks: Iterable[str]) -> None:
+        """Ask who is meant by these ``@name``, and what these ``claim:...`` say, as far as that is not known yet.
+
+        A few are asked for at a time; a page that goes on asking is given everybody's name at once, and claims as links
+        alone.
         """
-        written = {one for mark in marks for one in _could_be(mark)}
+        marks = list(marks)
+        self._look_up_claims(marks)
+        written = {one for mark in marks if mark.startswith("@") for one in _could_be(mark)}
         if self.asked > MOST_ASKED or all(one.casefold() in self.people for one in written):
             return
         if self.asked == MOST_ASKED:
@@ -192,6 +216,29 @@ class References:
             written |= {one for text in self.texts for mark in MENTION.findall(text) for one in _could_be(mark)}
             self.people |= dict.fromkeys(one.casefold() for one in written) | _people(written)
         self.asked, self.texts = self.asked + 1, []
+
+    def _look_up_claims(self, marks: Iterable[str]) -> None:
+        wanted = {found[1].lower() for mark in marks if (found := CLAIM.fullmatch(mark))} - self.claims.keys()
+        if not wanted or self.asked_for_claims > MOST_ASKED:
+            return
+        self.asked_for_claims += 1
+        wanted |= {one.lower() for text in self.claiming for one in CLAIM.findall(text)}
+        self.claiming = []
+        told = claims_visible_to(self.user, Claim.objects.filter(public_id__in=list(wanted)[:MOST_REFERENCES]))
+        self.claims |= dict.fromkeys(wanted)
+        self.claims |= {str(claim.public_id): claim for claim in told.with_rulings()}
+
+    def claim(self, public_id: str) -> SafeString:
+        """The claim's sentence with what came of it; of one that is not to be told yet only where it is."""
+        claim = self.claims.get(public_id)
+        href = reverse("claim", args=[public_id])
+        if claim is None:
+            return format_html('<a href="{}">a claim that you cannot see yet</a>', href)
+        ruling = "withdrawn" if claim.withdrawn_at is not None else claim.ruling or "not tested yet"  # type: ignore[attr-defined]
+        return format_html(
+            '<a class="claimed" href="{}">{}</a> <span class="badge ruling {}">{}</span>',
+            *(href, claim.sentence, ruling.split()[0], ruling),
+        )
 
     def mention(self, text: str) -> SafeString:
         """The person's link; a name that nobody has is a word like others."""
@@ -205,6 +252,8 @@ class References:
         """The reference's chip or link; a reference to nothing stays as it was written, marked as such."""
         if text.startswith("@"):
             return self.mention(text)
+        if claimed := CLAIM.fullmatch(text):
+            return self.claim(claimed[1].lower())
         family = FAMILY.fullmatch(text)
         neuron = None if family else NEURON.fullmatch(text)
         found = family or neuron
@@ -217,9 +266,13 @@ class References:
                 if kin is not None:
                     href = reverse("family", args=[layer.network.name, layer.name, kin[0]])
                     return format_html('<a href="{}">{} <span class="where">({})</span></a>', href, kin[1], layer.name)
+                if (gone := self.retired.get(key)) is not None:
+                    href = reverse("family", args=[layer.network.name, layer.name, gone.pk])
+                    words = gone.name, layer.name
+                    return format_html('<a href="{}">{} <span class="where">({}, retired)</span></a>', href, *words)
             elif layer is not None and neuron is not None and int(neuron["index"]) < layer.channels:
                 return chip(layer, int(neuron["index"]), network=bool(found["network"]) and found["network"] != here)
-        return format_html('<span class="nowhere" title="There is no such neuron or family here">[[{}]]</span>', text)
+        return format_html('<span class="nowhere" title="There is no such thing here">[[{}]]</span>', text)
 
 
 def _by_name(layers: Iterable[Layer]) -> dict[tuple[str, str], Layer]:
@@ -273,26 +326,34 @@ def mentioned(text: str) -> set[str]:
 def render(text: str, references: References) -> SafeString:
     """Safe HTML of a text from people."""
     html, written = _parsed(text)
-    references.look_up(one for one in written if one.startswith("@"))
+    references.look_up(written)
     # A page has one h1 and its own h2s: headings in a text start below them.
-    html = re.sub(r"<(/?)h([12])>", r"<\1h3>", html)
-    html = nh3.clean(
-        html,
-        tags=TAGS,
-        attributes={"a": {"href", "title"}, "ol": {"start"}},
-        set_tag_attribute_values={tag: {"dir": "auto"} for tag in BLOCKS},
-        url_schemes={"http", "https", "mailto"},
-        link_rel="nofollow noopener",
-    )
+    return filled(cleaned(re.sub(r"<(/?)h([12])>", r"<\1h3>", html)), written, references.html)
+
+
+def cleaned(html: str) -> str:
+    """Only what a text may hold, each block of it in its own direction."""
+    return tidy(
+        nh3.clean(
+            html,
+            tags=TAGS,
+            attributes={"a": {"href", "title"}, "ol": {"start"}},
+            set_tag_attribute_values={tag: {"dir": "auto"} for tag in BLOCKS},
+            url_schemes={"http", "https", "mailto"},
+            link_rel="nofollow noopener",
+        )
+    )  # once more tidy: entities may have brought unseen characters back
+
+
+def filled(html: str, asides: Sequence[Any], shown: Callable[[Any], SafeString]) -> SafeString:
+    """Cleaned HTML with what was put aside in its places, each as ``shown`` says."""
 
     def put(found: re.Match[str]) -> str:
         # Somebody may have written the marks themselves, as entities (&#xe000;9&#xe001;): they mean nothing.
         number = int(found[1])
-        return references.html(written[number]) if number < len(written) else ""
+        return shown(asides[number]) if number < len(asides) else ""
 
-    html = re.sub(f"{OPEN}([0-9]{{1,6}}){CLOSE}", put, tidy(html))
-    # Cleaned above, and what is put in is built by format_html. Entities may have brought unseen characters back.
-    return mark_safe(html)
+    return mark_safe(re.sub(f"{OPEN}([0-9]{{1,6}}){CLOSE}", put, html))
 
 
 def plain(text: str, limit: int = 200) -> str:
