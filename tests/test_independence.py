@@ -40,14 +40,18 @@ from taxonomy.models import (
 from taxonomy.permissions import hidden_from
 from tests.factory import (
     make_agreed,
+    make_claim,
     make_evidence,
     make_family,
     make_image_set,
     make_job,
     make_label,
     make_network,
+    make_note,
     make_pictured,
+    make_plan,
     make_proposal,
+    make_run,
     make_user,
     neuron_at,
 )
@@ -59,10 +63,19 @@ World = SimpleNamespace
 
 # What is said of neurons that are not settled: of an agreed one, one that needs evidence, one that needs a family.
 NOTE, COMMENT, OBJECTION, DEMAND, MISSED, SUGGESTED = "quagga", "numbat", "tapir", "dugong", "wombat", "okapi"
-UNSETTLED = (NOTE, COMMENT, OBJECTION, DEMAND, MISSED, SUGGESTED)
+CLAIM = "saola"
+UNSETTLED = (NOTE, COMMENT, OBJECTION, DEMAND, MISSED, SUGGESTED, CLAIM)
 # What is said of a gold neuron, and of a settled one that somebody holds in the queue.
-GOLD = GOLD_NOTE, GOLD_REVIEW, GOLD_COMMENT, GOLD_REASON = "axolotl", "pangolin", "aardvark", "narwhal"
-HELD = HELD_NOTE, HELD_REVIEW, HELD_COMMENT = "kakapo", "bilby", "fossa"
+GOLD = GOLD_NOTE, GOLD_REVIEW, GOLD_COMMENT, GOLD_REASON, GOLD_CLAIM = (
+    "axolotl",
+    "pangolin",
+    "aardvark",
+    "narwhal",
+    "gaur",
+)
+HELD = HELD_NOTE, HELD_REVIEW, HELD_COMMENT, HELD_CLAIM = "kakapo", "bilby", "fossa", "kouprey"
+# What a draft says, on which a claim was run: for its authors alone.
+DRAFT = DRAFT_TITLE, DRAFT_BODY, DRAFT_CLAIM = "thylacine", "bandicoot", "quoll"
 
 
 def aged(label: Label) -> Label:
@@ -78,6 +91,13 @@ def read_by_three(neuron: Neuron, family: Family, note: str = "") -> list[User]:
     for label in neuron.labels.all():
         aged(label)
     return people
+
+
+def plan_on(*units: int) -> dict[str, Any]:
+    plan = make_plan()
+    for of in (plan["do"][0]["to"], plan["measure"]["of"]):
+        of["channels"] = list(units)
+    return plan
 
 
 @pytest.fixture
@@ -111,6 +131,18 @@ def world(db: None) -> World:
     version = make_evidence(neurons[2], data={"value": 1.0}).current
     assert version is not None
     build_sprite(layer)
+    author = make_user("author")
+    draft = make_note(network, author, title=f"The {DRAFT_TITLE}", body=f"A {DRAFT_BODY}, as [[3b:9]] shows.")
+    published = make_note(network, author, number=1, title="Edges", body="See [[3b:9]].")
+    plan = plan_on(8, 9)
+    claims_ = {
+        "claim": make_claim(neurons[2], people[0], f"A {CLAIM} it is.", plan=plan),
+        "gold_claim": make_claim(neurons[0], judge, f"A {GOLD_CLAIM} it is.", plan=plan),
+        "held_claim": make_claim(neurons[1], judge, f"A {HELD_CLAIM} it is.", plan=plan),
+        "draft_claim": make_claim(draft, author, f"A {DRAFT_CLAIM} it is.", plan=plan),
+        "noted_claim": make_claim(published, author, "An edge it is.", plan=plan),
+    }
+    runs = {f"{name}_version": make_run(one, "supported").evidence.current for name, one in claims_.items()}
     return World(
         network=network,
         layer=layer,
@@ -127,6 +159,10 @@ def world(db: None) -> World:
         label=Label.objects.get(note=NOTE).public_id,
         gold_label=Label.objects.get(note=GOLD_NOTE).public_id,
         images=make_image_set(),
+        draft=draft.public_id,
+        note=published.public_id,
+        **{name: one.public_id for name, one in claims_.items()},
+        **{name: one.public_id for name, one in runs.items() if one is not None},
         mute=notifications.mute_token(Notification.objects.filter(person=watcher).latest("pk")),
         **{
             name: Comment.objects.get(text__startswith=word).public_id
@@ -188,12 +224,16 @@ def every(*forms: str) -> list[str]:
     return [form.replace("#", str(index)) for form in forms for index in range(6)]
 
 
+CLAIMS = ("claim", "gold_claim", "held_claim", "draft_claim", "noted_claim")
+
+
 PLACES = [
     *("/", "/networks/", "/networks/tinynet/", f"{NEURONS}/", f"{NEURONS}/?sort=name", "/activity/"),
     *("/activity/?network=tinynet", "/go/", "/go/?q=3b:2", "/go/?q=numba", "/people/", "/proposals/", "/jobs/"),
     *("/proposals/{proposal}/", "/jobs/{job}/", "/healthz", f"{NEURONS}/propose/", "/me/", "/label/"),
     *every(f"{NEURONS}/#/", f"{NEURONS}/#/neighbours/", f"{NEURONS}/#/label/", f"{NEURONS}/#/face.png"),
     *("/evidence/{version}/", "/evidence/{version}/quilt/", "/evidence/{version}/embed"),
+    *(f"/evidence/{{{name}_version}}/{page}" for name in CLAIMS for page in ("", "embed")),
     *(f"{NEURONS}/families/{{{name}}}/" for name in ("curves", "lines", "arches", "rings")),
     *(f"/people/{{{name}}}/" for name in ("reader", "judge", "editor", "newcomer")),
     *(f"{API}/", f"{API}/networks/", f"{API}/networks/tinynet/", f"{API}/layers/", f"{API}/layers/tinynet/mixed3b/"),
@@ -245,7 +285,10 @@ ELSEWHERE: dict[str, str] = {
 }
 
 
-IDS = (*("proposal", "job", "version", "evidence", "label", "comment", "gold_comment", "held_comment", "mute"),)
+IDS = (
+    *("proposal", "job", "version", "evidence", "label", "comment", "gold_comment", "held_comment", "mute"),
+    *("note", "draft", *CLAIMS, *(f"{name}_version" for name in CLAIMS)),
+)
 
 
 def names(world: World) -> dict[str, Any]:
@@ -317,6 +360,19 @@ def test_what_is_said_of_an_unsettled_neuron_is_told_to_nobody_who_has_not_read_
 def test_who_gave_a_reading_is_told(world: World) -> None:
     found = told(world, has_given(world), PLACES + ASKED)
     for word in UNSETTLED:
+        assert leaks(found, (word,)), f"nobody is ever told “{word}”: the table above proves nothing of it"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reader", [*READERS, "who gave a reading"])
+def test_what_a_draft_says_is_told_to_nobody_but_its_authors(world: World, reader: str) -> None:
+    user = (READERS | {"who gave a reading": has_given})[reader](world)
+    assert not leaks(told(world, user, PLACES + ASKED), DRAFT)
+
+
+def test_its_authors_read_a_draft(world: World) -> None:
+    found = told(world, User.objects.get(username="author"), PLACES)
+    for word in DRAFT:
         assert leaks(found, (word,)), f"nobody is ever told “{word}”: the table above proves nothing of it"
 
 

@@ -7,25 +7,32 @@ from taxonomy import events
 from taxonomy.actions import discussions, reviews
 from taxonomy.models import (
     Artifact,
+    Claim,
     Event,
     EvidenceVersion,
     Family,
     Label,
     Membership,
     Neuron,
+    NoteReview,
+    NoteVersion,
     Proposal,
     Review,
     Role,
+    Run,
     Tally,
     Wording,
 )
 from tests.factory import (
     make_agreed,
+    make_claim,
     make_evidence,
     make_family,
     make_label,
     make_network,
+    make_note,
     make_proposal,
+    make_run,
     make_user,
     neuron_at,
 )
@@ -43,6 +50,9 @@ def neuron() -> Neuron:
     make_agreed(neuron, curves)
     reviews.accept(make_user(role=Role.REVIEWER), neuron)
     discussions.add(make_user(), curves, "It bends.")
+    note = make_note(neuron.layer.network, number=1)
+    NoteReview.objects.create(version=note.published, reviewer=make_user(role=Role.EDITOR), decision="approve")
+    make_run(make_claim(note), "supported")
     return neuron
 
 
@@ -62,6 +72,27 @@ KEPT = {
     Membership: {"family_id": None, "primary": False, "parameter": 90, "source": "forged", "made_at": "2001-01-01"},
     Review: {"comment": "forged", "reviewer_id": None, "decision": "reject", "at": "2001-01-01"},
     Wording: {"text": "forged", "number": 7, "at": "2001-01-01"},
+    NoteVersion: {"title": "forged", "body": "forged", "subgraph": "{}", "number": 7, "saved_by_id": None},
+    NoteReview: {"decision": "request changes", "comment": "forged", "reviewer_id": None, "at": "2001-01-01"},
+    Claim: {
+        "sentence": "forged",
+        "plan": '{"expect": {"change": "falls"}}',
+        "kind": "purity",
+        "rationale": "forged",
+        "author_id": None,
+        "stated_at": "2001-01-01",
+    },
+    Run: {
+        "ruling": "refuted",
+        "effect": 0,
+        "low": 0,
+        "high": 0,
+        "n": 0,
+        "ruled_at": "2001-01-01",
+        "claim_id": None,
+        "evidence_id": None,
+        "number": 7,
+    },
     Tally: {"standing": "disputed", "inputs": "[]", "rule_version": 0, "at": "2001-01-01"},
 }
 
@@ -98,6 +129,16 @@ def test_they_end_and_that_is_all(neuron: Neuron, model, column: str) -> None:
     assert execute(f"UPDATE {model._meta.db_table} SET {column} = now()") == model.objects.count()
     with pytest.raises(DatabaseError, match="pgtrigger: Cannot update"):
         execute(f"UPDATE {model._meta.db_table} SET {column} = NULL, neuron_id = neuron_id + 1")
+
+
+def test_a_run_gets_its_ruling_once(neuron: Neuron) -> None:
+    run = make_run(make_claim(Claim.objects.get().note, sentence="Another."))
+    rule = "UPDATE taxonomy_run SET ruling = %s WHERE id = %s"
+    assert execute(rule, "refuted", run.pk) == 1
+    with pytest.raises(DatabaseError, match="pgtrigger: Cannot update"):
+        execute(rule, "supported", run.pk)
+    with pytest.raises(DatabaseError, match="pgtrigger: Cannot update"):
+        execute(rule, "", run.pk)
 
 
 def test_an_earlier_reading_stays_beside_the_later_one() -> None:
