@@ -255,9 +255,10 @@ def can_resolve(user: Person, comment: Comment) -> Answer:
     if comment.parent_id is not None:
         return Denied("A reply is resolved with the comment that it replies to.")
     proposal = comment.discussion.proposal or getattr(comment.discussion.family, "proposal", None)
-    involved = {comment.author_id, proposal.author_id if proposal else None}
+    note = comment.discussion.note
+    involved = {comment.author_id, proposal.author_id if proposal else None, *(note.written_by if note else ())}
     if user.pk not in involved and not sees_all_readings(user):
-        return Denied("Only who began it, who proposed the family, or a reviewer resolves a discussion.")
+        return Denied("Only who began it, who proposed or wrote what it is about, or a reviewer resolves a discussion.")
     return answer
 
 
@@ -354,6 +355,19 @@ def can_edit_note(user: Person, note: Note) -> Answer:
         return Denied("Only its authors change a note. Comment on it, or write a commentary.")
     if note.state in (NoteState.WITHDRAWN, NoteState.SUPERSEDED):
         return Denied(f"This note is {note.state}: it stays as it is.")
+    return answer
+
+
+def can_leave_note(user: Person, note: Note) -> Answer:
+    """Be an author no longer, or decline to be one; somebody has to answer for a note."""
+    answer = _signed_in(user, "leave the authors of a note")
+    if not answer:
+        return answer
+    named = list(note.authorships.named().values_list("person", flat=True))
+    if named == [user.pk]:
+        return Denied("You are its only author: withdraw the note instead, or ask somebody else first.")
+    if not is_author(user, note):
+        return Denied("You are not among the authors of this note.")
     return answer
 
 

@@ -285,7 +285,8 @@ def subject_in(values: dict[str, Any]) -> Subject:
     """
     said = [name for name in SUBJECT if name in values]
     if len(said) != 1:
-        raise ValidationError("Say what it is about: a neuron with its network, a family, a proposal or a note.")
+        sentence = "a neuron with its network, a family, a proposal or a note; one of them."
+        raise ValidationError(f"Say what it is about: {sentence}")
     if "neuron" in values:
         if "network" not in values:
             raise ValidationError({"network": "Say of which network the neuron is."})

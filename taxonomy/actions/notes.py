@@ -1,0 +1,503 @@
+"""Circuit notes: writing them together, having them reviewed and published, correcting and withdrawing them."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, TypedDict, Unpack
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import Max
+from django.utils import timezone
+
+from taxonomy import events
+from taxonomy.actions import circuits, notifications
+from taxonomy.models import (
+    Authorship,
+    Discussion,
+    Event,
+    Family,
+    Motif,
+    Network,
+    Neuron,
+    Note,
+    NoteDecision,
+    NoteReview,
+    NoteVersion,
+    Role,
+    User,
+    Why,
+)
+from taxonomy.permissions import (
+    Refused,
+    can_edit_note,
+    can_leave_note,
+    can_read_note,
+    can_review_note,
+    can_write_note,
+    require,
+)
+from taxonomy.rendering.notes import named
+
+MOST_AUTHORS = 50
+DOI = re.compile(r"10\.\d{4,9}/[^\s\"<>]{1,180}")
+PROSE = ("abstract", "body", "selection", "bibliography")
+
+
+class Content(TypedDict, total=False):
+    """What a version says. Saving leaves as it was what is not given."""
+
+    title: str
+    abstract: str
+    body: str
+    selection: str
+    bibliography: str
+    subgraph: Mapping[str, Any]
+    motifs: Iterable[str]
+
+
+class Overtaken(Exception):
+    """Somebody else saved the note meanwhile; ``latest`` is what they saved, ``base`` what this one began from."""
+
+    def __init__(self, base: NoteVersion | None, latest: NoteVersion) -> None:
+        self.base, self.latest = base, latest
+        super().__init__(
+            f"{latest.saved_by.username} saved version {latest.number} while you were writing. Nothing of yours is "
+            f"lost: compare the two, and save yours on top of version {latest.number}."
+        )
+
+
+@transaction.atomic
+def create(
+    user: User,
+    network: Network,
+    *,
+    about: Note | None = None,
+    contribution: str = "",
+    summary: str = "",
+    **content: Unpack[Content],
+) -> Note:
+    """Begin a note: a draft, which its authors alone read until they submit it.
+
+    Args:
+        about: the published note on which this one is a commentary.
+        contribution: what its first author does for it.
+
+    Raises:
+        Refused: when the user may not write notes.
+        ValidationError: for a text that is missing or too long, and for a circuit that is not one.
+    """
+    require(can_write_note(user))
+    if about is not None:
+        require(can_read_note(user, about))
+        if about.number is None or about.network_id != network.pk:
+            raise ValidationError({"about": f"A commentary is about a note that {network.title}'s thread holds."})
+    note = Note(network=network, about=about, created_by=user)
+    version = _version(NoteVersion(note=note, number=1), user, summary, content)
+    author = Authorship(
+        note=note, person=user, contribution=_line(contribution), added_by=user, agreed_at=timezone.now()
+    )
+    author.full_clean(exclude=["note"])
+    note.save()
+    author.note = version.note = note
+    author.save()
+    version.save()
+    _name(note, version)
+    notifications.subscribe(user, Discussion.objects.of(note), Why.WROTE)
+    events.record(user, "note.drafted", note=note)
+    return note
+
+
+@transaction.atomic
+def save(user: User, note: Note, *, began_from: int, summary: str = "", **content: Unpack[Content]) -> NoteVersion:
+    """Save what an author wrote, as the note's next version. Where nothing was changed, the latest one is given.
+
+    Args:
+        began_from: the number of the version that the author had before them.
+        summary: what was changed. A correction of what is published needs one.
+
+    Raises:
+        Refused: to anyone but its authors, and once it is withdrawn or superseded.
+        Overtaken: when somebody else saved meanwhile.
+        ValidationError: as for ``create``.
+    """
+    note = _locked(note)
+    require(can_edit_note(user, note))
+    latest = note.versions.select_related("saved_by").order_by("-number")[0]
+    if latest.number != began_from:
+        raise Overtaken(note.versions.filter(number=began_from).first(), latest)
+    version = _version(_after(latest), user, summary, content)
+    if not version.summary and all(getattr(version, name) == getattr(latest, name) for name in SAID):
+        return latest
+    version.save()
+    _name(note, version)
+    events.record(user, "note.saved", note=note, data={"version": version.number})
+    return version
+
+
+@transaction.atomic
+def submit(user: User, note: Note) -> Note:
+    """Ask for a review of the latest version. From then on everybody reads the note.
+
+    Where one of its versions was published, this is a correction of it.
+
+    Raises:
+        Refused: to anyone but its authors, and when there is nothing new to review.
+        ValidationError: while it has no abstract or no body, or a correction does not say what it corrects.
+    """
+    note = _locked(note)
+    require(can_edit_note(user, note))
+    latest = note.latest
+    if note.submitted_id == latest.pk:
+        raise Refused("This version is in review already.")
+    if note.published_id == latest.pk:
+        raise Refused("Nothing was changed since it was published. Save a correction first.")
+    for name in ("abstract", "body"):
+        if not getattr(latest, name):
+            raise ValidationError({name: f"Write its {name} before you submit it."})
+    if note.published is not None:
+        since = note.versions.filter(number__gt=note.published.number)
+        if not since.exclude(summary="").exists():
+            raise ValidationError({"summary": "Say in a line what is corrected, and save it so."})
+    note.submitted, note.opened_at = latest, note.opened_at or timezone.now()
+    note.save(update_fields=["submitted", "opened_at"])
+    _tell(events.record(user, "note.submitted", note=note, data={"version": latest.number}))
+    return note
+
+
+@transaction.atomic
+def retract(user: User, note: Note) -> Note:
+    """Take a version back from review. It stays readable.
+
+    Raises:
+        Refused: to anyone but its authors, and when nothing is in review.
+    """
+    note = _locked(note)
+    require(can_edit_note(user, note))
+    if note.submitted is None:
+        raise Refused("Nothing of this note is in review.")
+    number, note.submitted = note.submitted.number, None
+    note.save(update_fields=["submitted"])
+    _tell(events.record(user, "note.retracted", note=note, data={"version": number}))
+    return note
+
+
+@transaction.atomic
+def decide(user: User, note: Note, *, version: int, decision: str, comment: str = "") -> NoteReview:
+    """Approve the version that was submitted, which publishes it, or ask for changes.
+
+    The first time, the note gets its number in the network's thread. A version approved later is a correction.
+
+    Args:
+        version: the number of the version that the editor read.
+
+    Raises:
+        Refused: to anyone but an editor who is none of its authors, and when another version was submitted meanwhile.
+        ValidationError: when changes are asked for without saying which.
+    """
+    # Who publishes waits for whoever else does, so that a thread's numbers have no gap.
+    Network.objects.select_for_update(no_key=True).get(pk=note.network_id)
+    note = _locked(note)
+    require(can_review_note(user, note))
+    submitted = note.submitted
+    assert submitted is not None  # by can_review_note
+    if submitted.number != version:
+        raise Refused(f"Version {submitted.number} was submitted meanwhile: read that one, and decide on it.")
+    if decision == NoteDecision.REQUEST_CHANGES and not comment.strip():
+        raise ValidationError({"comment": "Say what is to be changed, so that its authors can."})
+    review = NoteReview(version=submitted, reviewer=user, decision=decision, comment=_prose(comment))
+    review.full_clean()
+    review.save()
+    if decision == NoteDecision.APPROVE:
+        _publish(user, note, submitted)
+        return review
+    note.submitted = None
+    note.save(update_fields=["submitted"])
+    _tell(events.record(user, "note.changes_requested", note=note, data={"version": submitted.number}))
+    return review
+
+
+def _publish(user: User, note: Note, version: NoteVersion) -> None:
+    note.submitted, note.published = None, version
+    if note.number is not None:
+        note.corrected_at = timezone.now()
+        note.save(update_fields=["submitted", "published", "corrected_at"])
+        _tell(events.record(user, "note.corrected", note=note, data={"version": version.number}))
+        return
+    last = Note.objects.filter(network=note.network_id).aggregate(last=Max("number"))["last"] or 0
+    note.number, note.published_at = last + 1, timezone.now()
+    note.save(update_fields=["submitted", "published", "number", "published_at"])
+    data = {"version": version.number, "number": note.number}
+    _tell(events.record(user, "note.published", note=note, data=data))
+    if note.about is not None:
+        data = {"commentary": str(note.public_id)}
+        _tell(events.record(user, "note.commented", note=note.about, data=data))
+
+
+@transaction.atomic
+def withdraw(user: User, note: Note, *, reason: str) -> Note:
+    """Take a note back for good. What was submitted once stays readable, with the reason.
+
+    Raises:
+        Refused: to anyone but its authors, and when it is withdrawn or superseded.
+        ValidationError: without a reason, or with too long a one.
+    """
+    note = _locked(note)
+    require(can_edit_note(user, note))
+    if not reason.strip():
+        raise ValidationError({"reason": "Say why, so that who cited it knows what became of it."})
+    note.withdrawn_at, note.withdrawn_reason, note.submitted = timezone.now(), _prose(reason), None
+    note.clean_fields(exclude=["submitted"])
+    note.save(update_fields=["withdrawn_at", "withdrawn_reason", "submitted"])
+    _tell(events.record(user, "note.withdrawn", note=note))
+    return note
+
+
+@transaction.atomic
+def supersede(user: User, note: Note, by: Note) -> Note:
+    """Say that another published note takes the place of this one.
+
+    Raises:
+        Refused: to anyone but an author of both, and when it is withdrawn or superseded.
+        ValidationError: unless both stand in the network's thread, and the other one holds.
+    """
+    # In one order, so that two notes that supersede each other at once do not wait in a circle.
+    for pk in sorted({note.pk, by.pk}):
+        Note.objects.select_for_update(no_key=True).get(pk=pk)
+    note, by = _locked(note), _locked(by)
+    require(can_edit_note(user, note))
+    require(can_edit_note(user, by))
+    if note.number is None:
+        raise ValidationError({"by": "A note that is not published is not cited yet: change it instead."})
+    if by.pk == note.pk or by.number is None or by.network_id != note.network_id:
+        raise ValidationError({"by": f"Name another published note of {note.network.title}'s thread."})
+    note.superseded_by, note.submitted = by, None
+    note.save(update_fields=["superseded_by", "submitted"])
+    _tell(events.record(user, "note.superseded", note=note, data={"by": str(by.public_id)}))
+    return note
+
+
+@transaction.atomic
+def give_doi(user: User, note: Note, doi: str) -> Note:
+    """Record under which DOI a published note was deposited; "" for none.
+
+    Raises:
+        Refused: to anyone but its authors.
+        ValidationError: for what is no DOI, and before it is published.
+    """
+    note = _locked(note)
+    require(can_edit_note(user, note))
+    doi = _line(doi).removeprefix("https://doi.org/").removeprefix("doi:")
+    if note.number is None:
+        raise ValidationError({"doi": "A DOI names what is published: have it reviewed first."})
+    if doi and DOI.fullmatch(doi) is None:
+        raise ValidationError({"doi": "A DOI looks like 10.23915/distill.00024: the part after https://doi.org/."})
+    if doi != note.doi:
+        note.doi = doi
+        note.save(update_fields=["doi"])
+        events.record(user, "note.doi_given", note=note, data={"doi": doi})
+    return note
+
+
+@transaction.atomic
+def ask(user: User, note: Note, person: User, *, contribution: str = "") -> Authorship:
+    """Ask somebody to be an author. They read the draft from then on, and are named once they agree.
+
+    Raises:
+        Refused: to anyone but its authors.
+        ValidationError: for who cannot be one, or is asked already.
+    """
+    note = _locked(note)
+    require(can_edit_note(user, note))
+    current = note.authorships.current()
+    if not person.is_active or person.is_system or person.role == Role.ADMIN:
+        raise ValidationError({"person": f"{person.username} cannot be an author: name somebody who takes part here."})
+    if current.filter(person=person).exists():
+        raise ValidationError({"person": f"{person.username} is an author, or asked to be one, already."})
+    if NoteReview.objects.filter(version__note=note, reviewer=person).exists():
+        raise ValidationError({"person": f"{person.username} decided on this note, and cannot be one of its authors."})
+    if current.count() >= MOST_AUTHORS:
+        raise ValidationError({"person": f"A note has at most {MOST_AUTHORS} authors."})
+    last = note.authorships.aggregate(last=Max("order"))["last"] or 0
+    authorship = Authorship(note=note, person=person, contribution=_line(contribution), order=last + 1, added_by=user)
+    authorship.full_clean()
+    authorship.save()
+    event = events.record(user, "note.author_asked", note=note, person=person)
+    notifications.tell(event, {person.pk: Why.MENTIONED})
+    return authorship
+
+
+@transaction.atomic
+def unask(user: User, note: Note, person: User) -> None:
+    """Take back that somebody was asked, as long as they did not agree.
+
+    Raises:
+        Refused: to anyone but its authors, and once that person agreed.
+    """
+    note = _locked(note)
+    require(can_edit_note(user, note))
+    asked = note.authorships.current().filter(person=person).first()
+    if asked is None:
+        raise Refused(f"{person.username} is not asked to be an author of this note.")
+    if asked.agreed_at is not None:
+        raise Refused(f"{person.username} is an author: only they can leave.")
+    _end(asked)
+    events.record(user, "note.author_unasked", note=note, person=person)
+
+
+@transaction.atomic
+def agree(user: User, note: Note, *, contribution: str | None = None) -> Authorship:
+    """Agree to be named as an author, and say what one contributed.
+
+    Raises:
+        Refused: to who was not asked, or may not write notes.
+        ValidationError: for too long a contribution.
+    """
+    require(can_write_note(user))
+    note = _locked(note)
+    asked = note.authorships.current().filter(person=user, agreed_at=None).first()
+    if asked is None:
+        raise Refused("You are not asked to be an author of this note.")
+    asked.agreed_at = timezone.now()
+    if contribution is not None:
+        asked.contribution = _line(contribution)
+    asked.full_clean()
+    asked.save()
+    notifications.subscribe(user, Discussion.objects.of(note), Why.WROTE)
+    _tell(events.record(user, "note.author_agreed", note=note, person=user))
+    return asked
+
+
+@transaction.atomic
+def leave(user: User, note: Note) -> None:
+    """Be an author no longer, or decline to be one.
+
+    Raises:
+        Refused: to who is none, and to a note's only author.
+    """
+    note = _locked(note)
+    require(can_leave_note(user, note))
+    own = note.authorships.current().get(person=user)
+    _end(own)
+    data = {"declined": own.agreed_at is None}
+    _tell(events.record(user, "note.author_left", note=note, person=user, data=data))
+
+
+@transaction.atomic
+def arrange(user: User, note: Note, people: Iterable[User]) -> None:
+    """Put the authors in this order; those who are not given follow in the order that they have.
+
+    Raises:
+        Refused: to anyone but its authors.
+    """
+    note = _locked(note)
+    require(can_edit_note(user, note))
+    place = {person.pk: index for index, person in enumerate(people)}
+    every = sorted(note.authorships.current().order_by("order", "pk"), key=lambda one: place.get(one.person_id, 1_000))
+    changed = [one for index, one in enumerate(every, start=1) if one.order != index]
+    for index, one in enumerate(every, start=1):
+        one.order = index
+    Authorship.objects.bulk_update(changed, ["order"])
+    if changed:
+        events.record(user, "note.authors_changed", note=note)
+
+
+@transaction.atomic
+def contribute(user: User, note: Note, contribution: str) -> Authorship:
+    """Say what one contributed oneself.
+
+    Raises:
+        Refused: to anyone but its authors.
+        ValidationError: for too long a text.
+    """
+    note = _locked(note)
+    require(can_edit_note(user, note))
+    own = note.authorships.current().get(person=user)
+    contribution = _line(contribution)
+    if contribution != own.contribution:
+        own.contribution = contribution
+        own.full_clean()
+        own.save(update_fields=["contribution"])
+        events.record(user, "note.authors_changed", note=note)
+    return own
+
+
+# What makes a version another one than that before it.
+SAID = ("title", *PROSE, "subgraph", "motifs")
+
+
+def _after(latest: NoteVersion) -> NoteVersion:
+    """The version after this one, saying the same."""
+    said = {name: getattr(latest, name) for name in SAID}
+    return NoteVersion(note_id=latest.note_id, number=latest.number + 1, **said)
+
+
+def _version(version: NoteVersion, user: User, summary: str, content: Content) -> NoteVersion:
+    """The version with what was given of its content, checked.
+
+    Raises:
+        ValidationError: with a sentence for each field that cannot be taken.
+    """
+    version.saved_by, version.summary = user, _line(summary)
+    prose: Mapping[str, Any] = {name: text for name, text in content.items() if name in PROSE}
+    for name, text in prose.items():
+        setattr(version, name, _prose(text))
+    if "title" in content:
+        version.title = _line(content["title"])
+    if "motifs" in content:
+        chosen = set(content["motifs"])
+        if unknown := sorted(chosen - set(Motif.values)):
+            raise ValidationError({"motifs": f"There is no motif “{unknown[0][:60]}”: {', '.join(Motif.values)}."})
+        version.motifs = [motif for motif in Motif.values if motif in chosen]
+    if not version.title:
+        raise ValidationError({"title": "Give it a title."})
+    version.full_clean(exclude=["note", "subgraph", "motifs"], validate_constraints=False)
+    if "subgraph" in content:
+        drawn = circuits.check(version.note.network, content["subgraph"] or {})
+        version.subgraph = dict(drawn) if drawn["nodes"] else {}
+    return version
+
+
+def names_of(network: Network, version: NoteVersion) -> tuple[list[Neuron], list[Family]]:
+    """The neurons and families that a version names: in its texts and in its circuit."""
+    written = named(network, version.title, version.abstract, version.body, version.selection)
+    nodes = version.subgraph.get("nodes", [])
+    drawn = Neuron.objects.each_at(network.name, [node["neuron"] for node in nodes if node["neuron"]])
+    neurons = {neuron.pk: neuron for neuron in (*written.neurons, *drawn)}
+    families = {family.pk: family for family in written.families}
+    ids = [node["family"] for node in nodes if node["family"]]
+    families |= {family.pk: family for family in Family.objects.filter(public_id__in=ids)} if ids else {}
+    return list(neurons.values()), list(families.values())
+
+
+def _name(note: Note, version: NoteVersion) -> None:
+    """Keep what the latest version names, for "what links here"."""
+    neurons, families = names_of(note.network, version)
+    note.neurons.set(neurons)
+    note.families.set(families)
+
+
+def _locked(note: Note) -> Note:
+    rows = Note.objects.select_for_update(of=["self"], no_key=True)
+    return rows.select_related("network", "about__network", "submitted", "published").get(pk=note.pk)
+
+
+def _end(authorship: Authorship) -> None:
+    authorship.ended_at = timezone.now()
+    authorship.save(update_fields=["ended_at"])
+
+
+def _tell(event: Event) -> None:
+    """Tell its authors and who follows it."""
+    note = event.note
+    assert note is not None
+    people = notifications.subscribers(Discussion.objects.of(note))
+    authors = note.authorships.named().values_list("person", flat=True)
+    notifications.tell(event, people | dict.fromkeys(authors, Why.WROTE))
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _prose(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n").strip()

@@ -1,0 +1,416 @@
+"""Circuit notes: who writes, who is named, who decides, and that what was saved, submitted or published stays."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.db import DatabaseError, connection, transaction
+
+from taxonomy.actions import notes
+from taxonomy.models import Event, Network, Note, NoteState, NoteVersion, Notification, Role, Standing, User
+from taxonomy.permissions import Refused, can_read_note
+from tests.factory import make_family, make_network, make_user, neuron_at
+
+pytestmark = pytest.mark.django_db
+
+
+def make_note(network: Network, author: User | None = None, **content) -> Note:
+    """A draft, with all that a submission needs."""
+    said = {"title": "Curves from lines", "abstract": "Curves are made of lines.", "body": "Early lines excite curves."}
+    return notes.create(author or make_user(), network, **(said | content))
+
+
+def make_published(network: Network, author: User, editor: User, **content) -> Note:
+    """A note through its review."""
+    note = make_note(network, author, **content)
+    notes.submit(author, note)
+    notes.decide(editor, note, version=1, decision="approve")
+    return again(note)
+
+
+@pytest.fixture
+def author() -> User:
+    return make_user("ada")
+
+
+@pytest.fixture
+def editor() -> User:
+    return make_user("edith", role=Role.EDITOR)
+
+
+@pytest.fixture
+def note(author: User) -> Note:
+    return make_note(make_network(), author)
+
+
+def again(note: Note) -> Note:
+    return Note.objects.get(pk=note.pk)
+
+
+def verbs(note: Note) -> list[str]:
+    return list(Event.objects.filter(note=note).order_by("pk").values_list("verb", flat=True))
+
+
+def test_from_draft_to_a_correction(note: Note, author: User, editor: User) -> None:
+    assert note.state == NoteState.DRAFT
+    saved = notes.save(author, note, began_from=1, body="Lines\r\nmake curves. ")
+    assert (saved.number, saved.body, saved.title) == (2, "Lines\nmake curves.", note.versions.get(number=1).title)
+    notes.submit(author, note)
+    assert again(note).state == NoteState.IN_REVIEW
+    notes.decide(editor, note, version=2, decision="approve", comment="Convincing.")
+    assert (again(note).state, again(note).number, again(note).published) == (NoteState.PUBLISHED, 1, saved)
+    notes.save(author, note, began_from=2, body="Lines inhibit curves.", summary="The sign was wrong.")
+    assert again(note).shown == saved
+    notes.submit(author, note)
+    assert again(note).state == NoteState.PUBLISHED
+    notes.decide(editor, note, version=3, decision="approve")
+    assert (again(note).state, again(note).number, again(note).shown.number) == (NoteState.CORRECTED, 1, 3)
+    assert verbs(note) == [
+        *("note.drafted", "note.saved", "note.submitted", "note.published"),
+        *("note.saved", "note.submitted", "note.corrected"),
+    ]
+
+
+def test_changes_asked_for(note: Note, author: User, editor: User) -> None:
+    notes.submit(author, note)
+    with pytest.raises(ValidationError, match="what is to be changed"):
+        notes.decide(editor, note, version=1, decision="request changes", comment=" ")
+    notes.decide(editor, note, version=1, decision="request changes", comment="Which image set?")
+    assert again(note).state == NoteState.DRAFT
+    assert can_read_note(make_user(), again(note)), "once submitted it stays readable"
+    with pytest.raises(Refused, match="Nothing of this note is in review"):
+        notes.decide(editor, note, version=1, decision="approve")
+
+
+def test_numbers_follow_each_other_in_a_network(author: User, editor: User) -> None:
+    here, other = make_network(), make_network("other")
+    found = [make_published(here, author, editor) for _ in range(3)]
+    assert [note.number for note in found] == [1, 2, 3]
+    assert make_published(other, author, editor).number == 1
+    assert list(Note.objects.filter(network=here).in_thread()) == found
+
+
+def test_nobody_decides_on_a_note_of_their_own(note: Note, author: User, editor: User) -> None:
+    notes.ask(author, note, editor)
+    notes.submit(author, note)
+    with pytest.raises(Refused, match="of their own"):
+        notes.decide(editor, note, version=1, decision="approve")
+    notes.leave(editor, note)
+    with pytest.raises(Refused, match="of their own"):
+        notes.decide(editor, note, version=1, decision="approve")
+
+
+@pytest.mark.parametrize("role", [Role.CONTRIBUTOR, Role.REVIEWER, Role.ADMIN])
+def test_only_editors_decide(note: Note, author: User, role: str) -> None:
+    notes.submit(author, note)
+    with pytest.raises(Refused):
+        notes.decide(make_user(role=role), note, version=1, decision="approve")
+
+
+def test_who_decided_cannot_be_made_an_author(note: Note, author: User, editor: User) -> None:
+    notes.submit(author, note)
+    notes.decide(editor, note, version=1, decision="approve")
+    with pytest.raises(ValidationError, match="decided on this note"):
+        notes.ask(author, note, editor)
+
+
+def test_an_editor_decides_on_what_they_read(note: Note, author: User, editor: User) -> None:
+    notes.submit(author, note)
+    notes.save(author, note, began_from=1, body="Something else.")
+    notes.submit(author, note)
+    with pytest.raises(Refused, match="Version 2 was submitted meanwhile"):
+        notes.decide(editor, note, version=1, decision="approve")
+    assert again(note).published is None
+
+
+def test_somebody_else_saved_meanwhile(note: Note, author: User) -> None:
+    other = make_user("bob")
+    notes.ask(author, note, other)
+    notes.agree(other, note)
+    notes.save(other, note, began_from=1, body="Bob's.")
+    with pytest.raises(notes.Overtaken, match="bob saved version 2") as overtaken:
+        notes.save(author, note, began_from=1, body="Ada's.")
+    assert overtaken.value.base is not None
+    assert (overtaken.value.base.number, overtaken.value.latest.body) == (1, "Bob's.")
+    assert notes.save(author, note, began_from=2, body="Ada's.").number == 3
+
+
+def test_the_same_again_is_no_version(note: Note, author: User) -> None:
+    body = note.latest.body
+    assert notes.save(author, note, began_from=1, body=f" {body}\n").number == 1
+    assert verbs(note) == ["note.drafted"]
+
+
+@pytest.mark.parametrize("act", ["save", "submit", "retract", "withdraw", "ask", "give_doi", "arrange"])
+def test_others_do_not_write_it(note: Note, author: User, editor: User, act: str) -> None:
+    asked = make_user()
+    notes.ask(author, note, asked)  # who was asked reads, and writes once they agreed
+    acts: dict[str, Callable[[User], object]] = {
+        "save": lambda user: notes.save(user, note, began_from=1, body="Mine."),
+        "submit": lambda user: notes.submit(user, note),
+        "retract": lambda user: notes.retract(user, note),
+        "withdraw": lambda user: notes.withdraw(user, note, reason="Wrong."),
+        "ask": lambda user: notes.ask(user, note, make_user()),
+        "give_doi": lambda user: notes.give_doi(user, note, "10.1234/x"),
+        "arrange": lambda user: notes.arrange(user, note, []),
+    }
+    for user in (make_user(), editor, asked, make_user(role=Role.ADMIN)):
+        with pytest.raises(Refused):
+            acts[act](user)
+
+
+def test_authors_are_asked_and_named_once_they_agree(note: Note, author: User) -> None:
+    bob = make_user("bob")
+    notes.ask(author, note, bob, contribution="Measured.")
+    assert can_read_note(bob, note)
+    assert list(note.authorships.named().values_list("person__username", flat=True)) == ["ada"]
+    told = Notification.objects.get(person=bob)
+    assert told.event.verb == "note.author_asked"
+    notes.agree(bob, note, contribution=" Measured  the angles. ")
+    assert list(note.authorships.named().values_list("person__username", "contribution")) == [
+        ("ada", ""),
+        ("bob", "Measured the angles."),
+    ]
+    notes.arrange(bob, note, [bob, author])
+    assert list(note.authorships.named().values_list("person__username", flat=True)) == ["bob", "ada"]
+    notes.leave(bob, note)
+    assert not can_read_note(bob, note)
+    with pytest.raises(Refused, match="only author"):
+        notes.leave(author, note)
+
+
+def test_who_was_asked_may_decline_or_be_unasked(note: Note, author: User) -> None:
+    bob = make_user("bob")
+    notes.ask(author, note, bob)
+    with pytest.raises(ValidationError, match="already"):
+        notes.ask(author, note, bob)
+    notes.leave(bob, note)
+    notes.ask(author, note, bob)
+    notes.unask(author, note, bob)
+    with pytest.raises(Refused, match="not asked"):
+        notes.agree(bob, note)
+    notes.ask(author, note, bob)
+    notes.agree(bob, note)
+    with pytest.raises(Refused, match="only they can leave"):
+        notes.unask(author, note, bob)
+
+
+@pytest.mark.parametrize("person", [{"is_active": False}, {"role": Role.ADMIN}])
+def test_who_cannot_be_an_author(note: Note, author: User, person: dict) -> None:
+    with pytest.raises(ValidationError, match="cannot be an author"):
+        notes.ask(author, note, make_user(**person))
+
+
+def test_what_a_submission_needs(author: User) -> None:
+    note = notes.create(author, make_network(), title="Curves")
+    with pytest.raises(ValidationError, match="abstract"):
+        notes.submit(author, note)
+    notes.save(author, note, began_from=1, abstract="In short.")
+    with pytest.raises(ValidationError, match="body"):
+        notes.submit(author, note)
+
+
+def test_a_correction_says_what_it_corrects(note: Note, author: User, editor: User) -> None:
+    notes.submit(author, note)
+    with pytest.raises(Refused, match="in review already"):
+        notes.submit(author, note)
+    notes.decide(editor, note, version=1, decision="approve")
+    with pytest.raises(Refused, match="Nothing was changed"):
+        notes.submit(author, note)
+    notes.save(author, note, began_from=1, body="Another.")
+    with pytest.raises(ValidationError, match="what is corrected"):
+        notes.submit(author, note)
+    notes.save(author, note, began_from=2, summary="The angle was wrong.")
+    assert again(note).latest.number == 3
+    notes.submit(author, note)
+
+
+def test_taken_back_from_review(note: Note, author: User) -> None:
+    with pytest.raises(Refused, match="in review"):
+        notes.retract(author, note)
+    notes.submit(author, note)
+    notes.retract(author, note)
+    assert again(note).state == NoteState.DRAFT
+
+
+def test_withdrawn_for_good(note: Note, author: User, editor: User) -> None:
+    notes.submit(author, note)
+    with pytest.raises(ValidationError, match="Say why"):
+        notes.withdraw(author, note, reason=" ")
+    notes.withdraw(author, note, reason="A bug in the sweep.")
+    assert (again(note).state, again(note).withdrawn_reason) == (NoteState.WITHDRAWN, "A bug in the sweep.")
+    for act in (
+        lambda: notes.save(author, note, began_from=1, body="But."),
+        lambda: notes.submit(author, note),
+        lambda: notes.withdraw(author, note, reason="Again."),
+        lambda: notes.decide(editor, note, version=1, decision="approve"),
+    ):
+        with pytest.raises(Refused):
+            act()
+
+
+def test_superseded_by_another_of_the_same_authors(author: User, editor: User) -> None:
+    network = make_network()
+    old, new, draft = (
+        make_published(network, author, editor),
+        make_published(network, author, editor),
+        make_note(network, author),
+    )
+    strange = make_published(network, make_user(), editor)
+    elsewhere = make_published(make_network("other"), author, editor)
+    for by in (old, draft, elsewhere):
+        with pytest.raises(ValidationError):
+            notes.supersede(author, old, by)
+    with pytest.raises(ValidationError, match="not published"):
+        notes.supersede(author, draft, new)
+    with pytest.raises(Refused):
+        notes.supersede(author, old, strange)
+    notes.supersede(author, old, new)
+    assert (again(old).state, again(old).superseded_by) == (NoteState.SUPERSEDED, new)
+    with pytest.raises(Refused, match="superseded"):
+        notes.supersede(author, new, old)
+
+
+def test_a_commentary_is_told_to_those_whose_note_it_is_about(author: User, editor: User) -> None:
+    network, critic = make_network(), make_user("cleo")
+    about = make_published(network, author, editor)
+    commentary = make_published(network, critic, editor, about=about)
+    assert (commentary.number, list(about.commentaries.all())) == (2, [commentary])
+    told = Notification.objects.get(person=author, event__verb="note.commented")
+    assert (told.event.note, told.event.data) == (about, {"commentary": str(commentary.public_id)})
+    with pytest.raises(ValidationError, match="thread"):
+        notes.create(critic, network, title="On a draft", about=make_note(network, critic))
+    with pytest.raises(ValidationError, match="thread"):
+        notes.create(critic, make_network("other"), title="From elsewhere", about=about)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ({"title": "  "}, "Give it a title"),
+        ({"title": "a" * 201}, "at most 200"),
+        ({"title": "a\u202eb"}, "cannot be seen"),
+        ({"body": "\0"}, "Null characters"),
+        ({"body": "a" * 100_001}, "at most 100000"),
+        ({"abstract": "a" * 3_001}, "at most 3000"),
+        ({"motifs": ["union over cases", "magic"]}, "no motif “magic”"),
+        ({"subgraph": {"nodes": [{"id": "a", "neuron": "conv1:99"}]}}, "conv1"),
+        ({"summary": "a" * 301}, "at most 300"),
+    ],
+)
+def test_what_cannot_be_saved_is_told(note: Note, author: User, content: dict, sentence: str) -> None:
+    with pytest.raises(ValidationError, match=sentence):
+        notes.save(author, note, began_from=1, **content)
+    assert note.versions.count() == 1
+
+
+def test_a_draft_is_its_authors_alone(note: Note, author: User, editor: User) -> None:
+    for user in (make_user(), editor, make_user(role=Role.ADMIN)):
+        assert not can_read_note(user, note)
+        assert not Note.objects.readable_by(user).exists()
+        assert not Event.objects.visible_to(user).filter(note=note).exists()
+    assert Event.objects.visible_to(author).filter(note=note).exists()
+    notes.submit(author, note)
+    assert Event.objects.visible_to(make_user()).filter(note=note).count() == 2
+
+
+def test_versions_and_decisions_are_never_changed(note: Note, author: User, editor: User) -> None:
+    notes.submit(author, note)
+    review = notes.decide(editor, note, version=1, decision="approve")
+    for change in (
+        lambda: NoteVersion.objects.update(body="Never said."),
+        lambda: NoteVersion.objects.all().delete(),
+        lambda: type(review).objects.update(comment="Never said."),
+    ):
+        with pytest.raises(DatabaseError), transaction.atomic():
+            change()
+
+
+def test_what_links_here(note: Note, author: User) -> None:
+    curves = make_family(note.network.layers.get(name="mixed3b"), "Curves")
+    subgraph = {
+        "nodes": [
+            {"id": "a", "neuron": "conv1:1", "family": ""},
+            {"id": "b", "neuron": "", "family": str(curves.public_id)},
+        ],
+        "edges": [{"source": "a", "target": "b", "weight": -0.5, "evidence": ""}],
+        "threshold": 0.3,
+    }
+    notes.save(author, note, began_from=1, body="As [[3b:2]] shows.", subgraph=subgraph, motifs=["invariance"])
+    assert {str(neuron) for neuron in note.neurons.all()} == {"tinynet/conv1:1", "tinynet/mixed3b:2"}
+    assert list(note.families.all()) == [curves]
+    latest = note.latest
+    assert (latest.motifs, latest.subgraph["edges"][0]["weight"]) == (["invariance"], -0.5)
+    notes.save(author, note, began_from=2, body="Nothing.", subgraph={})
+    assert not note.neurons.exists()
+    assert not note.families.exists()
+    assert note.latest.subgraph == {}
+
+
+def test_a_doi_is_given_to_what_is_published(note: Note, author: User, editor: User) -> None:
+    with pytest.raises(ValidationError, match="names what is published"):
+        notes.give_doi(author, note, "10.23915/distill.00024")
+    notes.submit(author, note)
+    notes.decide(editor, note, version=1, decision="approve")
+    with pytest.raises(ValidationError, match="looks like"):
+        notes.give_doi(author, note, "distill.00024")
+    assert notes.give_doi(author, note, " https://doi.org/10.23915/distill.00024").doi == "10.23915/distill.00024"
+
+
+def test_authors_and_followers_are_told(note: Note, author: User, editor: User) -> None:
+    notes.submit(author, note)
+    notes.decide(editor, note, version=1, decision="request changes", comment="Say which.")
+    assert Notification.objects.get(person=author).event.verb == "note.changes_requested"
+    assert not Notification.objects.filter(person=editor).exists()
+
+
+@pytest.mark.parametrize("role", [Role.ADMIN])
+def test_admins_write_no_notes(role: str) -> None:
+    with pytest.raises(Refused, match="no scientific vote"):
+        notes.create(make_user(role=role), make_network(), title="Mine")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_published_at_once_each_gets_a_number_of_its_own(author: User, editor: User) -> None:
+    network = make_network()
+    found = [make_note(network, author, title=f"Note {index}") for index in range(4)]
+    for note in found:
+        notes.submit(author, note)
+
+    def publish(note: Note) -> None:
+        try:
+            notes.decide(editor, note, version=1, decision="approve")
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(publish, found))
+    assert sorted(Note.objects.values_list("number", flat=True)) == [1, 2, 3, 4]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_saved_at_once_one_is_told(author: User) -> None:
+    note = make_note(make_network(), author)
+    gate, outcomes = threading.Barrier(2), []
+
+    def save(body: str) -> None:
+        try:
+            gate.wait(10)
+            notes.save(author, note, began_from=1, body=body)
+            outcomes.append("saved")
+        except notes.Overtaken:
+            outcomes.append("told")
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(save, ("One.", "Two.")))
+    assert sorted(outcomes) == ["saved", "told"]
+    assert note.versions.count() == 2
+
+
+def test_writing_about_a_neuron_settles_nothing(note: Note, author: User) -> None:
+    notes.save(author, note, began_from=1, body="[[3b:2]] is a curve.")
+    assert neuron_at("3b:2").standing == Standing.UNLABELLED
