@@ -54,7 +54,7 @@ TAGS = {
 
 
 # Blocks of text, each of which is read in the direction of its own first letter.
-BLOCKS = ("p", "li", "blockquote", "h3", "h4", "h5", "h6", "td", "th", "pre")
+BLOCKS = ("p", "li", "blockquote", "h2", "h3", "h4", "h5", "h6", "td", "th", "pre")
 
 
 def tidy(text: str) -> str:
@@ -71,6 +71,8 @@ def put_aside(state: StateInline, written: str, thing: Any) -> None:
     token = state.push("text", "", 0)
     token.content = f"{OPEN}{len(aside)}{CLOSE}"
     aside.append(thing)
+    if "lines" in state.env:
+        state.env["lines"].append(state.env.get("line", 0) + state.src.count("\n", 0, state.pos))
 
 
 def _reference(state: StateInline, silent: bool) -> bool:
@@ -331,14 +333,14 @@ def render(text: str, references: References) -> SafeString:
     return filled(cleaned(re.sub(r"<(/?)h([12])>", r"<\1h3>", html)), written, references.html)
 
 
-def cleaned(html: str) -> str:
+def cleaned(html: str, tags: Collection[str] = frozenset(TAGS)) -> str:
     """Only what a text may hold, each block of it in its own direction."""
     return tidy(
         nh3.clean(
             html,
-            tags=TAGS,
+            tags=set(tags),
             attributes={"a": {"href", "title"}, "ol": {"start"}},
-            set_tag_attribute_values={tag: {"dir": "auto"} for tag in BLOCKS},
+            set_tag_attribute_values={tag: {"dir": "auto"} for tag in BLOCKS if tag in tags},
             url_schemes={"http", "https", "mailto"},
             link_rel="nofollow noopener",
         )
