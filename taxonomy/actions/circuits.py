@@ -3,16 +3,36 @@
 Nothing here is written: a note's version keeps the subgraph that it was saved with (``actions.notes``).
 """
 
+import json
+import logging
 import math
 import re
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
 from django.core.exceptions import ValidationError
 
-from taxonomy.models import Edge, Family, Grown, Layer, Network, Neuron, Node, Subgraph
+from taxonomy import storage
+from taxonomy.models import (
+    Edge,
+    Evidence,
+    EvidenceVersion,
+    Family,
+    Grown,
+    Layer,
+    Membership,
+    Motif,
+    Network,
+    Neuron,
+    Node,
+    Outcome,
+    Subgraph,
+)
+from taxonomy.rendering.markdown import FAMILY
+
+logger = logging.getLogger(__name__)
 
 THRESHOLD = 0.3  # of the largest magnitude: what "Curve Circuits" counts as a strong connection
 MOST_NODES, MOST_EDGES, DEEPEST = 200, 1_000, 4
@@ -60,7 +80,10 @@ class Checking:
 def check(network: Network, subgraph: object) -> Subgraph:
     """The subgraph in its canonical form: whole addresses, numbers as numbers, nothing else beside them.
 
-    Four queries at most. An empty one (``{}``) is a note without a circuit.
+    An edge that names evidence has the weight that stands there, and what a circuit was grown by is applied again: so
+    what a note discloses about its selection is so. An empty subgraph (``{}``) is a note without a circuit.
+
+    Three queries, and as many again where edges name evidence.
 
     Raises:
         ValidationError: for the field "subgraph", with a sentence for each thing that is wrong.
@@ -77,9 +100,12 @@ def check(network: Network, subgraph: object) -> Subgraph:
         neuron, family = known[node["id"]].neuron, known[node["id"]].family
         node["neuron"] = known[node["id"]].name if neuron is not None else ""
         node["family"] = str(family.public_id) if family is not None else ""
+    _hold_to_evidence(network, joined, known, wrong)
+    wrong.stop()
     checked: Subgraph = {"nodes": found, "edges": joined, "threshold": threshold}
     if grown is not None:
-        checked["grown"] = grown
+        checked["grown"] = _grown_again(network, grown, threshold, wrong)
+        wrong.stop()
     return checked
 
 
@@ -104,31 +130,14 @@ def _parts(subgraph: object, wrong: Checking) -> tuple[list[Any], list[Any], flo
 
 
 def _grown(grown: object, wrong: Checking) -> Grown | None:
+    """Of what it was grown from only the rule is believed; what the rule gives is found again (``check``)."""
     if grown is None:
         return None
-    ok = (
-        isinstance(grown, Mapping)
-        and isinstance(grown.get("neuron"), str)
-        and type(grown.get("depth")) is int
-        and 1 <= grown["depth"] <= DEEPEST
-        and all(
-            isinstance(grown.get(name), list)
-            and len(grown[name]) <= MOST_NODES
-            and all(isinstance(one, str) and len(one) <= 80 for one in grown[name])
-            for name in ("neurons", "unknown")
-        )
-        and len(grown["neuron"]) <= 80
-    )
-    if not ok:
+    neuron, depth = (grown.get("neuron"), grown.get("depth")) if isinstance(grown, Mapping) else (None, None)
+    if not isinstance(neuron, str) or type(depth) is not int or not 1 <= depth <= DEEPEST:
         wrong("What the circuit was grown from does not read: grow it again, or leave that out.")
         return None
-    assert isinstance(grown, Mapping)
-    return {
-        "neuron": grown["neuron"],
-        "depth": grown["depth"],
-        "neurons": list(grown["neurons"]),
-        "unknown": list(grown["unknown"]),
-    }
+    return {"neuron": neuron, "depth": depth, "neurons": [], "unknown": [], "left": 0}
 
 
 def _is_number(value: object) -> TypeGuard[float]:
@@ -245,3 +254,592 @@ def _is_uuid(text: str) -> bool:
         return str(uuid.UUID(text)) == text.lower()
     except ValueError:
         return False
+
+
+# What evidence says about weights
+
+
+@dataclass(frozen=True)
+class Weight:
+    """The entry of largest magnitude of the kernel between two nodes, and the version that has it."""
+
+    value: float
+    version: EvidenceVersion
+
+
+@dataclass
+class Inputs:
+    """What a neuron's ``weights`` evidence tells of one earlier layer: its strongest inputs there."""
+
+    version: EvidenceVersion
+    layer: str
+    scale: float
+    strong: int
+    values: dict[int, float]  # by index in that layer; at most the fifty strongest
+
+    def over(self, threshold: float) -> dict[int, float]:
+        """Those that reach this share of the largest magnitude, the strongest first."""
+        return {index: value for index, value in self.values.items() if abs(value) >= threshold * self.scale > 0}
+
+
+def read_data(version: EvidenceVersion) -> Any:
+    """The version's numbers; None where their file is gone or spoilt."""
+    file = next((file for file in version.artifacts.all() if file.name == "data"), None)
+    try:
+        return json.loads(storage.read(file.sha256)) if file is not None else None
+    except (OSError, ValueError):
+        logger.warning("The numbers of %s cannot be read.", version)
+        return None
+
+
+def inputs_of(neurons: Collection[int]) -> dict[int, list[Inputs]]:
+    """By neuron, what is known of its inputs: one entry a layer, the nearest layer first. Two queries."""
+    rows = Evidence.objects.filter(neuron__in=neurons, kind="weights", status=Outcome.DONE)
+    rows = rows.filter(parameters__direction="in").select_related("current", "layer")
+    newest: dict[tuple[int, str], Evidence] = {}
+    for row in rows.prefetch_related("current__artifacts").order_by("recipe_version", "pk"):
+        newest[row.neuron_id or 0, str(row.parameters.get("layer"))] = row
+    found: dict[int, list[Inputs]] = {}
+    for (neuron, layer), row in newest.items():
+        assert row.current is not None
+        row.current.evidence = row
+        inputs = _inputs(row.current, layer)
+        if inputs is not None:
+            found.setdefault(neuron, []).append(inputs)
+    return found
+
+
+def _inputs(version: EvidenceVersion, layer: str) -> Inputs | None:
+    data = read_data(version)
+    try:
+        rows = [(int(row["neuron"]), float(row["value"])) for row in data["strongest"]]
+        values = {index: value for index, value in rows if value and math.isfinite(value)}
+        return Inputs(version, layer, float(data["scale"]), int(data["strong"]), values)
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def grow(network: Network, neuron: Neuron, threshold: float = THRESHOLD, depth: int = 2) -> Subgraph:
+    """The circuit behind a neuron by rule: those inputs whose strongest weight reaches ``threshold`` of the neuron's
+    largest, and theirs, ``depth`` layers deep. Of each neuron the nearest layer counts that its weights were made from.
+
+    Where they would be more than a circuit may have, those that are strongest beside the largest are taken; ``grown``
+    says how many are left out, and whose weights were not made. Three queries for each layer.
+
+    Raises:
+        ValidationError: for a threshold that is no share, a depth that is not 1 to 4, and where the neuron's own
+            weights were not made yet.
+    """
+    if not 0 < threshold <= 1:
+        raise ValidationError({"threshold": "The threshold is a share of the strongest weight: above 0, at most 1."})
+    if not 1 <= depth <= DEEPEST:
+        raise ValidationError({"depth": f"A circuit grows 1 to {DEEPEST} layers deep."})
+    layers = {layer.name: layer for layer in network.layers.all()}
+    neurons: dict[str, Neuron] = {neuron.address: neuron}
+    edges: list[Edge] = []
+    unknown: list[str] = []
+    left = 0
+    front = [neuron]
+    for _ in range(depth):
+        known = inputs_of([one.pk for one in front])
+        reached: list[tuple[float, str, str, float, str]] = []  # share, source, target, weight, evidence
+        for one in front:
+            inputs = _nearest(known.get(one.pk, ()), layers)
+            if inputs is None:
+                unknown += [one.address] if one.layer.order else []
+                continue
+            strong = inputs.over(threshold)
+            # The evidence lists fifty at most, and counts all those that reach 30 %.
+            left += max(inputs.strong - len(inputs.over(THRESHOLD)), 0) if threshold >= THRESHOLD else 0
+            for index, value in strong.items():
+                source = f"{inputs.layer}:{index}"
+                evidence = str(inputs.version.public_id)
+                reached.append((abs(value) / inputs.scale, source, one.address, value, evidence))
+        wanted: list[str] = []
+        for _, source, target, value, evidence in sorted(reached, key=lambda row: -row[0]):
+            is_new = source not in neurons and source not in wanted
+            if len(edges) >= MOST_EDGES or (is_new and len(neurons) + len(wanted) >= MOST_NODES):
+                left += 1
+                continue
+            wanted += [source] if is_new else []
+            edges.append({"source": source, "target": target, "weight": value, "evidence": evidence})
+        front = Neuron.objects.each_at(network.name, wanted)
+        neurons |= {one.address: one for one in front}
+    if not edges and neuron.address in unknown:
+        raise ValidationError({"neuron": _without_weights(network, neuron)})
+    nodes: list[Node] = [{"id": key, "neuron": key, "family": "", "x": 0.0, "y": 0.0} for key in neurons]
+    grown: Grown = {
+        "neuron": neuron.address,
+        "depth": depth,
+        "neurons": list(neurons),
+        "unknown": unknown,
+        "left": left,
+    }
+    return {"nodes": nodes, "edges": edges, "threshold": threshold, "grown": grown}
+
+
+def _nearest(inputs: Iterable[Inputs], layers: Mapping[str, Layer]) -> Inputs | None:
+    known = [one for one in inputs if one.layer in layers]
+    return max(known, key=lambda one: layers[one.layer].order, default=None)
+
+
+def _without_weights(network: Network, neuron: Neuron) -> str:
+    if not network.runs:
+        return f"{network.name} is a catalogue without weights: build its circuits by hand."
+    return f"The weights into {neuron.address} were not made yet: request them on its page, then grow the circuit."
+
+
+def _grown_again(network: Network, grown: Grown, threshold: float, wrong: Checking) -> Grown:
+    try:
+        return grow(network, Neuron.objects.at(network.name, grown["neuron"]), threshold, grown["depth"])["grown"]
+    except (Neuron.DoesNotExist, ValidationError) as error:
+        wrong(" ".join(getattr(error, "messages", [str(error)])))
+        return grown
+
+
+def _hold_to_evidence(network: Network, edges: Iterable[Edge], known: Mapping[str, Place], wrong: Checking) -> None:
+    """Give each edge that names evidence the weight that stands there. Two queries, if any does."""
+    named = {edge["evidence"] for edge in edges if edge["evidence"]}
+    if not named:
+        return
+    rows = EvidenceVersion.objects.filter(public_id__in=named, evidence__network=network)
+    rows = rows.filter(evidence__kind__in=("weights", "family_weights"))
+    versions = rows.select_related("evidence__neuron", "evidence__layer").prefetch_related("artifacts")
+    read = {str(version.public_id): _Read(version) for version in versions}
+    for edge in edges:
+        if edge["evidence"]:
+            start, end = known[edge["source"]], known[edge["target"]]
+            found = read.get(edge["evidence"].lower())
+            value = found.between(start, end, edge["weight"]) if found is not None else None
+            if value is None:
+                wrong(
+                    f"The evidence of the edge from {start.name} to {end.name} does not show that weight: refresh it."
+                )
+            else:
+                edge["weight"], edge["evidence"] = value, edge["evidence"].lower()
+
+
+class _Read:
+    """A version of ``weights`` or ``family_weights``, and which weights stand in it."""
+
+    def __init__(self, version: EvidenceVersion) -> None:
+        self.evidence = version.evidence
+        self.inward = version.evidence.parameters.get("direction") == "in"
+        self.layers = "", ""  # of the source and of the target
+        self.values: dict[int, float] = {}  # of a neuron, by index in the other layer
+        self.strengths: list[float] = []  # between families
+        data = read_data(version)
+        try:
+            if version.evidence.kind == "weights":
+                self.values = {int(row["neuron"]): float(row["value"]) for row in data["strongest"]}
+                ends = str(data["layer"]), version.evidence.layer.name
+                self.layers = ends if self.inward else ends[::-1]
+            else:
+                self.strengths = [float(value) for row in data["strengths"] for value in row]
+                self.layers = str(data["source_layer"]), str(data["layer"])
+        except (KeyError, TypeError, ValueError):
+            self.layers = "", ""
+
+    def between(self, start: Place, end: Place, weight: float) -> float | None:
+        """The weight between two nodes, where this evidence is of them.
+
+        Whom a family had as members then is not known: of a family any weight that stands there may be meant.
+        """
+        if (start.layer.name, end.layer.name) != self.layers:
+            return None
+        if self.evidence.kind == "family_weights":
+            ends = start.family and start.family.pk, end.family and end.family.pk
+            return (
+                self._close(self.strengths, weight)
+                if ends == (self.evidence.other_id, self.evidence.family_id)
+                else None
+            )
+        own, other = (end, start) if self.inward else (start, end)
+        if own.neuron is not None and own.neuron.pk != self.evidence.neuron_id:
+            return None
+        if other.neuron is not None:
+            return self.values.get(other.neuron.index) or None
+        return self._close(self.values.values(), weight)
+
+    @staticmethod
+    def _close(values: Iterable[float], weight: float) -> float | None:
+        return next((value for value in values if value and math.isclose(value, weight, rel_tol=1e-6)), None)
+
+
+# Changing a circuit by hand
+
+
+def _members(found: Mapping[str, Place], hidden: Collection[int]) -> dict[int, dict[int, int]]:
+    """The members of the families among the nodes: by family the index of each, by neuron. One query, if there are."""
+    families: dict[int, dict[int, int]] = {place.family.pk: {} for place in found.values() if place.family is not None}
+    if families:
+        current = Membership.objects.shown(hidden).filter(family__in=families)
+        for family, neuron, index in current.values_list("family", "neuron", "neuron__index"):
+            families[family][neuron] = index
+    return families
+
+
+def edges_of(
+    network: Network, found: Mapping[str, Place], threshold: float, hidden: Collection[int] = ()
+) -> list[Edge]:
+    """What evidence says of the weights between these nodes, as far as they reach ``threshold`` of the largest.
+
+    Of a family that has no evidence of its own with another, its members' weights count: the strongest of them, beside
+    the largest of any of them.
+    """
+    members = _members(found, hidden)
+    indices: dict[str, dict[int, int]] = {}
+    for key, place in found.items():
+        if place.neuron is not None:
+            indices[key] = {place.neuron.pk: place.neuron.index}
+        elif place.family is not None:
+            indices[key] = members[place.family.pk]
+    first = min((place.layer.order for place in found.values()), default=0)
+    targets = [key for key, place in found.items() if place.layer.order > first]
+    inputs = inputs_of([pk for key in targets for pk in indices[key]])
+    between = _between_families(found)
+    edges = []
+    for target in targets:
+        own = [one for pk in indices[target] for one in inputs.get(pk, ())]
+        for source, place in found.items():
+            weight = between.get((source, target)) or _strongest(
+                [one for one in own if one.layer == place.layer.name], set(indices[source].values()), threshold
+            )
+            if place.layer.order < found[target].layer.order and weight is not None:
+                evidence = str(weight.version.public_id)
+                edges.append(Edge(source=source, target=target, weight=weight.value, evidence=evidence))
+    edges.sort(key=lambda edge: -abs(edge["weight"]))
+    return edges[:MOST_EDGES]
+
+
+def _strongest(inputs: Sequence[Inputs], indices: Collection[int], threshold: float) -> Weight | None:
+    largest = max((one.scale for one in inputs), default=0.0)
+    weights = [Weight(value, one.version) for one in inputs for index, value in one.values.items() if index in indices]
+    found = max(weights, key=lambda weight: abs(weight.value), default=None)
+    return found if found is not None and abs(found.value) >= threshold * largest else None
+
+
+def _families_joined(
+    families: Collection[int],
+) -> list[tuple[Evidence, EvidenceVersion, dict[str, Any]]]:
+    """The newest ``family_weights`` between any two of these families, with their numbers. Two queries."""
+    rows = Evidence.objects.filter(
+        kind="family_weights", status=Outcome.DONE, family__in=families, other__in=families
+    ).select_related("current", "family__layer", "other__layer")
+    newest = {
+        (row.family_id, row.other_id): row
+        for row in rows.prefetch_related("current__artifacts").order_by("recipe_version", "pk")
+    }
+    found = []
+    for row in newest.values():
+        assert row.current is not None
+        row.current.evidence = row
+        data = read_data(row.current)
+        if isinstance(data, dict):
+            found.append((row, row.current, data))
+    return found
+
+
+def _between_families(found: Mapping[str, Place]) -> dict[tuple[str, str], Weight]:
+    keys = {place.family.pk: key for key, place in found.items() if place.family is not None}
+    weights = {}
+    for row, version, data in _families_joined(keys) if len(keys) > 1 else []:
+        try:
+            strongest = max((float(value) for line in data["strengths"] for value in line), key=abs)
+        except (KeyError, TypeError, ValueError):
+            continue
+        if strongest:
+            weights[keys[row.other_id or 0], keys[row.family_id or 0]] = Weight(strongest, version)
+    return weights
+
+
+def _places_of(network: Network, subgraph: Subgraph) -> dict[str, Place]:
+    wrong = Checking()
+    found = places(network, subgraph["nodes"], wrong)
+    wrong.stop()
+    return found
+
+
+def add(network: Network, subgraph: Subgraph, name: str, hidden: Collection[int] = ()) -> Subgraph:
+    """With the neuron at an address, or the family that ``family:3b/curves`` names, joined by what evidence says.
+
+    Raises:
+        ValidationError: when there is no such neuron or family, it is there already, or there is no room.
+    """
+    node = _node_named(network, name.strip())
+    wider: Subgraph = {**subgraph, "nodes": [*subgraph["nodes"], node]}
+    if len(wider["nodes"]) > MOST_NODES:
+        raise ValidationError({"name": f"A circuit has at most {MOST_NODES} nodes: remove one first."})
+    present = {(one["neuron"], one["family"]) for one in subgraph["nodes"]}
+    if (node["neuron"], node["family"]) in present:
+        raise ValidationError({"name": f"{name} is in the circuit already."})
+    edges = edges_of(network, _places_of(network, wider), wider["threshold"], hidden)
+    own = [edge for edge in edges if node["id"] in (edge["source"], edge["target"])]
+    wider["edges"] = [*subgraph["edges"], *own][:MOST_EDGES]
+    return wider
+
+
+def _node_named(network: Network, name: str) -> Node:
+    family = FAMILY.fullmatch(name)
+    if family is None:
+        try:
+            neuron = Neuron.objects.at(network.name, name)
+        except Neuron.DoesNotExist as error:
+            raise ValidationError({"name": str(error)}) from error
+        return {"id": neuron.address, "neuron": neuron.address, "family": "", "x": 0.0, "y": 0.0}
+    rows = Family.objects.filter(layer__network=network, name__iexact=family["name"].strip(), retired_at=None)
+    for found in rows.select_related("layer"):
+        if family["layer"] in (found.layer.name, found.layer.short):
+            public_id = str(found.public_id)
+            return {"id": f"family-{public_id[:8]}", "neuron": "", "family": public_id, "x": 0.0, "y": 0.0}
+    raise ValidationError({"name": f"There is no family '{family['name'].strip()}' in {family['layer']}."})
+
+
+def remove(subgraph: Subgraph, key: str) -> Subgraph:
+    """Without a node, and without its edges."""
+    return {
+        **subgraph,
+        "nodes": [node for node in subgraph["nodes"] if node["id"] != key],
+        "edges": [edge for edge in subgraph["edges"] if key not in (edge["source"], edge["target"])],
+    }
+
+
+def cut(subgraph: Subgraph, source: str, target: str) -> Subgraph:
+    """Without the edge between two nodes."""
+    edges = [edge for edge in subgraph["edges"] if (edge["source"], edge["target"]) != (source, target)]
+    return {**subgraph, "edges": edges}
+
+
+def tie(network: Network, subgraph: Subgraph, source: str, target: str, weight: float) -> Subgraph:
+    """With an edge that was drawn by hand, without evidence.
+
+    Raises:
+        ValidationError: as ``check``.
+    """
+    edge = Edge(source=source, target=target, weight=weight, evidence="")
+    return check(network, {**subgraph, "edges": [*subgraph["edges"], edge]})
+
+
+def connect(network: Network, subgraph: Subgraph, hidden: Collection[int] = ()) -> Subgraph:
+    """With every edge that evidence gives at the circuit's threshold; those drawn by hand stay where it gives none."""
+    edges = edges_of(network, _places_of(network, subgraph), subgraph["threshold"], hidden)
+    given = {(edge["source"], edge["target"]) for edge in edges}
+    by_hand = [e for e in subgraph["edges"] if not e["evidence"] and (e["source"], e["target"]) not in given]
+    return {**subgraph, "edges": [*by_hand, *edges][:MOST_EDGES]}
+
+
+def refreshed(network: Network, subgraph: Subgraph, hidden: Collection[int] = ()) -> tuple[Subgraph, list[str]]:
+    """The same edges with the weights of the newest evidence, and what changed, in words.
+
+    An edge that no evidence speaks of any more keeps the weight that it had.
+    """
+    found = _places_of(network, subgraph)
+    newest = {(e["source"], e["target"]): e for e in edges_of(network, found, 1e-9, hidden)}
+    edges, told = [], []
+    for edge in subgraph["edges"]:
+        now = newest.get((edge["source"], edge["target"]))
+        between = f"{found[edge['source']].name} to {found[edge['target']].name}"
+        if not edge["evidence"]:
+            now = edge
+        elif now is None:
+            told.append(f"No evidence lists the weight from {between} any more: it stays at {edge['weight']:+.3g}.")
+        elif not math.isclose(now["weight"], edge["weight"], rel_tol=1e-3):
+            told.append(f"The weight from {between} was {edge['weight']:+.3g} and is {now['weight']:+.3g}.")
+        edges.append(now or edge)
+    return {**subgraph, "edges": edges}, told
+
+
+# What the reader is told of how it was chosen
+
+NUMBERS = ("no", "one", "two", "three", "four")
+MOST_NAMED = 12
+
+
+def selection(subgraph: Subgraph) -> str:
+    """How the circuit's neurons and edges were chosen, in words; "" for a circuit without any.
+
+    It follows from the subgraph alone: what the rule gives, and what its authors added, removed or drew beside it.
+    """
+    nodes, edges = subgraph.get("nodes") or [], subgraph.get("edges") or []
+    if not nodes:
+        return ""
+    share = f"{subgraph['threshold'] * 100:.3g} %"
+    neurons = [node["neuron"] for node in nodes if node["neuron"]]
+    families = len(nodes) - len(neurons)
+    grown, told = subgraph.get("grown"), []
+    if grown is not None:
+        deep = NUMBERS[grown["depth"]] + (" layer" if grown["depth"] == 1 else " layers")
+        told.append(
+            f"Grown from {grown['neuron']}, {deep} deep: of each neuron those inputs whose strongest weight reaches "
+            f"{share} of its largest, which gives {_counted(len(grown['neurons']), 'neuron')}."
+        )
+        if grown["left"]:
+            told.append(f"{_counted(grown['left'], 'more input')} would reach that, and had no room.")
+        if grown["unknown"]:
+            told.append(f"Not followed further, as their own weights were not made: {_listed(grown['unknown'])}.")
+        added = [one for one in neurons if one not in grown["neurons"]]
+        removed = [one for one in grown["neurons"] if one not in neurons]
+        told += [f"Added by hand: {_listed(added)}."] if added else []
+        told += [f"Left out by hand: {_listed(removed)}."] if removed else []
+        told += [f"Added by hand: {_counted(families, 'family', 'families')}."] if families else []
+    else:
+        what = [_counted(len(neurons), "neuron")] if neurons else []
+        what += [_counted(families, "family", "families")] if families else []
+        told.append(f"Chosen by hand: {' and '.join(what)}.")
+        if any(edge["evidence"] for edge in edges):
+            told.append(f"Connections are weights that reach {share} of the largest into the same target.")
+    drawn = sum(not edge["evidence"] for edge in edges)
+    if drawn:
+        told.append(f"{_counted(drawn, 'connection')} drawn by hand, without evidence.")
+    return " ".join(told)
+
+
+def _counted(count: int, one: str, many: str = "") -> str:
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - MOST_NAMED
+    return ", ".join(names[:MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+
+
+# What circuits have been found to do again and again, where the weights show it
+
+# A family's weights turned with both families: from this correlation on they count as the same.
+SAME = 0.9
+# Of what a family adds up to, this share excites where it is one of several cases.
+MOSTLY = 2 / 3
+# Weights between units that face the same way, and opposite ways, beside the largest.
+CLEAR = 0.1
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A motif that the weights show, the figures that speak for it, and the evidence that they stand in."""
+
+    motif: Motif
+    sentence: str
+    evidence: str = ""  # the public id of a version
+
+
+def suggest_motifs(network: Network, subgraph: Subgraph, hidden: Collection[int] = ()) -> list[Suggestion]:
+    """Which motifs the weights between the circuit's families show: its own, and those that its neurons belong to.
+
+    Equivariance and excitation by orientation are read off ``family_weights``; a union where several families of one
+    layer excite the same target, and hardly anything in them inhibits it. Six queries at most.
+
+    Args:
+        hidden: neurons whose family is not told to whoever asks.
+    """
+    found = _places_of(network, subgraph)
+    kin = _kin(found, hidden)
+    families = {one.pk for one in kin.values()}
+    suggestions: list[Suggestion] = []
+    joined = _families_joined(families) if families else []
+    for row, version, data in joined:
+        try:
+            suggestions += [*_equivariance(row, version, data), *_opposition(row, version, data)]
+        except (KeyError, IndexError, TypeError, ValueError, ZeroDivisionError):
+            logger.warning("Version %s does not read as family weights.", version)
+    return [*suggestions, *_unions(found, subgraph["edges"], kin, joined)]
+
+
+def _kin(found: Mapping[str, Place], hidden: Collection[int]) -> dict[str, Family]:
+    """For each node its family: itself, or the primary one of its neuron. One query."""
+    kin = {key: place.family for key, place in found.items() if place.family is not None}
+    keys = {place.neuron.pk: key for key, place in found.items() if place.neuron is not None}
+    members = Membership.objects.shown(hidden).filter(neuron__in=keys, primary=True).select_related("family__layer")
+    return kin | {keys[member.neuron_id]: member.family for member in members}
+
+
+def _equivariance(row: Evidence, version: EvidenceVersion, data: Mapping[str, Any]) -> list[Suggestion]:
+    figure = data.get("equivariance")
+    if not isinstance(figure, float) or figure < SAME:
+        return []
+    sentence = (
+        f"Turned together, {_ends_of(row)} keep the same weights (correlation {figure:.2f} after the least turn that "
+        f"fits both)."
+    )
+    return [Suggestion(Motif.EQUIVARIANCE, sentence, str(version.public_id))]
+
+
+def _ends_of(row: Evidence) -> str:
+    assert row.family is not None
+    assert row.other is not None
+    return f"{row.other.name} ({row.other.layer.name}) and {row.family.name} ({row.family.layer.name})"
+
+
+PERIODS = {"curve": 360.0, "line": 180.0, "grating": 180.0}
+
+
+def _opposition(row: Evidence, version: EvidenceVersion, data: Mapping[str, Any]) -> list[Suggestion]:
+    """Whether units that face the same way excite each other, and opposite ones inhibit.
+
+    A curve that bulges to an angle has its tangent along the line of the same angle, clockwise from the vertical: so
+    curves and lines are compared over half a turn.
+    """
+    periods = [PERIODS[str(data[side])] for side in ("stimulus", "source_stimulus") if str(data[side]) in PERIODS]
+    if len(periods) < 2:
+        return []
+    period = min(periods)
+    near, far = [], []
+    for angle, line in zip(data["angles"], data["strengths"], strict=True):
+        for other, strength in zip(data["source_angles"], line, strict=True):
+            if angle is None or other is None:
+                continue
+            apart = abs((angle - other + period / 2) % period - period / 2)
+            if apart <= period / 24:
+                near.append(float(strength))
+            elif apart >= period / 2 - period / 24:
+                far.append(float(strength))
+    if not near or not far:
+        return []
+    scale = float(data["scale"])
+    alike, opposed = sum(near) / len(near), sum(far) / len(far)
+    if alike < CLEAR * scale or opposed > -CLEAR * scale:
+        return []
+    assert row.family is not None
+    assert row.other is not None
+    within = f"{period / 24:.3g}°"
+    sentence = (
+        f"{row.family.name} ({row.family.layer.name}) are excited by those of {row.other.name} "
+        f"({row.other.layer.name}) within {within} of their own orientation (mean weight {alike:+.2g} of at most "
+        f"{scale:.2g}) and inhibited by those within {within} of the opposing one ({opposed:+.2g})."
+    )
+    return [Suggestion(Motif.OPPOSITION, sentence.replace("-", "\u2212"), str(version.public_id))]
+
+
+def _unions(
+    found: Mapping[str, Place],
+    edges: Iterable[Edge],
+    kin: Mapping[str, Family],
+    joined: Iterable[tuple[Evidence, EvidenceVersion, dict[str, Any]]],
+) -> list[Suggestion]:
+    """Targets that several families of one layer excite, with hardly anything in them that inhibits."""
+    weights: dict[tuple[str, int], list[float]] = {}
+    families = {family.pk: family for family in kin.values()}
+    for edge in edges:
+        family = kin.get(edge["source"])
+        if family is not None:
+            weights.setdefault((found[edge["target"]].name, family.pk), []).append(edge["weight"])
+    for row, _, data in joined:
+        # All of a family's weights tell more than the strongest of them, which is what its edge shows.
+        assert row.family is not None
+        name = f"{row.family.name} ({row.family.layer.name})"
+        if (name, row.other_id) in weights:
+            weights[name, row.other_id or 0] = [float(value) for line in data["strengths"] for value in line]
+    cases: dict[tuple[str, str], list[tuple[str, float]]] = {}
+    for (target, pk), values in weights.items():
+        excite = sum(value for value in values if value > 0) / (sum(map(abs, values)) or 1.0)
+        if excite >= MOSTLY:
+            cases.setdefault((target, families[pk].layer.name), []).append((families[pk].name, excite))
+    return [
+        Suggestion(
+            Motif.UNION,
+            f"{target} is excited by {len(names)} families of {layer}: "
+            + ", ".join(f"{name} ({excite * 100:.0f} % of its weight excites)" for name, excite in sorted(names))
+            + ".",
+        )
+        for (target, layer), names in sorted(cases.items())
+        if len(names) > 1
+    ]

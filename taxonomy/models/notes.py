@@ -42,12 +42,14 @@ class Edge(TypedDict):
 
 class Grown(TypedDict):
     """What the rule gave that a subgraph began with: the strongest inputs of ``neuron``, and theirs, ``depth`` layers
-    deep. ``neurons`` are all that it gave, ``unknown`` those of them whose own weights were not made yet."""
+    deep. ``neurons`` are all that it gave, ``unknown`` those of them that were not followed further because their own
+    weights were not made yet; ``left`` counts the inputs that would have been too many."""
 
     neuron: str
     depth: int
     neurons: list[str]
     unknown: list[str]
+    left: int
 
 
 class Subgraph(TypedDict):

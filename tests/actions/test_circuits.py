@@ -1,10 +1,14 @@
 """What a circuit may hold, and how it grows from a neuron's weights."""
 
+import math
+
 import pytest
 from django.core.exceptions import ValidationError
 
 from taxonomy.actions import circuits
-from tests.factory import make_family, make_network
+from taxonomy.models import Membership, Motif
+from tests.factory import add_version, make_evidence, make_family, make_network, neuron_at
+from tests.pages.material import make_family_evidence
 
 pytestmark = pytest.mark.django_db
 
@@ -109,3 +113,303 @@ def test_checking_asks_the_same_few_questions_whatever_the_size(network, django_
     edges = [edge(f"conv1{i}", f"mixed3a{j}") for i in range(8) for j in range(8)]
     with django_assert_max_num_queries(4):
         circuits.check(network, {"nodes": nodes, "edges": edges})
+
+
+# Growing from evidence
+
+
+def weights(address, layer, values, *, scale=None, strong=None):
+    """The ``weights`` evidence of a neuron: ``values`` are those of an earlier layer's neurons, by index."""
+    rows = [{"neuron": i, "value": v, "linearised": False, "kernel": [[v]]} for i, v in values.items()]
+    rows.sort(key=lambda row: -abs(row["value"]))
+    scale = scale or max(map(abs, values.values()))
+    data = {
+        "layer": layer,
+        "direction": "in",
+        "linearised": False,
+        "scale": scale,
+        "channels": 8,
+        "strong": strong or sum(abs(value) >= 0.3 * scale for value in values.values()),
+        "strongest": rows,
+    }
+    return make_evidence(neuron_at(address), "weights", data=data, parameters={"direction": "in", "layer": layer})
+
+
+def joins(subgraph):
+    return {(edge["source"], edge["target"]): edge["weight"] for edge in subgraph["edges"]}
+
+
+def test_it_grows_by_the_rule_two_layers_deep(network):
+    top = weights("mixed3b:0", "mixed3a", {0: 1.0, 1: -0.3, 2: 0.29, 3: 0.5})
+    weights("mixed3a:0", "conv1", {4: -2.0, 5: 0.7})
+    weights("mixed3a:1", "conv1", {4: 1.0})
+    found = circuits.grow(network, neuron_at("mixed3b:0"))
+    assert joins(found) == {
+        ("mixed3a:0", "mixed3b:0"): 1.0,
+        ("mixed3a:3", "mixed3b:0"): 0.5,
+        ("mixed3a:1", "mixed3b:0"): -0.3,
+        ("conv1:4", "mixed3a:0"): -2.0,
+        ("conv1:5", "mixed3a:0"): 0.7,
+        ("conv1:4", "mixed3a:1"): 1.0,
+    }
+    assert found["edges"][0]["evidence"] == str(top.current.public_id)
+    assert [node["id"] for node in found["nodes"]].count("conv1:4") == 1
+    assert found["grown"]["unknown"] == ["mixed3a:3"]
+    assert circuits.check(network, found) == found
+
+
+def test_depth_and_threshold_are_the_readers_choice(network):
+    weights("mixed3b:0", "mixed3a", {0: 1.0, 1: -0.3, 2: 0.2})
+    weights("mixed3a:0", "conv1", {4: -2.0})
+    assert len(circuits.grow(network, neuron_at("mixed3b:0"), depth=1)["nodes"]) == 3
+    assert len(circuits.grow(network, neuron_at("mixed3b:0"), 0.1, 1)["nodes"]) == 4
+    assert len(circuits.grow(network, neuron_at("mixed3b:0"), 1.0, 2)["nodes"]) == 3
+    for threshold, depth in ((0, 2), (1.5, 2), (0.3, 0), (0.3, 5), (float("nan"), 1)):
+        with pytest.raises(ValidationError):
+            circuits.grow(network, neuron_at("mixed3b:0"), threshold, depth)
+
+
+def test_the_nearest_layer_counts_where_weights_were_made_from_several(network):
+    weights("mixed3b:0", "conv1", {7: 9.0})
+    weights("mixed3b:0", "mixed3a", {0: 1.0})
+    assert joins(circuits.grow(network, neuron_at("mixed3b:0"), depth=1)) == {("mixed3a:0", "mixed3b:0"): 1.0}
+
+
+def test_without_weights_nothing_grows(network):
+    with pytest.raises(ValidationError, match="request them on its page"):
+        circuits.grow(network, neuron_at("mixed3b:0"))
+    assert joins(circuits.grow(network, neuron_at("conv1:0"))) == {}  # nothing lies before the first layer
+
+
+def test_what_is_too_much_is_left_out_and_counted(monkeypatch, network):
+    monkeypatch.setattr(circuits, "MOST_NODES", 4)
+    weights("mixed3b:0", "mixed3a", {0: 1.0, 1: -0.9, 2: 0.8, 3: 0.7, 4: 0.6}, strong=9)
+    found = circuits.grow(network, neuron_at("mixed3b:0"))
+    assert [node["id"] for node in found["nodes"]] == ["mixed3b:0", "mixed3a:0", "mixed3a:1", "mixed3a:2"]
+    assert found["grown"]["left"] == 2 + 4
+    assert "6 more inputs would reach that" in circuits.selection(found)
+
+
+def test_growing_asks_a_few_questions_a_layer(network, django_assert_max_num_queries):
+    weights("mixed3b:0", "mixed3a", dict.fromkeys(range(8), 1.0))
+    for i in range(8):
+        weights(f"mixed3a:{i}", "conv1", dict.fromkeys(range(8), 1.0))
+    neuron = neuron_at("mixed3b:0")
+    with django_assert_max_num_queries(1 + 2 * 4):
+        assert len(circuits.grow(network, neuron)["edges"]) == 8 + 64
+
+
+def test_an_edge_has_the_weight_that_its_evidence_has(network):
+    weights("mixed3b:0", "mixed3a", {0: 1.0, 1: -0.5})
+    weights("mixed3b:1", "mixed3a", {0: 0.25})
+    found = circuits.grow(network, neuron_at("mixed3b:0"))
+    found["edges"][0]["weight"] = 99.0
+    assert joins(circuits.check(network, found))["mixed3a:0", "mixed3b:0"] == 1.0
+    found["edges"][0]["evidence"] = str(neuron_at("mixed3b:1").evidence.get().current.public_id)
+    assert "does not show that weight" in refusals(network, found)[0]
+    found["edges"][0]["evidence"] = "00000000-0000-4000-8000-000000000000"
+    assert "does not show that weight" in refusals(network, found)[0]
+
+
+def test_what_it_was_grown_by_is_applied_again_and_not_believed(network):
+    weights("mixed3b:0", "mixed3a", {0: 1.0, 1: -0.5})
+    found = circuits.grow(network, neuron_at("mixed3b:0"))
+    found["grown"]["neurons"] = ["mixed3b:0", "conv1:7"]
+    assert circuits.check(network, found)["grown"]["neurons"] == ["mixed3b:0", "mixed3a:0", "mixed3a:1"]
+    found["grown"]["neuron"] = "mixed3b:7"
+    assert "were not made yet" in refusals(network, found)[0]
+
+
+# By hand
+
+
+def test_a_node_that_is_added_is_joined_by_what_evidence_says(network):
+    weights("mixed3b:0", "mixed3a", {0: 1.0, 1: -0.5, 2: 0.1})
+    weights("mixed3a:1", "conv1", {3: 1.0})
+    found = circuits.add(network, circuits.empty(), "3b:0")
+    for name in ("3a:1", "3a:2", "conv1:3"):
+        found = circuits.add(network, found, name)
+    assert joins(found) == {("mixed3a:1", "mixed3b:0"): -0.5, ("conv1:3", "mixed3a:1"): 1.0}
+    assert circuits.check(network, found) == found
+    without = circuits.remove(found, "mixed3a:1")
+    assert joins(without) == {}
+    assert joins(circuits.cut(found, "conv1:3", "mixed3a:1")) == {("mixed3a:1", "mixed3b:0"): -0.5}
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("3b:0", "in the circuit already"),
+        ("3b:99", "numbered 0 to 7"),
+        ("curves", "is not a neuron's address"),
+        ("family:3b/curves", "There is no family 'curves' in 3b"),
+        ("family:conv1/Lines", "There is no family"),
+    ],
+)
+def test_what_cannot_be_added_is_told(network, name, said):
+    make_family(network.layers.get(name="mixed3a"), "Lines")
+    with pytest.raises(ValidationError, match=said):
+        circuits.add(network, circuits.add(network, circuits.empty(), "3b:0"), name)
+
+
+def test_a_family_is_joined_by_its_members_weights_or_by_its_own_evidence(network):
+    lines = make_family(network.layers.get(name="mixed3a"), "Lines", units=[0, 1])
+    curves = make_family(network.layers.get(name="mixed3b"), "Curves", units=[0, 1])
+    weights("mixed3b:0", "mixed3a", {0: 0.5, 5: 1.0})
+    weights("mixed3b:1", "mixed3a", {1: -0.8})
+    found = circuits.add(network, circuits.add(network, circuits.empty(), "family:3a/lines"), "family:3b/curves")
+    assert [edge["weight"] for edge in found["edges"]] == [-0.8]
+    assert circuits.check(network, found) == found
+    hidden = [neuron_at("mixed3b:1").pk]
+    assert [e["weight"] for e in circuits.connect(network, found, hidden)["edges"]] == [0.5]
+    data = {"layer": "mixed3b", "source_layer": "mixed3a", "strengths": [[0.1, -2.0], [0.3, 0.2]]}
+    row = make_family_evidence(curves, "family_weights", data, {}, other=lines)
+    joined = circuits.connect(network, found)
+    assert [(edge["weight"], edge["evidence"]) for edge in joined["edges"]] == [(-2.0, str(row.current.public_id))]
+    assert circuits.check(network, joined) == joined
+    joined["edges"][0]["weight"] = -1.0
+    assert "does not show that weight" in refusals(network, joined)[0]
+    assert Membership.objects.count() == 4
+
+
+def test_an_edge_drawn_by_hand_says_so_and_stays(network):
+    found = circuits.add(network, circuits.add(network, circuits.empty(), "3b:0"), "3a:1")
+    found = circuits.tie(network, found, "mixed3a:1", "mixed3b:0", 0.75)
+    assert joins(circuits.connect(network, found)) == {("mixed3a:1", "mixed3b:0"): 0.75}
+    assert "1 connection drawn by hand, without evidence." in circuits.selection(found)
+    with pytest.raises(ValidationError, match="later one"):
+        circuits.tie(network, found, "mixed3b:0", "mixed3a:1", 0.75)
+
+
+def test_newer_evidence_changes_weights_in_words(network):
+    import json
+
+    row = weights("mixed3b:0", "mixed3a", {0: 1.0, 1: -0.5, 2: 0.4})
+    found = circuits.grow(network, neuron_at("mixed3b:0"))
+    assert circuits.refreshed(network, found) == (found, [])
+    data = {"layer": "mixed3a", "scale": 1.0, "strong": 2}
+    data["strongest"] = [{"neuron": 0, "value": 1.0}, {"neuron": 1, "value": 0.7}]
+    newer = add_version(row, [("data", json.dumps(data).encode(), ".json")])
+    fresh, told = circuits.refreshed(network, found)
+    assert told == [
+        "The weight from mixed3a:1 to mixed3b:0 was -0.5 and is +0.7.",
+        "No evidence lists the weight from mixed3a:2 to mixed3b:0 any more: it stays at +0.4.",
+    ]
+    assert [edge["evidence"] == str(newer.public_id) for edge in fresh["edges"]] == [True, True, False]
+
+
+def test_the_selection_is_told_as_it_is(network):
+    make_family(network.layers.get(name="mixed3a"), "Lines", units=[0, 1])
+    weights("mixed3b:0", "mixed3a", {0: 1.0, 1: -0.5})
+    found = circuits.grow(network, neuron_at("mixed3b:0"))
+    assert circuits.selection(found) == (
+        "Grown from mixed3b:0, two layers deep: of each neuron those inputs whose strongest weight reaches 30 % of "
+        "its largest, which gives 3 neurons. Not followed further, as their own weights were not made: mixed3a:0, mixed3a:1."
+    )
+    found = circuits.add(network, circuits.remove(found, "mixed3a:1"), "conv1:4")
+    assert circuits.selection(found).endswith("Added by hand: conv1:4. Left out by hand: mixed3a:1.")
+    by_hand = circuits.add(network, circuits.add(network, circuits.empty(), "3b:0"), "family:3a/lines")
+    assert circuits.selection(by_hand).startswith("Chosen by hand: 1 neuron and 1 family. Connections are weights")
+    assert circuits.selection(circuits.empty()) == ""
+
+
+# Motifs
+
+
+def turning(members, sources, strength, stimulus="curve", source_stimulus="curve", equivariance=0.98):
+    """``family_weights`` in which the weight is a function of the angle between the two members."""
+    period = {"curve": 360.0, "line": 180.0}
+    angles = [i * period[stimulus] / members for i in range(members)]
+    source_angles = [i * period[source_stimulus] / sources for i in range(sources)]
+    return {
+        "layer": "mixed3b",
+        "members": list(range(members)),
+        "angles": angles,
+        "stimulus": stimulus,
+        "source_layer": "mixed3a",
+        "source": list(range(sources)),
+        "source_angles": source_angles,
+        "source_stimulus": source_stimulus,
+        "scale": 1.0,
+        "strengths": [[strength(a - b) for b in source_angles] for a in angles],
+        "equivariance": equivariance,
+    }
+
+
+@pytest.fixture
+def families():
+    network = make_network(layers={"mixed3a": 48, "mixed3b": 24})
+    earlier = make_family(network.layers.get(name="mixed3a"), "Early Curves", units=range(24))
+    lines = make_family(network.layers.get(name="mixed3a"), "Lines", units=range(24, 42))
+    curves = make_family(network.layers.get(name="mixed3b"), "Curves", units=range(24))
+    return network, earlier, lines, curves
+
+
+def motifs(network, *names):
+    found = circuits.empty()
+    for name in names:
+        found = circuits.add(network, found, name)
+    return circuits.suggest_motifs(network, found)
+
+
+def test_weights_that_turn_with_both_families_suggest_equivariance_and_opposition(families):
+    network, earlier, _, curves = families
+    data = turning(24, 24, lambda apart: math.cos(math.radians(apart)))
+    row = make_family_evidence(curves, "family_weights", data, {}, other=earlier)
+    for names in (("family:3a/early curves", "family:3b/curves"), ("3a:0", "3b:0")):
+        found = motifs(network, *names)
+        assert [one.motif for one in found] == [Motif.EQUIVARIANCE, Motif.OPPOSITION]
+        assert "correlation 0.98" in found[0].sentence
+        assert "within 15° of their own orientation (mean weight +0.98 of at most 1)" in found[1].sentence
+        assert "(\u22120.98)" in found[1].sentence
+        assert {one.evidence for one in found} == {str(row.current.public_id)}
+
+
+def test_a_curve_is_excited_by_the_line_along_its_tangent(families):
+    network, _, lines, curves = families
+    data = turning(24, 18, lambda apart: math.cos(2 * math.radians(apart)), source_stimulus="line", equivariance=0.5)
+    make_family_evidence(curves, "family_weights", data, {}, other=lines)
+    (found,) = motifs(network, "family:3a/lines", "family:3b/curves")
+    assert found.motif == Motif.OPPOSITION
+    assert "within 7.5°" in found.sentence
+
+
+@pytest.mark.parametrize("strength", [lambda apart: 1.0, lambda apart: -math.cos(math.radians(apart)), lambda a: 0.01])
+def test_weights_without_an_opposition_suggest_none(families, strength):
+    network, earlier, _, curves = families
+    data = turning(24, 24, strength, equivariance=None)
+    make_family_evidence(curves, "family_weights", data, {}, other=earlier)
+    assert motifs(network, "family:3a/early curves", "family:3b/curves") == []
+
+
+def test_several_families_that_excite_one_suggest_a_union(families):
+    network, earlier, lines, curves = families
+    for source, count, strength in ((earlier, 24, 0.5), (lines, 18, 0.25)):
+        data = turning(24, count, lambda apart, strength=strength: strength, equivariance=None)
+        make_family_evidence(curves, "family_weights", data, {}, other=source)
+    found = motifs(network, "family:3a/early curves", "family:3a/lines", "family:3b/curves")
+    assert [one.motif for one in found] == [Motif.UNION]
+    assert found[0].sentence == (
+        "Curves (mixed3b) is excited by 2 families of mixed3a: Early Curves (100 % of its weight excites), "
+        "Lines (100 % of its weight excites)."
+    )
+
+
+def test_a_family_that_inhibits_as_much_is_no_case(families):
+    network, earlier, lines, curves = families
+    make_family_evidence(curves, "family_weights", turning(24, 24, lambda a: 0.5, equivariance=None), {}, other=earlier)
+    data = turning(24, 18, lambda apart: 0.5 if apart % 20 else -1.0, source_stimulus="line")
+    make_family_evidence(
+        curves, "family_weights", data | {"equivariance": None, "angles": [None] * 24}, {}, other=lines
+    )
+    assert motifs(network, "family:3a/early curves", "family:3a/lines", "family:3b/curves") == []
+
+
+def test_a_hidden_membership_suggests_nothing(families):
+    network, earlier, _, curves = families
+    data = turning(24, 24, lambda apart: math.cos(math.radians(apart)))
+    make_family_evidence(curves, "family_weights", data, {}, other=earlier)
+    found = circuits.add(network, circuits.add(network, circuits.empty(), "3a:0"), "3b:0")
+    hidden = [neuron_at("3b:0").pk]
+    assert circuits.suggest_motifs(network, found)
+    assert circuits.suggest_motifs(network, found, hidden) == []
