@@ -6,13 +6,11 @@ import uuid
 from collections import Counter
 from collections.abc import Collection, Iterable
 
-from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Count, Exists, F, IntegerField, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from taxonomy import consensus, events
 from taxonomy.models import (
     SETTLED,
     Evidence,
@@ -29,7 +27,7 @@ from taxonomy.models import (
     Standing,
     User,
 )
-from taxonomy.permissions import Refused, can_label, can_steer_queue, require
+from taxonomy.permissions import Refused, can_label, require
 
 # Time to look at a neuron, to follow its weights, to come back from lunch.
 LEASE = datetime.timedelta(minutes=20)
@@ -257,41 +255,3 @@ def end(lease: Lease | None, label: Label | None = None) -> None:
 def give_back(user: User, token: uuid.UUID) -> None:
     """Skip a neuron: it goes back to the queue. Giving it back twice changes nothing."""
     Lease.objects.filter(person=user, token=token, ended_at=None).update(ended_at=timezone.now())
-
-
-@transaction.atomic
-def set_overlap(user: User, layer: Layer, overlap: int) -> Layer:
-    """Set how many readings each neuron of a layer asks for; what its unsettled neurons ask for follows at once.
-
-    Lowered, no label and no lease is lost: what is in somebody's hands may still be answered.
-
-    Raises:
-        Refused: to anyone but editors.
-        ValidationError: when ``overlap`` is not 3 to 9.
-    """
-    require(can_steer_queue(user))
-    if overlap not in range(consensus.PEOPLE_TO_AGREE, LARGEST_OVERLAP + 1):
-        raise ValidationError(f"A neuron asks for {consensus.PEOPLE_TO_AGREE} to {LARGEST_OVERLAP} readings.")
-    layer = Layer.objects.select_for_update(of=["self"], no_key=True).select_related("network").get(pk=layer.pk)
-    if layer.overlap == overlap:
-        return layer
-    before, layer.overlap = layer.overlap, overlap
-    layer.save(update_fields=["overlap"])
-    _ask(layer)
-    events.record(user, "overlap.changed", layer=layer, data={"from": before, "to": overlap})
-    return layer
-
-
-LARGEST_OVERLAP = 9
-
-
-def _ask(layer: Layer) -> None:
-    """Derive again what the layer's unsettled neurons ask for."""
-    from taxonomy.actions.labels import needs_of, readings_by_neuron  # which stands on this module
-
-    unsettled = layer.neurons.exclude(standing__in=SETTLED).order_by("pk")
-    neurons = list(unsettled.select_for_update(of=["self"], no_key=True))
-    found = readings_by_neuron(neurons, needs_of(neurons))
-    for neuron in neurons:
-        neuron.asks = consensus.asked(found[neuron.pk], neuron.standing, layer.overlap)
-    Neuron.objects.bulk_update(neurons, ["asks"])

@@ -7,7 +7,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from taxonomy.actions import leases
+from taxonomy.actions import leases, overlaps
 from taxonomy.api.resources import Address, Body, NetworkName, NoBody, Resource, layer_called, network_called
 from taxonomy.models import Layer, Lease, Neuron
 from taxonomy.permissions import can_label, can_steer_queue
@@ -106,5 +106,5 @@ class OverlapViewSet(Resource):
     def create(self, request: Request, network: str, layer: str) -> Response:
         """Set how many readings each neuron of a layer asks for. Editors alone."""
         values = self.checked(request, OverlapBody)
-        changed = leases.set_overlap(request.user, layer_called(network_called(network), layer), values["overlap"])
+        changed = overlaps.change(request.user, layer_called(network_called(network), layer), values["overlap"])
         return Response(OverlapSerializer(changed).data)

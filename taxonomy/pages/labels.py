@@ -20,7 +20,7 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_POST, require_safe
 
 from taxonomy import recipes
-from taxonomy.actions import gold, labels, leases
+from taxonomy.actions import gold, labels, leases, overlaps
 from taxonomy.models import (
     SETTLED,
     Confidence,
@@ -514,7 +514,7 @@ def layer_overlap(request: HttpRequest, name: str, layer_name: str) -> HttpRespo
     layer, _ = layer_of(name, layer_name)
     wanted = request.POST.get("overlap", "")
     try:
-        layer = leases.set_overlap(asking(request), layer, int(wanted) if wanted.isascii() and wanted.isdigit() else 0)
+        layer = overlaps.change(asking(request), layer, int(wanted) if wanted.isascii() and wanted.isdigit() else 0)
     except ValidationError as error:
         messages.error(request, " ".join(error.messages))
     else:

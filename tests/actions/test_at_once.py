@@ -20,6 +20,7 @@ from taxonomy.actions import (
     jobs,
     labels,
     leases,
+    overlaps,
     people,
     proposals,
     reviews,
@@ -431,7 +432,7 @@ def test_labels_sheets_overlaps_and_undos_do_not_deadlock(layer: Layer) -> None:
             sheets.give_back(user, found)
 
     def steer(chance: random.Random) -> None:
-        leases.set_overlap(editor, layer, chance.choice([3, 5, 9]))
+        overlaps.change(editor, layer, chance.choice([3, 5, 9]))
 
     def keep(act: Callable[[random.Random], None], seed: int) -> Counter[str]:
         chance, seen = random.Random(seed), Counter[str]()

@@ -8,7 +8,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from taxonomy.actions import gold, labels, leases, reviews
+from taxonomy.actions import gold, labels, leases, overlaps, reviews
 from taxonomy.models import Event, Evidence, Family, Label, Layer, Lease, Need, Neuron, Outcome, Role, Standing, User
 from taxonomy.permissions import Refused, hidden_from
 from tests.factory import make_agreed, make_family, make_label, make_network, make_pictured, make_user
@@ -338,10 +338,10 @@ def test_overlap_raised_and_lowered(layer: Layer, curves: Family) -> None:
     reviews.accept(make_user(role=Role.REVIEWER), at(layer, 3))
     before = [neuron.asks for neuron in layer.neurons.all()]
     assert before[:5] == [3, 3, 4, 0, 3]
-    leases.set_overlap(editor, layer, 5)
+    overlaps.change(editor, layer, 5)
     assert [neuron.asks for neuron in layer.neurons.all()][:5] == [3, 5, 5, 0, 5]
     held = [leases.take(make_user(), layer=layer)[0] for _ in range(5)]
-    leases.set_overlap(editor, layer, 3)
+    overlaps.change(editor, layer, 3)
     assert [neuron.asks for neuron in layer.neurons.all()] == before
     assert Label.objects.count() == 11
     for lease in held:  # what is in somebody's hands may still be read
@@ -356,13 +356,13 @@ def test_overlap_counts_answered_cannot_tell_as_spent(layer: Layer) -> None:
     Need.objects.create(neuron=neuron, kind="weights", met_at=timezone.now())
     labels.retally(make_user(), labels.locked(neuron))
     assert at(layer, 0).asks == 4
-    leases.set_overlap(make_user(role=Role.EDITOR), layer, 4)
+    overlaps.change(make_user(role=Role.EDITOR), layer, 4)
     assert at(layer, 0).asks == 5
 
 
 def test_a_label_given_later_asks_by_the_new_overlap(layer: Layer, curves: Family) -> None:
     stale = at(layer, 0)
-    leases.set_overlap(make_user(role=Role.EDITOR), layer, 6)
+    overlaps.change(make_user(role=Role.EDITOR), layer, 6)
     make_label(stale, family=curves)
     assert at(layer, 0).asks == 6
 
@@ -370,17 +370,17 @@ def test_a_label_given_later_asks_by_the_new_overlap(layer: Layer, curves: Famil
 @pytest.mark.parametrize("overlap", [2, 10, 0, -3])
 def test_overlap_is_three_to_nine(layer: Layer, overlap: int) -> None:
     with pytest.raises(ValidationError, match="3 to 9"):
-        leases.set_overlap(make_user(role=Role.EDITOR), layer, overlap)
+        overlaps.change(make_user(role=Role.EDITOR), layer, overlap)
 
 
 def test_the_same_overlap_is_no_event(layer: Layer) -> None:
-    leases.set_overlap(make_user(role=Role.EDITOR), layer, 3)
+    overlaps.change(make_user(role=Role.EDITOR), layer, 3)
     assert not Event.objects.exists()
 
 
 @pytest.mark.parametrize("role", [Role.CONTRIBUTOR, Role.REVIEWER, Role.ADMIN])
 def test_editors_alone_set_the_overlap(layer: Layer, role: str) -> None:
     with pytest.raises(Refused):
-        leases.set_overlap(make_user(role=role), layer, 4)
+        overlaps.change(make_user(role=role), layer, 4)
     layer.refresh_from_db()
     assert layer.overlap == 3

@@ -54,7 +54,10 @@ def test_several_of_a_layer_without_some(client: Client, layer: Layer) -> None:
     assert take(client, network="tinynet", layer="conv1") == []
 
 
-def test_passing_over_many_costs_no_more_than_one(client: Client, layer: Layer) -> None:
+def test_passing_over_many_costs_no_more_than_one(
+    client: Client, layer: Layer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases.secrets, "randbelow", lambda below: 1)  # looking for gold is one query more
     costs = []
     for skipping in (["3b:0"], [f"3b:{index % 7}" for index in range(200)]):
         with CaptureQueriesContext(connection) as queries:
