@@ -122,29 +122,40 @@ class EvidenceVersion(models.Model):
         return reverse("evidence_version", args=[self.public_id])
 
     def newer(self) -> "EvidenceVersion | None":
-        """What took its place: what a later version of the recipe made of the same, or else a later run of this one.
+        """What took its place: what a later version of the recipe made of the same, or else a later run of this one."""
+        return newer_than([self]).get(self.pk)
 
-        A recipe may have got further parameters since: what has all of these is the same.
-        """
-        own = self.evidence
-        # A list contains its parts too, and a family that has grown is not the same.
-        whole = {f"parameters__{name}": value for name, value in own.parameters.items() if isinstance(value, list)}
-        later = Evidence.objects.filter(
-            **whole,
-            kind=own.kind,
-            neuron=own.neuron_id,
-            family=own.family_id,
-            other=own.other_id,
-            claim=own.claim_id,
-            layer=own.layer_id,
-            image_set=own.image_set_id,
-            parameters__contains=own.parameters,
-            recipe_version__gt=own.recipe_version,
-            status=Outcome.DONE,
-        ).select_related("current")
-        found = later.order_by("-recipe_version", "pk").first()
-        current = own.current if found is None else found.current
-        return None if current is None or current.pk == self.pk else current
+
+def newer_than(versions: Iterable[EvidenceVersion]) -> dict[int, EvidenceVersion]:
+    """What took the place of each of these that is superseded, by id. One query, if they have their evidence.
+
+    A recipe may have got further parameters since: what has all of these is the same.
+    """
+    alike = models.Q(pk__in=())
+    subject = ("kind", "neuron_id", "family_id", "other_id", "claim_id", "layer_id", "image_set_id")
+    every = list(versions)
+    for version in every:
+        same = {name: getattr(version.evidence, name) for name in subject}
+        alike |= models.Q(**same, recipe_version__gt=version.evidence.recipe_version)
+    later = list(
+        Evidence.objects.filter(alike, status=Outcome.DONE).select_related("current").order_by("-recipe_version", "pk")
+    )
+    found = {}
+    for version in every:
+        own = version.evidence
+        newest = next(
+            (
+                row.current
+                for row in later
+                if row.recipe_version > own.recipe_version
+                and all(getattr(row, name) == getattr(own, name) for name in subject)
+                and all(row.parameters.get(name) == value for name, value in own.parameters.items())
+            ),
+            own.current,
+        )
+        if newest is not None and newest.pk != version.pk:
+            found[version.pk] = newest
+    return found
 
 
 @pgtrigger.register(
