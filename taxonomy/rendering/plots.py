@@ -236,6 +236,55 @@ def matrix(
     )
 
 
+def loom(
+    kernels: Sequence[Sequence[Kernel]],
+    scale: float,
+    rows: Sequence[tuple[str, str, SafeString]],
+    columns: Sequence[tuple[str, str, SafeString]],
+    title: str,
+) -> SafeString:
+    """A matrix of kernels drawn weight by weight, as ``matrix`` shows one that is a picture already.
+
+    Args:
+        kernels: for each row and column, all of one size.
+        rows: for each, its address, its name and its face; ``columns`` the same.
+    """
+    k = len(kernels[0][0])
+    cells: dict[tuple[str, int], list[str]] = {}
+    for down, line in enumerate(kernels):
+        for across, kernel in enumerate(line):
+            for y, values in enumerate(kernel):
+                for x, value in enumerate(values):
+                    step = min(STEPS, round(abs(value) / scale * STEPS)) if scale else 0
+                    if step:
+                        at = f"M{across * (k + 1) + x} {down * (k + 1) + y}h1v1h-1z"
+                        cells.setdefault(("e" if value > 0 else "i", step), []).append(at)
+    wide, high, side = len(columns) * (k + 1) - 1, len(rows) * (k + 1) - 1, k + 1
+    ends = [(end, -side, at * side) for at, end in enumerate(rows)] + [
+        (end, at * side, -side) for at, end in enumerate(columns)
+    ]
+    return format_html(
+        '<svg class="loom kernel" viewBox="{0} {0} {1} {2}" width="{3}" role="group" aria-label="{4}">'
+        '<path class="ground" d="{5}"/><g shape-rendering="crispEdges">{6}</g>{7}</svg>',
+        *(-side, wide + side, high + side, (len(columns) + 1) * CELL, title),
+        "".join(
+            f"M{across * side} {down * side}h{k}v{k}h-{k}z"
+            for down in range(len(rows))
+            for across in range(len(columns))
+        ),
+        format_html_join(
+            "",
+            '<path class="{}" fill-opacity="{}" d="{}"/>',
+            ((sign, f"{step / STEPS:.2f}", "".join(parts)) for (sign, step), parts in sorted(cells.items())),
+        ),
+        format_html_join(
+            "",
+            '<a href="{}" aria-label="{}"><title>{}</title><svg x="{}" y="{}" width="{}" height="{}">{}</svg></a>',
+            ((address, name, name, x, y, k, k, face) for (address, name, face), x, y in ends),
+        ),
+    )
+
+
 @dataclass(frozen=True)
 class Node:
     """A family in the diagram of a network; ``face`` is its first neuron's."""

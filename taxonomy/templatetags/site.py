@@ -126,11 +126,15 @@ def chip_at(layer: Layer, index: int) -> SafeString:
 
 
 @register.simple_tag
-def wired(row: Any, scale: float) -> SafeString:
-    """A neuron with the kernel that joins it to another, and the strongest weight of it."""
+def wired(row: Any, scale: float, step: str = "") -> SafeString:
+    """A neuron with the kernel that joins it to another, and the strongest weight of it.
+
+    It leads to the neuron's page, or along a walk: ``step`` is the walk's address up to the neuron's.
+    """
+    on = f"{step}{row.layer.name}:{row.index}#walk" if step else f"{chips.sheet(row.layer).url}{row.index}/"
     return format_html(
-        '<a href="{}{}/">{}{}<span class="addr">{}:{}</span><span class="value {}">{}</span></a>',
-        *(chips.sheet(row.layer).url, row.index, chips.face(row.layer, row.index)),
+        '<a href="{}">{}{}<span class="addr">{}:{}</span><span class="value {}">{}</span></a>',
+        *(on, chips.face(row.layer, row.index)),
         *(plots.kernel_grid(row.kernel, scale), row.layer.name, row.index),
         *("excites" if row.value > 0 else "inhibits", signed(row.value, 2)),
     )
