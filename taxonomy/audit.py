@@ -2,11 +2,11 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
 from taxonomy import storage
-from taxonomy.models import Artifact, Claim, Event, Network, Run
+from taxonomy.models import Artifact, Authorship, Claim, Event, Network, Note, NoteDecision, NoteReview, Run
 
 
 @dataclass(frozen=True)
@@ -95,3 +95,108 @@ def _findings(network: Network) -> dict[int, Artifact]:
         name="data", version__number=1, version__evidence__network=network, version__evidence__claim__isnull=False
     )
     return {artifact.version.evidence_id: artifact for artifact in first.select_related("version")}
+
+
+@dataclass
+class Told:
+    """What a note is by its events. Versions are numbers, people keys; of each decision its version and editor."""
+
+    versions: list[int] = field(default_factory=list)
+    opened: bool = False
+    submitted: int | None = None
+    published: int | None = None
+    number: int | None = None
+    corrected: bool = False
+    withdrawn: bool = False
+    superseded_by: str | None = None
+    doi: str = ""
+    asked: set[int] = field(default_factory=set)
+    authors: set[int] = field(default_factory=set)
+    approved: list[tuple[int, int]] = field(default_factory=list)
+    sent_back: list[tuple[int, int]] = field(default_factory=list)
+
+    def add(self, event: Event) -> None:
+        version, person = event.data.get("version"), event.person_id or event.actor_id
+        what = event.verb.removeprefix("note.")
+        if what in ("drafted", "saved"):
+            self.versions.append(1 if what == "drafted" else version)
+        if what == "submitted":
+            self.submitted, self.opened = version, True
+        elif what in ("retracted", "changes_requested", "published", "corrected", "withdrawn", "superseded"):
+            self.submitted = None
+        if what in ("published", "corrected"):
+            self.published, self.corrected = version, what == "corrected"
+            self.number = event.data.get("number", self.number)
+            self.approved.append((version, event.actor_id))
+        elif what == "changes_requested":
+            self.sent_back.append((version, event.actor_id))
+        elif what == "superseded":
+            self.superseded_by = event.data["by"]
+        elif what == "doi_given":
+            self.doi = event.data["doi"]
+        self.withdrawn |= what == "withdrawn"
+        self._people(what, person)
+
+    def _people(self, what: str, person: int) -> None:
+        if what in ("drafted", "author_agreed"):
+            self.authors.add(person)
+        elif what == "author_asked":
+            self.asked.add(person)
+        if what in ("author_agreed", "author_unasked", "author_left"):
+            self.asked.discard(person)
+        if what == "author_left":
+            self.authors.discard(person)
+
+
+def notes(network: Network, counts: Counter[str]) -> Iterator[Difference]:
+    """Every note is what its events and reviews make it, and the thread's numbers have no gap. Six queries."""
+    told: dict[int, Told] = {}
+    events = Event.objects.filter(note__network=network, verb__startswith="note.").order_by("pk")
+    numbers = [event.data["number"] for event in events if event.verb == "note.published"]
+    for event in events:
+        told.setdefault(event.note_id or 0, Told()).add(event)
+    if numbers != list(range(1, len(numbers) + 1)):
+        yield Difference("notes", str(network), f"its thread was numbered {', '.join(map(str, numbers))}.")
+    rows = Note.objects.filter(network=network).select_related("submitted", "published", "superseded_by").order_by("pk")
+    for note in rows.prefetch_related("versions__reviews", "authorships__person"):
+        counts["notes"] += 1
+        counts["note versions"] += len(note.versions.all())
+        for sentence in _note(note, told.get(note.pk, Told())):
+            yield Difference("notes", f"note {note.public_id}", sentence)
+
+
+def _note(note: Note, told: Told) -> Iterator[str]:
+    versions = sorted(note.versions.all(), key=lambda version: version.number)
+    for name, stored, expected in (
+        ("versions", [version.number for version in versions], told.versions),
+        ("readable to all", note.opened_at is not None, told.opened),
+        ("version in review", note.submitted and note.submitted.number, told.submitted),
+        ("published version", note.published and note.published.number, told.published),
+        ("number", note.number, told.number),
+        ("corrected", note.corrected_at is not None, told.corrected),
+        ("withdrawn", note.withdrawn_at is not None, told.withdrawn),
+        ("superseded by", note.superseded_by and str(note.superseded_by.public_id), told.superseded_by),
+        ("DOI", note.doi, told.doi),
+    ):
+        if stored != expected:
+            yield f"{name} is stored as {stored}, and the events make it {expected}."
+    reviews = sorted((one for version in versions for one in version.reviews.all()), key=lambda review: review.pk)
+    places = {version.pk: version.number for version in versions}
+    for decision, events in ((NoteDecision.APPROVE, told.approved), (NoteDecision.REQUEST_CHANGES, told.sent_back)):
+        made = [(places[one.version_id], one.reviewer_id) for one in reviews if one.decision == decision]
+        if made != events:
+            yield f"its decisions “{decision}” are not those that the events tell."
+    yield from _authors(note.authorships.all(), reviews, told)
+
+
+def _authors(authorships: Iterable[Authorship], reviews: Iterable[NoteReview], told: Told) -> Iterator[str]:
+    current = [one for one in authorships if one.ended_at is None]
+    left = {one.person_id for one in authorships if one.person.erased_at is not None}  # is asked no more
+    named = {one.person_id for one in current if one.agreed_at is not None}
+    asked = {one.person_id for one in current if one.agreed_at is None}
+    if named != told.authors:
+        yield "its authors are not those who agreed, as the events tell."
+    if asked != told.asked - left:
+        yield "those who are asked to be an author are not those that the events tell."
+    if {review.reviewer_id for review in reviews} & (named | asked):
+        yield "one of its authors decided on it."

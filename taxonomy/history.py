@@ -295,6 +295,7 @@ def verify(network: Network) -> Verified:
         found.counts["layers"] += 1
         layer.network = network
         _verify_layer(layer, found)
+    found.differences += audit.notes(network, found.counts)
     found.differences += audit.claims(network, found.counts)
     return found
 

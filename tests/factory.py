@@ -8,15 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
-from django.utils import timezone
 from PIL import Image as Picture
 
 from taxonomy import recipes, storage
-from taxonomy.actions import claims, jobs, labels
+from taxonomy.actions import claims, jobs, labels, notes
 from taxonomy.actions import evidence as evidence_actions
 from taxonomy.models import (
     Artifact,
-    Authorship,
     Claim,
     Evidence,
     EvidenceVersion,
@@ -30,7 +28,6 @@ from taxonomy.models import (
     Network,
     Neuron,
     Note,
-    NoteVersion,
     Outcome,
     Proposal,
     Role,
@@ -210,22 +207,18 @@ def add_version(evidence: Evidence, files: Iterable[tuple[str, bytes, str]]) -> 
     return version
 
 
-def make_note(network: Network, *authors: User, title: str = "Curves", number: int | None = None, **said: Any) -> Note:
-    """A note in one version by these people; a draft, or what has this ``number`` in the network's thread."""
-    people = authors or (make_user(),)
-    note = Note.objects.create(network=network, created_by=people[0], about=said.pop("about", None))
-    version = NoteVersion.objects.create(note=note, number=1, title=title, saved_by=people[0], **said)
-    for order, person in enumerate(people):
-        Authorship.objects.create(note=note, person=person, order=order, added_by=people[0], agreed_at=timezone.now())
-    if number is not None:
-        note.number, note.published, note.opened_at, note.published_at = (
-            number,
-            version,
-            note.created_at,
-            timezone.now(),
-        )
-        note.save()
-    return note
+def make_note(network: Network, *authors: User, published: bool = False, **said: Any) -> Note:
+    """A note by these people through the actions: a draft, or one that an editor published."""
+    first, *others = authors or (make_user(),)
+    content = {"title": "Curves", "abstract": "Lines make curves.", "body": "As one sees."} | said
+    note = notes.create(first, network, **content)
+    for person in others:
+        notes.ask(first, note, person)
+        notes.agree(person, note)
+    if published:
+        notes.submit(first, note)
+        notes.decide(make_user(role=Role.EDITOR), note, version=1, decision="approve")
+    return Note.objects.get(pk=note.pk)
 
 
 def make_plan(**parts: Any) -> dict[str, Any]:

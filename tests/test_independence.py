@@ -133,7 +133,7 @@ def world(db: None) -> World:
     build_sprite(layer)
     author = make_user("author")
     draft = make_note(network, author, title=f"The {DRAFT_TITLE}", body=f"A {DRAFT_BODY}, as [[3b:9]] shows.")
-    published = make_note(network, author, number=1, title="Edges", body="See [[3b:9]].")
+    published = make_note(network, author, published=True, title="Edges", body="See [[3b:9]].")
     plan = plan_on(8, 9)
     claims_ = {
         "claim": make_claim(neurons[2], people[0], f"A {CLAIM} it is.", plan=plan),

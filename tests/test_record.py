@@ -50,7 +50,7 @@ def neuron() -> Neuron:
     make_agreed(neuron, curves)
     reviews.accept(make_user(role=Role.REVIEWER), neuron)
     discussions.add(make_user(), curves, "It bends.")
-    note = make_note(neuron.layer.network, number=1)
+    note = make_note(neuron.layer.network, published=True)
     NoteReview.objects.create(version=note.published, reviewer=make_user(role=Role.EDITOR), decision="approve")
     make_run(make_claim(note), "supported")
     return neuron

@@ -43,7 +43,7 @@ def test_what_lies_on_a_draft_counts_once_it_is_everybodys(api) -> None:
     note = make_note(make_network(), ada)
     make_claim(note, ada)
     assert api.read("people/ada/").data["credits"] == []
-    make_claim(make_note(note.network, ada, number=1), ada)
+    make_claim(make_note(note.network, ada, published=True), ada)
     [credit] = api.read("people/ada/").data["credits"]
     assert (credit["notes"], credit["claims"]) == (1, 1)
 

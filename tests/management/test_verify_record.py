@@ -9,9 +9,9 @@ from django.core.management.base import CommandError
 from django.db import connection
 
 from taxonomy import storage
-from taxonomy.actions import claims, families, labels, proposals, reviews
+from taxonomy.actions import claims, families, labels, notes, people, proposals, reviews
 from taxonomy.interchange import distill
-from taxonomy.models import Artifact, Claim, Membership, Network, Neuron, Review, Role, User
+from taxonomy.models import Artifact, Claim, Membership, Network, Neuron, Note, Review, Role, User
 from tests.factory import (
     make_agreed,
     make_claim,
@@ -188,7 +188,7 @@ def test_a_label_and_a_decision_without_their_events(world) -> None:
 def claim() -> Claim:
     """Tested twice, as its network's weights were changed between; another one was withdrawn."""
     network = make_network("deep")
-    note = make_note(network, number=1)
+    note = make_note(network, published=True)
     claim = make_claim(note)
     make_run(claim, "supported")
     Network.objects.filter(pk=network.pk).update(weights_digest="v" * 64)
@@ -222,6 +222,79 @@ def test_a_claim_or_a_run_changed_in_the_database(claim: Claim, table: str, chan
     row = claim if table == "claim" else claim.runs.get(number=1)
     tamper(f"taxonomy_{table}", change, f"id = {row.pk}")
     assert sentence in differences()
+
+
+@pytest.fixture
+def note() -> Note:
+    """Written by two, of three who were asked, sent back once, published, corrected; superseded by one with a DOI."""
+    network = make_network("deep")
+    ada, bela, editor = make_user("ada"), make_user("bela"), make_user(role=Role.EDITOR)
+    note = make_note(network, ada, bela)
+    for person in (make_user("chidi"), make_user("dunya", password="brass-lantern-42"), make_user("emre")):
+        notes.ask(ada, note, person)
+    notes.leave(User.objects.get(username="chidi"), note)
+    people.erase(User.objects.get(username="dunya"), User.objects.get(username="dunya"), proof="brass-lantern-42")
+    notes.submit(ada, note)
+    notes.decide(editor, note, version=1, decision="request changes", comment="Which curves?")
+    for number, text in enumerate(("Early curves.", "Late curves."), 1):
+        notes.save(bela, note, began_from=number, body=text, summary="Which curves it speaks of.")
+        notes.submit(bela, note)
+        notes.decide(editor, note, version=number + 1, decision="approve")
+    later = make_note(network, ada, published=True, title="Curves, better")
+    notes.give_doi(ada, later, "10.1234/curves")
+    notes.supersede(ada, note, later)
+    notes.submit(ada, make_note(network, ada, about=later, title="On curves"))
+    notes.withdraw(ada, make_note(network, ada, title="Lines"), reason="They are edges.")
+    return Note.objects.get(pk=note.pk)
+
+
+def test_notes_and_who_decided_on_them_verify(note: Note) -> None:
+    said = verify()
+    assert "4 notes, 6 note versions" in said
+    assert "all as the record says" in said
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ("submitted_id = published_id", "version in review is stored as 3, and the events make it None."),
+        (
+            "published_id = (SELECT id FROM taxonomy_noteversion WHERE note_id = taxonomy_note.id AND number = 2)",
+            "published version is stored as 2, and the events make it 3.",
+        ),
+        ("number = 7", "number is stored as 7, and the events make it 1."),
+        ("corrected_at = NULL", "corrected is stored as False, and the events make it True."),
+        ("withdrawn_at = now()", "withdrawn is stored as True, and the events make it False."),
+        ("superseded_by_id = NULL", "superseded by is stored as None, and the events make it"),
+        ("doi = '10.1/x'", "DOI is stored as 10.1/x, and the events make it ."),
+    ],
+)
+def test_a_note_changed_in_the_database(note: Note, change: str, sentence: str) -> None:
+    tamper("taxonomy_note", change, f"id = {note.pk}")
+    assert sentence in differences()
+
+
+@pytest.mark.parametrize(
+    ("table", "change", "where", "sentence"),
+    [
+        ("authorship", "agreed_at = now()", "agreed_at IS NULL AND ended_at IS NULL", "not those who agreed"),
+        ("authorship", "ended_at = now()", "agreed_at IS NULL AND ended_at IS NULL", "asked to be an author are not"),
+        ("notereview", "decision = 'approve'", "decision = 'request changes'", "its decisions “approve” are not"),
+        ("noteversion", "number = 9", "number = 2", "versions is stored as [1, 3, 9], and the events make it"),
+    ],
+)
+def test_what_belongs_to_a_note_changed_in_the_database(
+    note: Note, table: str, change: str, where: str, sentence: str
+) -> None:
+    tamper(f"taxonomy_{table}", change, where)
+    assert sentence in differences()
+
+
+def test_an_author_who_decided_on_the_note(note: Note) -> None:
+    editor = User.objects.get(role=Role.EDITOR, note_reviews__decision="request changes")
+    author = note.authorships.named().get(order=1)
+    tamper("taxonomy_authorship", f"person_id = {editor.pk}", f"id = {author.pk}")
+    assert "one of its authors decided on it." in differences()
 
 
 def test_the_numbers_of_an_experiment_are_missing(claim: Claim) -> None:
