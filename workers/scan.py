@@ -60,11 +60,15 @@ class PictureError(Exception):
 class Pictures:
     """Named pictures, opened when they are needed.
 
-    `opener(i)` gives the path of picture i, or its open file; it is called from several threads at once.
+    `opener(i)` gives the path of picture i, or its open file; it is called from several threads at once. `labels` are
+    the pictures' classes, as indices of a network's classes, None for one that has none; () where they do not matter.
     """
 
-    def __init__(self, names: Sequence[str], opener: Callable[[int], Path | IO[bytes]]) -> None:
+    def __init__(
+        self, names: Sequence[str], opener: Callable[[int], Path | IO[bytes]], labels: Sequence[int | None] = ()
+    ) -> None:
         self.names = tuple(names)
+        self.labels = tuple(labels)
         self._opener = opener
 
     def __len__(self) -> int:

@@ -397,11 +397,11 @@ def _pictures(image_set: ImageSet) -> Pictures:
         raise CannotCompute(
             f"The folder of the image set {image_set.name} is not there: {folder}. Bring it back, then retry."
         )
-    registered = list(image_set.images.order_by("index").values_list("name", "sha256"))
+    registered = list(image_set.images.order_by("index").values_list("name", "sha256", "parameters__class"))
 
     def opened(index: int) -> io.BytesIO:
         """The picture's bytes, if they are still those that the image set's digest covers."""
-        name, sha256 = registered[index]
+        name, sha256, _ = registered[index]
         mend = f"Bring it back as it was in {image_set.name} and retry, or register the folder under another name."
         try:
             data = pictures.read_picture(folder / name)
@@ -411,7 +411,8 @@ def _pictures(image_set: ImageSet) -> Pictures:
             raise PictureError(name, f"it changed since it was registered. {mend}")
         return io.BytesIO(data)
 
-    return Pictures([name for name, _ in registered], opened)
+    labels = [label if isinstance(label, int) else None for _, _, label in registered]
+    return Pictures([name for name, _, _ in registered], opened, labels)
 
 
 def _environment() -> dict[str, Any]:

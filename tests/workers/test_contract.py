@@ -21,6 +21,7 @@ from workers.evidence.activation_histogram import activation_histogram
 from workers.evidence.attribution import attribution
 from workers.evidence.dataset_examples import dataset_examples
 from workers.evidence.decomposed_visualization import decomposed_visualization
+from workers.evidence.edit import edit
 from workers.evidence.facets import facets
 from workers.evidence.family_weights import family_weights
 from workers.evidence.feature_visualization import feature_visualization
@@ -50,6 +51,16 @@ class Kind:
         ("fire", 0),
     )  # two layers, three fields
 
+
+EXPERIMENT = {
+    "do": [{"do": "drop", "at": {"layer": "first", "channels": [0], "named": ""}}],
+    "expect": {"change": "unchanged", "margin": 0.5, "relative": False},
+    "controls": 20,
+    "seed": 0,
+}
+SWEEP = {"kind": "sweep", "stimulus": "curve", "step": 30, "radii": [4, 8], "strokes": [1, 2]}
+SOME_IMAGES = {"kind": "images", "image_set": "noise", "indices": [0, 2, 3, 5, 7, 8, 10]}
+RESPONSE = {"what": "response", "of": {"layer": "fire", "channels": [0, 2], "named": ""}}
 
 # A new kind is added here, and nowhere else in this file.
 KINDS = {
@@ -87,6 +98,13 @@ KINDS = {
     "joint_tuning": Kind(joint_tuning, {"batch": 4, "top": 2, "step": 90}, targets=(("fire", (0, 2)), ("first", (1,)))),
     "family_weights": Kind(
         family_weights, {"source_layer": "first", "source": (0, 1)}, targets=(("fire", (0, 2)), ("fire", (1,)))
+    ),
+    "edit, sweep": Kind(edit, {"plan": EXPERIMENT | {"show": SWEEP, "measure": RESPONSE}}, targets=(("fire", ()),)),
+    "edit, images": Kind(
+        edit,
+        {"plan": EXPERIMENT | {"show": SOME_IMAGES, "measure": {"what": "prediction"}}, "batch": 4},
+        network=tiny.two_conv,
+        targets=(("second", ()),),
     ),
     "layer_weights": Kind(layer_weights, {"layer": "first"}, targets=(("fire", ()),)),
 }
