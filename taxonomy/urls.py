@@ -9,6 +9,7 @@ from taxonomy import feeds
 from taxonomy.pages import (
     agreement,
     artificial,
+    compare,
     discussions,
     events,
     evidence,
@@ -26,6 +27,7 @@ from taxonomy.pages import (
     reviews,
     search,
     sheets,
+    universality,
 )
 
 
@@ -120,6 +122,9 @@ urlpatterns = [
     path("comparisons/<uuid:public_id>/", evidence.comparison, name="comparison"),
     path("comparisons/<uuid:public_id>/<name:name>", evidence.comparison_file, name="comparison_file"),
     path("notes/<uuid:public_id>/artificial.py", artificial.artificial, name="note_artificial"),
+    path("compare/", compare.compare, name="compare"),
+    path("universality/", universality.page, name="universality"),
+    path("universality/link/", universality.analogue, name="analogue"),
     path("artifacts/<sha256:sha256><suffix:suffix>", evidence.artifact, name="artifact"),
     path("people/", people.people_list, name="people"),
     path("people/candidates/", people.candidates, name="candidates"),
