@@ -82,6 +82,7 @@ PARTS = frozenset(("do", "show", "measure", "expect", "controls", "seed"))
 STIMULI = {"curve": 360.0, "line": 180.0}
 MOST_CHANGES, MOST_VARIANTS, CONTROLS = 5, 25, 20
 LEAST_STEP = 0.5
+FEWEST = 5  # pairs: of fewer nothing can be concluded
 
 
 def check(

@@ -173,8 +173,9 @@ def completed(network: Network, plan: Any, image_set: ImageSet | None) -> dict[s
     whole: dict[str, Any] = {"controls": plans.CONTROLS, "seed": 0} | dict(plan)
     if isinstance(plan.get("do"), list):
         whole["do"] = [_with_sets(network, "do", change) for change in plan["do"]]
-    for part in ("measure", "expect"):
-        whole[part] = _with_sets(network, part, plan.get(part))
+    whole["measure"] = _with_sets(network, "measure", plan.get("measure"))
+    expect = plan.get("expect")
+    whole["expect"] = {"relative": False} | _known("expect", expect) if isinstance(expect, Mapping) else expect
     show = plan.get("show")
     if isinstance(show, Mapping) and show.get("kind") == "images" and image_set is not None:
         indices = _indices(network, show, image_set, whole["seed"])

@@ -4,6 +4,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Iterable
+from typing import Any
 
 import pgtrigger
 from django.contrib.auth.models import AnonymousUser
@@ -43,7 +44,7 @@ class ClaimQuerySet(models.QuerySet["Claim"]):
         """Those on drafts are for who may read the draft."""
         return self.filter(models.Q(note=None) | readable_notes(user, "note__"))
 
-    def with_rulings(self) -> "ClaimQuerySet":
+    def with_rulings(self) -> "models.QuerySet[Any]":
         """With ``ruling``, that of the latest run that is done, and ``status``, how far the latest run is.
 
         Both are "" before there is one.

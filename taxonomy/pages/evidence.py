@@ -15,7 +15,8 @@ from django.urls import reverse
 from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.http import require_POST, require_safe
 
-from taxonomy import recipes, storage
+from taxonomy import plans, recipes, storage
+from taxonomy.actions import claims
 from taxonomy.actions import evidence as actions
 from taxonomy.models import (
     Artifact,
@@ -28,12 +29,13 @@ from taxonomy.models import (
     Outcome,
     Photograph,
     Sprite,
+    User,
 )
 from taxonomy.pages import near, panels
 from taxonomy.pages.exhibits import Exhibit, Shelf, applicable, variant_of
 from taxonomy.pages.networks import WHOLE, layer_of, layers_of
 from taxonomy.pages.people import asking
-from taxonomy.permissions import can_request_evidence, can_see_members, hidden_from, require
+from taxonomy.permissions import can_request_evidence, can_see_claim, can_see_members, hidden_from, require
 from taxonomy.rendering import sprites
 
 
@@ -48,12 +50,17 @@ def shown_alone(request: HttpRequest, public_id: str) -> tuple[Exhibit, Evidence
             "evidence__neuron__layer__network",
             *("evidence__network", "evidence__image_set", "evidence__current"),
             *("evidence__family__layer", "evidence__other__layer"),
+            *("evidence__claim__note", "evidence__claim__neuron"),
         ).prefetch_related("artifacts"),
         public_id=public_id,
     )
     row = version.evidence
     hidden = hidden_from(request.user)
     require(can_see_members(row.names(Neuron.objects.with_layers(hidden if row.family_id else ()))))
+    if row.claim is not None:
+        require(can_see_claim(request.user, row.claim))
+        if isinstance(request.user, User):
+            claims.look(request.user, [row.claim])
     layers = layers_of(row.network.name)
     own = {layer.pk: layer for layer in layers}
     for subject in (row.neuron, row.family, row.other):
@@ -68,6 +75,7 @@ def shown_alone(request: HttpRequest, public_id: str) -> tuple[Exhibit, Evidence
         neuron=row.neuron,
         family=row.family,
         other=row.other,
+        claim=row.claim,
         version=version,
     )
     if row.kind == "neighbours":
@@ -93,6 +101,7 @@ def version(request: HttpRequest, public_id: str) -> HttpResponse:
         "may_request": can_request_evidence(request.user, row.network),
         "quilt": panels.quilt(exhibit) if row.kind == "dataset_examples" and exhibit.panel else [],
         "embed": request.build_absolute_uri(reverse("evidence_embed", args=[public_id])),
+        "plan": plans.in_words(row.parameters["plan"], row.network.class_names) if row.claim else "",
         "permalink": True,
     }
     return render(request, "evidence/version.html", context)

@@ -14,6 +14,7 @@ from django.utils.functional import cached_property
 from taxonomy import recipes, storage
 from taxonomy.models import (
     Artifact,
+    Claim,
     Evidence,
     EvidenceVersion,
     Family,
@@ -140,6 +141,7 @@ class Exhibit:
     neuron: Neuron | None = None
     family: Family | None = None
     other: Family | None = None
+    claim: Claim | None = None
     version: EvidenceVersion | None = None
     waiting: Evidence | None = None  # queued, running, failed or cancelled; newer than the version, or instead of one
     panel: dict[str, Any] | None = None  # what its template shows (``panels.fill``); None where its files are spoilt
@@ -193,12 +195,14 @@ class Exhibit:
 
     @property
     def subject(self) -> str:
+        if self.claim is not None:
+            return f"“{self.claim}”"
         return self.neuron.address if self.neuron is not None else str(self.family.name if self.family else "")
 
     @property
     def home(self) -> str:
         """The page of its subject."""
-        subject = self.neuron or self.family
+        subject = self.neuron or self.family or self.claim
         return subject.get_absolute_url() if subject is not None else ""
 
     @cached_property
@@ -238,6 +242,8 @@ class Exhibit:
     @property
     def command(self) -> str:
         """The command line that makes it."""
+        if self.claim is not None:
+            return f"./run manage state_claim --claim {self.claim.public_id} --run"
         words = ["./run manage request_evidence", self.shelf.network.name]
         if self.neuron is not None:
             words += ["--layer", self.neuron.layer.name, "--neurons", str(self.neuron.index)]

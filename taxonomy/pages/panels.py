@@ -12,9 +12,10 @@ from typing import Any
 
 from django.utils.safestring import SafeString
 
+from taxonomy import plans
 from taxonomy.models import Family, Layer
 from taxonomy.pages.exhibits import STIMULUS_TITLES, Exhibit
-from taxonomy.rendering import curves, plots
+from taxonomy.rendering import curves, experiments, plots
 from taxonomy.rendering.chips import face
 
 logger = logging.getLogger(__name__)
@@ -521,6 +522,132 @@ def _faces(ends: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, SafeString
     ]
 
 
+@dataclass
+class Flip:
+    """A picture whose most probable class changed most, as the network saw it."""
+
+    photograph: str
+    name: str
+    before: tuple[str, float]
+    after: tuple[str, float]
+    label: str
+
+    @property
+    def changed(self) -> bool:
+        return self.before[0] != self.after[0]
+
+
+def _edit_wanted(exhibit: Exhibit) -> None:
+    flips = (exhibit.data.get("images") or {}).get("flips") or []
+    exhibit.shelf.photographs.want(exhibit.image_set, [flip["image"] for flip in flips])
+
+
+MOST_PAIRS = 200  # rows of the table
+
+
+def _edit(exhibit: Exhibit) -> Panel:
+    data, plan = exhibit.data, exhibit.values["plan"]
+    ruling, expect = data["ruling"], plan["expect"]
+    controls = [one for one in data["controls"] if one is not None]
+    table = data["pairs"][:MOST_PAIRS]
+    measure = plans.MEASURES[plan["measure"]["what"]]
+    relative = bool(expect.get("relative"))
+    found: Panel = {
+        "ruling": ruling,
+        "reason": data["reason"],
+        "relative": relative,
+        "unit": measure.unit,
+        "measure": measure.title,
+        "margin": plans.margin_in_words(plan["measure"], expect),
+        "before": data["before"],
+        "after": data["after"],
+        "controls": controls,
+        "lost": len(data["controls"]) - len(controls),
+        "control": data["control"],
+        "left_out": data.get("left_out") or {},
+        "sweep": _swept(exhibit, data["sweep"]) if data.get("sweep") else None,
+        "images": _pictured(exhibit, data["images"]) if data.get("images") else None,
+        "rows": [(before, after, which, _variant(data, where)) for before, after, which, *where in table],
+        "count": ruling["n"],
+        "neuronal": plan["show"]["kind"] == "sweep",
+    }
+    if ruling["effect"] is not None and ruling["low"] is not None:
+        found["effect"] = experiments.effect(
+            *(ruling["effect"], ruling["low"], ruling["high"], controls),
+            change=expect["change"],
+            margin=expect["margin"],
+            percent=relative,
+            unit="of what it was" if relative else measure.unit,
+        )
+        sides = [_side(name, data[name], "mean") for name in ("before", "after")]
+        found["ranges"] = experiments.ranges(sides, f"{measure.title}, on average")
+    points = [(before, after) for before, after, *_ in data["pairs"]]
+    if (measure.of_neurons or measure.of_class) and len(set(points)) > 1:
+        found["pairs"] = experiments.pairs(points, measure.unit)
+    return found
+
+
+def _side(name: str, figure: Mapping[str, Any], of: str) -> tuple[str, float, float, float]:
+    """What was measured before or after, with its interval."""
+    return name, float(figure[of]), float(figure["low"]), float(figure["high"])
+
+
+def _variant(data: Mapping[str, Any], where: Sequence[int]) -> str:
+    """The sizes of a sweep's stimuli: "radius 40 px, stroke 3 px"."""
+    variants = data.get("variants") or []
+    sizes = variants[where[0]] if where and where[0] < len(variants) else {}
+    return ", ".join(f"{name} {_value(value)} px" for name, value in sizes.items() if value is not None)
+
+
+def _swept(exhibit: Exhibit, sweep: Mapping[str, Any]) -> Panel:
+    """The tuning curves of each neuron, all to one scale."""
+    layer = exhibit.shelf.layers[exhibit.values["plan"]["measure"]["of"]["layer"]]
+    neurons = [
+        experiments.Tuned(f"{layer.name}:{index}", before, after, control)
+        for index, before, after, control in zip(
+            sweep["neurons"], sweep["before"], sweep["after"], sweep["control"], strict=True
+        )
+    ]
+    full = max((neuron.strongest for neuron in neurons), default=0.0) or 1.0
+    period = float(sweep["period"])
+    return {
+        "stimulus": sweep["stimulus"],
+        "variant": sweep["variant"],
+        "period": period,
+        "opposite": period / 2,
+        "full": full,
+        "layer": layer,
+        "neurons": [
+            (int(index), experiments.tuned(neuron, sweep["axis"], period, full))
+            for index, neuron in zip(sweep["neurons"], neurons, strict=True)
+        ],
+    }
+
+
+def _pictured(exhibit: Exhibit, images: Mapping[str, Any]) -> Panel:
+    """The pictures that changed most, and how often the network was right before and after."""
+    names = exhibit.shelf.network.class_names
+
+    def called(index: int | None) -> str:
+        if index is None:
+            return ""
+        return str(names[index]) if index < len(names) else f"class {index}"
+
+    flips = []
+    for flip in images["flips"]:
+        address, name = exhibit.shelf.photographs.find(exhibit.image_set, flip["image"])
+        sides = [(called(flip[side]["class"]), float(flip[side]["probability"])) for side in ("before", "after")]
+        flips.append(Flip(address, name or f"picture {flip['image']}", sides[0], sides[1], called(flip.get("label"))))
+    accuracy = []
+    for name, title in (("top1", "Top-1"), ("top5", "Top-5")):
+        both = images.get(name)
+        if both:
+            shares = [_side(side, both[side], "share") for side in ("before", "after")]
+            plot = experiments.ranges(shares, f"{title} accuracy", percent=True)
+            accuracy.append({"title": title, "plot": plot, "sides": shares})
+    return {"count": images["count"], "flipped": images["flipped"], "flips": flips, "accuracy": accuracy}
+
+
 PANELS: dict[str, Callable[[Exhibit], Panel]] = {
     "kernels": _kernels,
     "imported_picture": _imported_picture,
@@ -536,6 +663,7 @@ PANELS: dict[str, Callable[[Exhibit], Panel]] = {
     "facets": _facets,
     "joint_tuning": _joint_tuning,
     "family_weights": _family_weights,
+    "edit": _edit,
 }
 # What a panel looks up beside its own files, told beforehand, so that all panels of a page ask once.
 WANTS: dict[str, Callable[[Exhibit], None]] = {
@@ -543,4 +671,5 @@ WANTS: dict[str, Callable[[Exhibit], None]] = {
     "decomposed_visualization": _decomposed_wanted,
     "attribution": _attribution_wanted,
     "facets": _facets_wanted,
+    "edit": _edit_wanted,
 }
