@@ -159,7 +159,7 @@ class References:
         here: the network's layers with their sprites, where the page has them already.
         kin: families, where the page has them already.
         texts: what the page is about to show, beside the remarks of ``kin``: whom it mentions is asked in one query.
-        user: who looks. Claims are shown as far as they may see them.
+        user: who looks, where the page records which claims they read: only then their sentences are told.
     """
 
     def __init__(
@@ -171,7 +171,7 @@ class References:
         user: Person | None = None,
     ) -> None:
         self.network = network
-        self.user: Person = user or AnonymousUser()
+        self.user = user
         self.here = _by_name(here)
         families = list(kin)
         self.kin = {(one.layer_id, one.name.casefold()): (one.pk, one.name) for one in families}
@@ -179,6 +179,7 @@ class References:
         # The name as it is written, by folded name; None where nobody has it.
         self.people: dict[str, str | None] = {}
         self.claims: dict[str, Claim | None] = {}
+        self.told: set[str] = set()  # the claims of which more is told than where they are and what came of them
         self.asked = self.asked_for_claims = 0
         self.claiming = self.texts
 
@@ -226,9 +227,12 @@ class References:
         self.asked_for_claims += 1
         wanted |= {one.lower() for text in self.claiming for one in CLAIM.findall(text)}
         self.claiming = []
-        told = claims_visible_to(self.user, Claim.objects.filter(public_id__in=list(wanted)[:MOST_REFERENCES]))
+        told = claims_visible_to(
+            self.user or AnonymousUser(), Claim.objects.filter(public_id__in=list(wanted)[:MOST_REFERENCES])
+        )
         self.claims |= dict.fromkeys(wanted)
         self.claims |= {str(claim.public_id): claim for claim in told.with_rulings()}
+        self.told |= self.claims.keys() if self.user is not None else set()
 
     def claim(self, public_id: str) -> SafeString:
         """The claim's sentence with what came of it; of one that is not to be told yet only where it is."""
@@ -239,7 +243,7 @@ class References:
         ruling = "withdrawn" if claim.withdrawn_at is not None else claim.ruling or "not tested yet"  # type: ignore[attr-defined]
         return format_html(
             '<a class="claimed" href="{}">{}</a> <span class="badge ruling {}">{}</span>',
-            *(href, claim.sentence, ruling.split()[0], ruling),
+            *(href, claim.sentence if public_id in self.told else "a claim", ruling.split()[0], ruling),
         )
 
     def mention(self, text: str) -> SafeString:

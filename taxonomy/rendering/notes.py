@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.models import Q
 from django.utils.html import format_html, format_html_join
@@ -67,6 +67,13 @@ class Source:
     number: int
     key: str
     html: SafeString
+
+
+class Shown(NamedTuple):
+    """What a figure shows, and what stands below its caption: of what it is, and its permalink."""
+
+    body: SafeString
+    about: SafeString
 
 
 @dataclass
@@ -130,12 +137,10 @@ class Composer:
     """Writes the texts of one note: figures and sources are numbered through all of them.
 
     Args:
-        figures: what each piece of evidence shows, by public id; "" for one that cannot be shown to whoever looks.
+        figures: the evidence that there is, by public id.
     """
 
-    def __init__(
-        self, references: References, bibliography: Bibliography, figures: Mapping[str, SafeString | str]
-    ) -> None:
+    def __init__(self, references: References, bibliography: Bibliography, figures: Mapping[str, Shown]) -> None:
         self.references = references
         self.bibliography = bibliography
         self.figures = figures
@@ -263,8 +268,8 @@ class Composer:
         number = len(self.shown)
         return format_html(
             '<figure class="shown" id="figure-{0}" aria-labelledby="figure-{0}-c">{1}'
-            '<figcaption id="figure-{0}-c"><b>Figure {0}.</b> {2}</figcaption></figure>',
-            *(number, inside, caption),
+            '<figcaption><span id="figure-{0}-c"><b>Figure {0}.</b> {2}</span> {3}</figcaption></figure>',
+            *(number, inside.body, caption, inside.about),
         )
 
 
