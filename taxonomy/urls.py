@@ -9,8 +9,8 @@ from taxonomy import feeds
 from taxonomy.pages import (
     agreement,
     artificial,
-    compare,
     claims,
+    compare,
     discussions,
     events,
     evidence,
@@ -22,6 +22,7 @@ from taxonomy.pages import (
     labels,
     networks,
     neurons,
+    notes,
     notifications,
     people,
     proposals,
@@ -29,6 +30,7 @@ from taxonomy.pages import (
     search,
     sheets,
     universality,
+    weights,
 )
 
 
@@ -61,6 +63,7 @@ register_converter(Suffix, "suffix")
 NETWORK = "networks/<name:name>/"
 LAYER = NETWORK + "<name:layer_name>/"
 NEURON = LAYER + "<index:index>/"
+NOTE = "notes/<uuid:public_id>/"
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -68,7 +71,31 @@ urlpatterns = [
     path(NETWORK, networks.network, name="network"),
     path(NETWORK + "agreement/", agreement.network_agreement, name="agreement"),
     path(NETWORK + "request/", evidence.request_of_network, name="network_request"),
+    path(NETWORK + "weights/", weights.explorer, name="weights_explorer"),
+    path(NETWORK + "weights/walk/", weights.walk, name="weights_walk"),
+    path(NETWORK + "weights/request/", weights.request_weights, name="weights_request"),
     path(NETWORK + "claims/", claims.claim_list, name="claims"),
+    path(NETWORK + "thread/", notes.thread, name="thread"),
+    path(NETWORK + "thread/feed.atom", feeds.thread, name="thread_feed"),
+    path(NETWORK + "notes/new/", notes.new, name="note_new"),
+    path(NOTE, notes.note, name="note"),
+    path(NOTE + "edit/", notes.edit, name="note_edit"),
+    path(NOTE + "preview/", notes.preview, name="note_preview"),
+    path(NOTE + "latest/", notes.latest, name="note_latest"),
+    path(NOTE + "versions/", notes.versions, name="note_versions"),
+    path(NOTE + "versions/<index:number>/", notes.version, name="note_version"),
+    path(NOTE + "versions/<index:number>/diff/", notes.diff, name="note_diff"),
+    path(NOTE + "submit/", notes.submit, name="note_submit"),
+    path(NOTE + "retract/", notes.retract, name="note_retract"),
+    path(NOTE + "decide/", notes.decide, name="note_decide"),
+    path(NOTE + "withdraw/", notes.withdraw, name="note_withdraw"),
+    path(NOTE + "supersede/", notes.supersede, name="note_supersede"),
+    path(NOTE + "doi/", notes.doi, name="note_doi"),
+    path(NOTE + "authors/", notes.authors, name="note_authors"),
+    path(NOTE + "cite<suffix:suffix>", notes.cite, name="note_cite"),
+    path(NOTE + "feed.atom", feeds.subject, {"kind": "note"}, name="note_feed"),
+    path(NOTE + "discussion/", discussions.of_note, name="note_discussion"),
+    path(NOTE + "discussion/feed.atom", feeds.discussion, {"kind": "note"}, name="note_discussion_feed"),
     path(LAYER, networks.layer, name="layer"),
     path(LAYER + "overlap/", labels.layer_overlap, name="layer_overlap"),
     path(LAYER + "sheet/", sheets.sheet_take, name="sheet_take"),

@@ -1,0 +1,677 @@
+"""Circuit notes: a network's thread, a note to read, writing it with others, reviewing it, its versions, citing it."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.core.paginator import Paginator
+from django.db.models import Prefetch, Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from taxonomy.actions import labels, notes
+from taxonomy.models import (
+    Authorship,
+    Claim,
+    Family,
+    Motif,
+    Network,
+    Neuron,
+    Note,
+    NoteReview,
+    NoteVersion,
+    Subgraph,
+    User,
+)
+from taxonomy.pages import claims
+from taxonomy.pages.articles import article
+from taxonomy.pages.networks import layers_of
+from taxonomy.pages.people import asking
+from taxonomy.pages.proposals import add_errors
+from taxonomy.pages.talk import Talk
+from taxonomy.permissions import (
+    Person,
+    can_edit_note,
+    can_leave_note,
+    can_read_note,
+    can_review_note,
+    can_write_note,
+    claims_visible_to,
+    hidden_from,
+    is_author,
+    require,
+)
+from taxonomy.rendering import citations, differences
+from taxonomy.rendering.circuits import Circuit, circuit, picture
+from taxonomy.rendering.markdown import References
+from taxonomy.rendering.notes import named
+
+PAGE = 30
+LINKS = 20
+
+
+def found(name: str) -> Network:
+    """The network of this name.
+
+    Raises:
+        Http404: with a sentence.
+    """
+    network = Network.objects.filter(name=name).first()
+    if network is None:
+        raise Http404(f"There is no network “{name}” here.")
+    return network
+
+
+def note_of(request: HttpRequest, public_id: str) -> Note:
+    """The note of this id, with what its page shows.
+
+    Raises:
+        Http404: where there is none.
+        Refused: to others than its authors, while it is a draft.
+    """
+    rows = Note.objects.select_related(
+        "network", "about", "about__published", "superseded_by__published", "published__saved_by", "submitted__saved_by"
+    )
+    note = rows.filter(public_id=public_id).first()
+    if note is None:
+        raise Http404("There is no such note here.")
+    require(can_read_note(request.user, note))
+    return note
+
+
+def version_of(note: Note, number: int) -> NoteVersion:
+    version = note.versions.select_related("saved_by").filter(number=number).first()
+    if version is None:
+        raise Http404(f"This note has no version {number}.")
+    version.note = note
+    return version
+
+
+# The thread
+
+
+def authored(notes: QuerySet[Note]) -> QuerySet[Note]:
+    """With ``authors``, those who are named."""
+    people = Authorship.objects.named().select_related("person")
+    return notes.prefetch_related(Prefetch("authorships", people, to_attr="authors"))
+
+
+@require_safe
+def thread(request: HttpRequest, name: str) -> HttpResponse:
+    """A network's published notes in the order of their numbers; what is in review; and one's own drafts."""
+    network = found(name)
+    every = authored(Note.objects.filter(network=network).select_related("published", "submitted", "about__published"))
+    published = Paginator(every.in_thread(), PAGE)  # type: ignore[attr-defined]
+    page = published.get_page(request.GET.get("page") or published.num_pages)
+    shown = list(page.object_list)
+    waiting = list(every.filter(number=None, submitted__isnull=False, withdrawn_at=None).order_by("pk")[:PAGE])
+    drafts: list[Note] = []
+    if isinstance(request.user, User):
+        own = Authorship.objects.current().filter(person=request.user)
+        mine = every.filter(authorships__in=own, number=None, submitted=None, withdrawn_at=None)
+        drafts = list(mine.titled().order_by("-pk")[:PAGE])  # type: ignore[attr-defined]
+    for note in (*shown, *waiting, *drafts):
+        note.network = network
+    _reveal_named(request, network, *(version.abstract for note in (*shown, *waiting) if (version := _said(note))))
+    rulings = rulings_of(request.user, [*shown, *waiting])
+    context = {
+        "network": network,
+        "page": page,
+        "entries": [(note, _said(note), rulings.get(note.pk, "")) for note in shown],
+        "waiting": [(note, _said(note), rulings.get(note.pk, "")) for note in waiting],
+        "drafts": drafts,
+        "may_write": can_write_note(request.user),
+    }
+    return render(request, "notes/thread.html", context)
+
+
+def _said(note: Note) -> NoteVersion | None:
+    return note.published or note.submitted
+
+
+def rulings_of(user: Person, notes: Iterable[Note]) -> dict[int, str]:
+    """What the claims of each note came to, in words, by the note's primary key."""
+    stated = claims_visible_to(user, Claim.objects.filter(note__in=list(notes), withdrawn_at=None))
+    counts: dict[int, Counter[str]] = {}
+    for claim in stated.with_rulings():
+        assert claim.note_id is not None  # by the filter
+        counts.setdefault(claim.note_id, Counter())[claim.ruling or "not tested yet"] += 1
+    return {
+        pk: f"{found.total()} claim{'' if found.total() == 1 else 's'}: "
+        + ", ".join(f"{count} {ruling}" for ruling, count in found.most_common())
+        for pk, found in counts.items()
+    }
+
+
+def _reveal_named(request: HttpRequest, network: Network, *texts: str) -> None:
+    """Whoever reads texts that name neurons has been told what their authors think of these."""
+    if isinstance(request.user, User) and any("[[" in text for text in texts):
+        labels.reveal(request.user, *named(network, *texts).neurons)
+
+
+# Reading
+
+
+@require_safe
+def note(request: HttpRequest, public_id: str) -> HttpResponse:
+    return page_of(request, note_of(request, public_id))
+
+
+@require_safe
+def version(request: HttpRequest, public_id: str, number: int) -> HttpResponse:
+    """One version for ever, whatever came after it."""
+    found = note_of(request, public_id)
+    return page_of(request, found, version_of(found, number))
+
+
+def page_of(
+    request: HttpRequest,
+    note: Note,
+    version: NoteVersion | None = None,
+    *,
+    problems: Iterable[str] = (),
+    form: forms.Form | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    """A note as an article.
+
+    Args:
+        version: another one than the page shows by itself.
+        problems: why what was asked for could not be done.
+        form: that was sent and could not be taken.
+    """
+    user = request.user
+    shown = version or note.shown
+    shown.note = note
+    layers = layers_of(note.network.name)
+    hidden = hidden_from(user)
+    drawn = circuit(note.network, _subgraph(shown), hidden=hidden, layers=layers)
+    since = list(note.versions.defer("body", "bibliography", "subgraph").order_by("-number"))
+    latest = since[0]
+    _reveal(request, shown, drawn, latest=shown.number == latest.number)
+    talk = Talk(user, note, shown=True)
+    texts = [*talk.texts, shown.abstract, shown.body, shown.selection]
+    references = References(note.network, layers, texts=texts, user=user)
+    authors = list(note.authorships.current().select_related("person").order_by("order", "pk"))
+    named = [one for one in authors if one.agreed_at is not None]
+    context: dict[str, Any] = {
+        "network": note.network,
+        "note": note,
+        "version": shown,
+        "old": version is not None and version.pk != note.shown.pk,
+        "latest": latest,
+        "unpublished": note.published is not None and latest.number > note.published.number,
+        "corrections": [one for one in since if _corrects(note, one)],
+        "authors": named,
+        "asked": [one for one in authors if one.agreed_at is None],
+        "asked_me": next((one for one in authors if one.person_id == user.pk and one.agreed_at is None), None),
+        "own": any(one.person_id == user.pk for one in named),
+        "article": article(shown, user, references),
+        "circuit": drawn,
+        "diagram": picture(drawn),
+        "motifs": shown.motifs,
+        "commentaries": list(authored(note.commentaries.in_thread().select_related("published"))),
+        "citation": citations.text(shown),
+        "bibtex": citations.bibtex(shown),
+        "may_edit": can_edit_note(user, note),
+        "may_review": can_review_note(user, note),
+        "may_write": can_write_note(user),
+        "links": links_to(user, note) if note.number is not None else [],
+        **claims.panel(note, hidden),
+        "problems": list(problems),
+        "form": form,
+        "talk": talk,
+        "references": references,
+    }
+    return render(request, "notes/note.html", context, status=status)
+
+
+def _subgraph(version: NoteVersion) -> Subgraph:
+    found: Subgraph = version.subgraph
+    return found
+
+
+def _corrects(note: Note, version: NoteVersion) -> bool:
+    """Whether the version says what of the published note it corrects."""
+    published = note.published
+    return published is not None and 1 < version.number <= published.number and version.summary != ""
+
+
+def _reveal(request: HttpRequest, version: NoteVersion, drawn: Circuit, *, latest: bool) -> None:
+    """Who reads what a note says of a neuron, or sees it in a family's picture, has been shown how others read it."""
+    if not isinstance(request.user, User):
+        return
+    seen = Q(pk__in=[])
+    for knot in drawn.knots.values():
+        seen |= Q(layer=knot.layer, index__in=knot.members)
+    if latest:
+        seen |= Q(notes=version.note)
+        neurons = list(Neuron.objects.filter(seen).distinct())
+    else:
+        neurons = [*Neuron.objects.filter(seen), *notes.names_of(version.note.network, version)[0]]
+    labels.reveal(request.user, *neurons)
+
+
+def links_to(user: Person, subject: Neuron | Family | Note) -> list[Note]:
+    """The notes that name it, as far as this person may read them; the published ones first. One query.
+
+    To a note those lead whose text has its address, and its commentaries do.
+    """
+    every = Note.objects.readable_by(user).filter(withdrawn_at=None)
+    if isinstance(subject, Note):
+        address = f"/notes/{subject.public_id}/"
+        every = every.filter(network=subject.network_id, published__body__contains=address).exclude(about=subject)
+    elif isinstance(subject, Family):
+        every = every.filter(families=subject)
+    else:
+        every = every.filter(neurons=subject)
+    return list(every.titled().order_by("number", "pk")[:LINKS])
+
+
+# Writing
+
+
+class NoteForm(forms.Form):
+    """What a version says. What a text may be is the action's to say, so that nothing typed is lost."""
+
+    title = forms.CharField(required=False, strip=False)
+    abstract = forms.CharField(
+        required=False,
+        strip=False,
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text="What you found, in a few sentences. The thread shows it.",
+    )
+    body = forms.CharField(required=False, strip=False, widget=forms.Textarea(attrs={"rows": 24}))
+    selection = forms.CharField(
+        required=False,
+        strip=False,
+        label="How its neurons were chosen",
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="Readers want to know what you left out: “all curves of the layer, no other was looked at”.",
+    )
+    motifs = forms.MultipleChoiceField(
+        required=False,
+        choices=[(value, str(label).capitalize()) for value, label in Motif.choices],
+        widget=forms.CheckboxSelectMultiple,
+    )
+    bibliography = forms.CharField(
+        required=False,
+        strip=False,
+        widget=forms.Textarea(attrs={"rows": 6, "spellcheck": "false"}),
+        help_text="BibTeX. Cite an entry by its key: [@cammarata2021curve].",
+    )
+    summary = forms.CharField(
+        required=False,
+        label="What you changed",
+        help_text="In a line. A correction of what is published has to say it.",
+    )
+    began_from = forms.IntegerField(required=False, min_value=0, max_value=2**31 - 1, widget=forms.HiddenInput)
+
+    TEXTS = ("title", "abstract", "body", "selection", "bibliography")
+
+    def content(self) -> notes.Content:
+        said = self.cleaned_data
+        return {
+            "title": said["title"],
+            "abstract": said["abstract"],
+            "body": said["body"],
+            "selection": said["selection"],
+            "bibliography": said["bibliography"],
+            "motifs": said["motifs"],
+        }
+
+    def drafted(self, note: Note, user: User, subgraph: dict[str, Any]) -> NoteVersion:
+        """What was typed as a version that is not saved, however little there is yet."""
+        said = {name: str(self.cleaned_data.get(name, ""))[:100_000] for name in self.TEXTS}
+        return NoteVersion(note=note, number=0, saved_by=user, subgraph=subgraph, **said)
+
+
+def new(request: HttpRequest, name: str) -> HttpResponse:
+    """Begin a note, or a commentary on the one that ``?about=`` names."""
+    network = found(name)
+    may = can_write_note(request.user)
+    about = _about(request, network)
+    form = NoteForm(request.POST or None)
+    note = Note(network=network, about=about)
+    if request.method == "POST":
+        require(may)
+        if request.POST.get("do") == "preview":
+            return _preview(request, note, form)
+        if form.is_valid():
+            try:
+                made = notes.create(asking(request), network, about=about, **form.content())
+            except ValidationError as error:
+                add_errors(form, error)
+            else:
+                messages.success(request, "Saved as a draft. You read it, and whom you ask to be an author.")
+                return redirect("note_edit", made.public_id)
+    context = {"network": network, "note": note, "about": about, "form": form, "may": may}
+    return render(request, "notes/edit.html", context, status=422 if form.errors else 200)
+
+
+def _about(request: HttpRequest, network: Network) -> Note | None:
+    """The published note that the address names; none for what is no such note."""
+    named = request.GET.get("about", "")
+    if not named:
+        return None
+    try:
+        return Note.objects.titled().filter(network=network, number__isnull=False, public_id=named).first()
+    except ValidationError:  # no UUID
+        return None
+
+
+def edit(request: HttpRequest, public_id: str) -> HttpResponse:
+    """Write: the text, and beside it how it reads."""
+    note = note_of(request, public_id)
+    may = can_edit_note(request.user, note)
+    require(may)
+    latest = note.latest
+    overtaken: notes.Overtaken | None = None
+    status = 200
+    if request.method == "POST":
+        form = NoteForm(request.POST)
+        if form.is_valid():
+            said = form.cleaned_data
+            try:
+                saved = notes.save(
+                    asking(request),
+                    note,
+                    began_from=said["began_from"] or 0,
+                    summary=said["summary"],
+                    **form.content(),
+                )
+            except notes.Overtaken as error:
+                overtaken, status = error, 409
+                latest = error.latest
+                form = NoteForm(request.POST | {"began_from": str(latest.number)})
+            except ValidationError as error:
+                add_errors(form, error)
+            else:
+                same = saved.pk == latest.pk
+                messages.success(request, "Nothing was changed." if same else f"Saved as version {saved.number}.")
+                return redirect("note_edit" if "stay" in request.POST else "note_latest", note.public_id)
+        if form.errors:
+            status = 422
+    else:
+        said = {name: getattr(latest, name) for name in (*NoteForm.TEXTS, "motifs")}
+        form = NoteForm(initial=said | {"began_from": latest.number})
+    context = {
+        "network": note.network,
+        "note": note,
+        "about": note.about,
+        "latest": latest,
+        "form": form,
+        "may": may,
+        "overtaken": overtaken,
+        "theirs": differences.changes(overtaken.base, latest) if overtaken and overtaken.base else [],
+        "mine": differences.changes(latest, form.drafted(note, asking(request), latest.subgraph)) if overtaken else [],
+    }
+    return render(request, "notes/edit.html", context, status=status)
+
+
+@require_POST
+def preview(request: HttpRequest, public_id: str) -> HttpResponse:
+    """How what is being written reads. Nothing is saved."""
+    note = note_of(request, public_id)
+    require(can_edit_note(request.user, note))
+    return _preview(request, note, NoteForm(request.POST))
+
+
+def _preview(request: HttpRequest, note: Note, form: NoteForm) -> HttpResponse:
+    form.is_valid()
+    written = form.drafted(note, asking(request), {})
+    texts = [written.abstract, written.body, written.selection]
+    references = References(note.network, texts=texts, user=request.user)
+    context = {
+        "network": note.network,
+        "note": note,
+        "version": written,
+        "article": article(written, request.user, references),
+        "form": form,
+    }
+    template = "notes/_preview.html" if request.headers.get("HX-Request") else "notes/preview.html"
+    return render(request, template, context)
+
+
+# What is done with a note
+
+
+def _act(request: HttpRequest, note: Note, act: Callable[[], object], told: str, *, to: str = "note") -> HttpResponse:
+    """Do it, and tell; or show the note again with why not."""
+    try:
+        act()
+    except ValidationError as error:
+        return page_of(request, note, problems=error.messages, status=422)
+    messages.success(request, told)
+    return redirect(to, note.public_id)
+
+
+@require_POST
+def submit(request: HttpRequest, public_id: str) -> HttpResponse:
+    note = note_of(request, public_id)
+    told = "Submitted. An editor who is none of its authors reads it; from now on everybody can."
+    return _act(request, note, lambda: notes.submit(asking(request), note), told)
+
+
+@require_POST
+def retract(request: HttpRequest, public_id: str) -> HttpResponse:
+    note = note_of(request, public_id)
+    return _act(request, note, lambda: notes.retract(asking(request), note), "Taken back from review.")
+
+
+class ReviewForm(forms.Form):
+    version = forms.IntegerField(min_value=1, max_value=2**31 - 1)
+    decision = forms.ChoiceField(
+        choices=[("approve", "Approve"), ("request changes", "Ask for changes")],
+        error_messages={"required": "Press one of the buttons.", "invalid_choice": "Press one of the buttons."},
+    )
+    comment = forms.CharField(required=False)
+
+
+@require_POST
+def decide(request: HttpRequest, public_id: str) -> HttpResponse:
+    note = note_of(request, public_id)
+    require(can_review_note(request.user, note))
+    form = ReviewForm(request.POST)
+    if not form.is_valid():
+        return page_of(request, note, problems=_sentences(form), form=form, status=422)
+    said = form.cleaned_data
+    try:
+        notes.decide(asking(request), note, **said)
+    except ValidationError as error:
+        return page_of(request, note, note.submitted, problems=error.messages, form=form, status=422)
+    approved = said["decision"] == "approve"
+    messages.success(request, "Published." if approved else "Its authors are told what to change.")
+    return redirect("note", note.public_id)
+
+
+def _sentences(form: forms.Form) -> list[str]:
+    return [str(error) for errors in form.errors.values() for error in errors]
+
+
+@require_POST
+def withdraw(request: HttpRequest, public_id: str) -> HttpResponse:
+    note = note_of(request, public_id)
+    reason = request.POST.get("reason", "")
+    told = "Withdrawn. It stays readable for those who were allowed to, with your reason."
+    return _act(request, note, lambda: notes.withdraw(asking(request), note, reason=reason), told)
+
+
+@require_POST
+def supersede(request: HttpRequest, public_id: str) -> HttpResponse:
+    """Put another published note in the place of this one, by its number in the thread."""
+    note = note_of(request, public_id)
+    number = request.POST.get("by", "").strip().removeprefix("#")
+    by = None
+    if number.isascii() and number.isdigit() and len(number) < 10:
+        by = Note.objects.filter(network=note.network_id, number=int(number)).first()
+    if by is None:
+        told = f"Name the other note by its number in {note.network.title}’s thread."
+        return page_of(request, note, problems=[told], status=422)
+    return _act(request, note, lambda: notes.supersede(asking(request), note, by), "Superseded.")
+
+
+@require_POST
+def doi(request: HttpRequest, public_id: str) -> HttpResponse:
+    note = note_of(request, public_id)
+    return _act(request, note, lambda: notes.give_doi(asking(request), note, request.POST.get("doi", "")), "Saved.")
+
+
+# Authors
+
+
+class AuthorForm(forms.Form):
+    person = forms.CharField(required=False, label="Name")
+    contribution = forms.CharField(required=False)
+
+
+def authors(request: HttpRequest, public_id: str) -> HttpResponse:
+    """Who writes it, who is asked to, and what each contributed."""
+    note = note_of(request, public_id)
+    form = AuthorForm(request.POST or None)
+    status = 200
+    if request.method == "POST" and form.is_valid():
+        try:
+            told = _change_authors(request, note, form)
+        except ValidationError as error:
+            add_errors(form, error)
+            status = 422
+        else:
+            messages.success(request, told)
+            if not is_author(request.user, note) and note.opened_at is None:
+                return redirect("thread", note.network.name)
+            return redirect("note_authors", note.public_id)
+    every = list(note.authorships.current().select_related("person", "added_by").order_by("order", "pk"))
+    named = [one for one in every if one.agreed_at is not None]
+    context = {
+        "network": note.network,
+        "note": note,
+        "named": named,
+        "asked": [one for one in every if one.agreed_at is None],
+        "own": next((one for one in every if one.person_id == request.user.pk), None),
+        "form": form,
+        "may_edit": can_edit_note(request.user, note),
+        "may_leave": can_leave_note(request.user, note),
+    }
+    return render(request, "notes/authors.html", context, status=status)
+
+
+def _change_authors(request: HttpRequest, note: Note, form: AuthorForm) -> str:
+    """Do what the button that was pressed says; what to tell of it."""
+    user, said = asking(request), form.cleaned_data
+    match request.POST.get("do"):
+        case "agree":
+            notes.agree(user, note, contribution=said["contribution"])
+            return "You are one of its authors."
+        case "leave":
+            notes.leave(user, note)
+            return "You are not among its authors any more."
+        case "contribute":
+            notes.contribute(user, note, said["contribution"])
+            return "Saved."
+        case "ask":
+            notes.ask(user, note, _person(said["person"]), contribution=said["contribution"])
+            return f"Asked. {said['person'].strip()} is named once they agree."
+        case "unask":
+            notes.unask(user, note, _person(said["person"]))
+            return f"{said['person'].strip()} is not asked any more."
+        case "up":
+            named = [one.person for one in note.authorships.named().select_related("person")]
+            moved = _person(said["person"])
+            if moved in named[1:]:
+                place = named.index(moved)
+                named[place - 1], named[place] = named[place], named[place - 1]
+                notes.arrange(user, note, named)
+            return "Saved."
+    raise ValidationError("Press one of the buttons.")
+
+
+def _person(name: str) -> User:
+    wanted = name.strip().removeprefix("@").replace("\0", "")
+    person = User.objects.filter(username__iexact=wanted).first() if wanted else None
+    if person is None:
+        raise ValidationError({"person": f"Nobody is called “{wanted}” here." if wanted else "Name somebody."})
+    return person
+
+
+# Versions
+
+
+@require_safe
+def versions(request: HttpRequest, public_id: str) -> HttpResponse:
+    """Every version, who saved it, and what was decided on it."""
+    note = note_of(request, public_id)
+    reviews = NoteReview.objects.select_related("reviewer")
+    saved = note.versions.defer("body", "bibliography", "subgraph").select_related("saved_by")
+    page = Paginator(saved.order_by("-number").prefetch_related(Prefetch("reviews", reviews)), 60)
+    context = {
+        "network": note.network,
+        "note": note,
+        "page": page.get_page(request.GET.get("page")),
+        "references": References(note.network),
+    }
+    return render(request, "notes/versions.html", context)
+
+
+@require_safe
+def diff(request: HttpRequest, public_id: str, number: int) -> HttpResponse:
+    """What a version changed of the one that ``?with=`` names, or of the one before it."""
+    note = note_of(request, public_id)
+    after = version_of(note, number)
+    other = request.GET.get("with", "")
+    is_number = other.isascii() and other.isdigit() and len(other) < 10
+    before = version_of(note, int(other) if is_number else max(1, number - 1))
+    if before.number > after.number:
+        before, after = after, before
+    _reveal_named(request, note.network, before.abstract, before.body, after.abstract, after.body)
+    context = {
+        "network": note.network,
+        "note": note,
+        "before": before,
+        "after": after,
+        "changes": differences.changes(before, after),
+        "numbers": list(note.versions.order_by("number").values_list("number", flat=True)),
+    }
+    return render(request, "notes/diff.html", context)
+
+
+@require_safe
+def latest(request: HttpRequest, public_id: str) -> HttpResponse:
+    """The last version that was saved: where its author goes on from."""
+    note = note_of(request, public_id)
+    newest = note.latest
+    return redirect(note if newest.pk == note.shown.pk else newest)
+
+
+# Citing
+
+CITED: dict[str, tuple[Callable[[NoteVersion], str], str]] = {
+    ".bib": (citations.bibtex, "application/x-bibtex; charset=utf-8"),
+    ".json": (
+        lambda version: json.dumps(citations.csl(version), indent=2, ensure_ascii=False) + "\n",
+        "application/vnd.citationstyles.csl+json",
+    ),
+    ".txt": (lambda version: citations.text(version) + "\n", "text/plain; charset=utf-8"),
+}
+
+
+@require_safe
+def cite(request: HttpRequest, public_id: str, suffix: str) -> HttpResponse:
+    """The note as others cite it; ``?version=`` names another one than its page shows."""
+    note = note_of(request, public_id)
+    if suffix not in CITED:
+        raise Http404(f"A note is cited as {', '.join(CITED)}.")
+    number = request.GET.get("version", "")
+    is_number = number.isascii() and number.isdigit() and len(number) < 10
+    version = version_of(note, int(number)) if is_number else note.shown
+    version.note = note
+    write, kind = CITED[suffix]
+    response = HttpResponse(write(version), content_type=kind)
+    name = f"{note.network.name}-{note.number or 'draft'}-v{version.number}{suffix}"
+    response["Content-Disposition"] = f'inline; filename="{name}"'
+    return response
