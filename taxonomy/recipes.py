@@ -313,6 +313,7 @@ KINDS: dict[str, Kind] = {
 }
 COMPUTED = tuple(name for name, kind in KINDS.items() if kind.computed)
 OF_NEURONS = tuple(name for name in COMPUTED if KINDS[name].subject == "neuron")
+OF_LAYERS = frozenset(name for name in COMPUTED if KINDS[name].subject == "layer")
 BY_DEFAULT = tuple(name for name in COMPUTED if KINDS[name].by_default)
 
 

@@ -98,7 +98,7 @@ def request(
     image_set: ImageSet | None = None,
     parameters: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Requested:
-    """Ask for evidence of neurons, or of families, as one job. What is there or under way is not asked for twice.
+    """Ask for evidence of neurons, families or whole layers, as one job. What is there or under way is not asked twice.
 
     Args:
         layers: all when None or empty.
@@ -121,9 +121,10 @@ def request(
     for layer in every_layer:
         layer.network = network
     named = set(kinds)
+    whole = bool(named) and not families and named <= recipes.OF_LAYERS
     wanted = [
         (recipes.KINDS[name], dict((parameters or {}).get(name, {})))
-        for name in recipes.check_kinds(named, "family" if families else "neuron")
+        for name in recipes.check_kinds(named, "family" if families else "layer" if whole else "neuron")
     ]
     stray = sorted(set(parameters or {}) - {kind.name for kind, _ in wanted})
     if stray:
@@ -131,13 +132,15 @@ def request(
     for kind, changes in wanted:
         _check(kind, changes, every_layer, image_set)
     own = {layer.pk: layer for layer in every_layer}
-    subjects: Mapping[Layer, Sequence[Neuron | Family]]
+    subjects: Mapping[Layer, Sequence[Neuron | Family | Layer]]
+    if whole and neurons is not None:
+        raise recipes.RecipeError(f"{wanted[0][0].name} is made of whole layers: name layers, and no neurons.")
     if families:
         subjects = _families(own, families)
         where = ", ".join(str(family) for family in families)
     else:
         chosen = sorted((own[layer.pk] for layer in set(layers)), key=lambda at: at.order) if layers else every_layer
-        subjects = _neurons(chosen, neurons)
+        subjects = {layer: [layer] for layer in chosen} if whole else _neurons(chosen, neurons)
         where = ", ".join(str(layer) for layer in chosen) if layers else network.name
     names = [layer.name for layer in every_layer]
     groups: list[_Together] = []
@@ -288,7 +291,7 @@ def _of_families(
     kind: recipes.Kind,
     layer: Layer,
     values: Mapping[str, Any],
-    families: Sequence[Neuron | Family],
+    families: Sequence[Neuron | Family | Layer],
     other: Family | None,
     image_set: ImageSet | None,
 ) -> list[_Together]:

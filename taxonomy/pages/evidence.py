@@ -76,6 +76,7 @@ def shown_alone(request: HttpRequest, public_id: str) -> tuple[Exhibit, Evidence
         family=row.family,
         other=row.other,
         claim=row.claim,
+        layer=own[row.layer_id] if recipes.KINDS[row.kind].subject == "layer" else None,
         version=version,
     )
     if row.kind == "neighbours":

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlencode
 
 from django.db.models import Q, QuerySet
 from django.urls import reverse
@@ -43,6 +44,7 @@ ABOUT = {
     "attribution": "where in a picture its value comes from",
     "joint_tuning": "dataset examples of every member turned round, and how each member responds",
     "family_weights": "the weights between two families as a matrix of kernels",
+    "layer_weights": "the weights between two whole layers, to walk along",
 }
 STIMULUS_TITLES = {
     "curve": "Curves",
@@ -142,6 +144,7 @@ class Exhibit:
     family: Family | None = None
     other: Family | None = None
     claim: Claim | None = None
+    layer: Layer | None = None  # where it is of a whole layer
     version: EvidenceVersion | None = None
     waiting: Evidence | None = None  # queued, running, failed or cancelled; newer than the version, or instead of one
     panel: dict[str, Any] | None = None  # what its template shows (``panels.fill``); None where its files are spoilt
@@ -157,6 +160,8 @@ class Exhibit:
             return f"Weights {'in, from' if values.get('direction') == 'in' else 'out, to'} {values.get('layer', '')}"
         if name == "tuning_curves":
             return f"Tuning to {STIMULUS_TITLES.get(self.variant, self.variant).lower()}"
+        if name == "layer_weights":
+            return f"Weights in, from {values['layer']}"
         if name == "feature_visualization" and self.variant:
             return {"negative": "What it is against", "channel": "Over the whole canvas"}[self.variant]
         if name == "neighbours":
@@ -197,11 +202,16 @@ class Exhibit:
     def subject(self) -> str:
         if self.claim is not None:
             return f"“{self.claim}”"
+        if self.layer is not None:
+            return self.layer.name
         return self.neuron.address if self.neuron is not None else str(self.family.name if self.family else "")
 
     @property
     def home(self) -> str:
         """The page of its subject."""
+        if self.layer is not None:
+            ends = urlencode({"from": self.values["layer"], "to": self.layer.name})
+            return f"{reverse('weights_explorer', args=[self.shelf.network.name])}?{ends}"
         subject = self.neuron or self.family or self.claim
         return subject.get_absolute_url() if subject is not None else ""
 
@@ -250,6 +260,8 @@ class Exhibit:
         elif self.family is not None:
             words += ["--layer", self.family.layer.name, "--family", shlex.quote(self.family.name)]
             words += ["--other", shlex.quote(self.other.name)] if self.other is not None else []
+        elif self.layer is not None:
+            words += ["--layer", self.layer.name]
         words += ["--kind", self.kind.name]
         free = {*self.kind.limits, *self.kind.choices, *self.kind.picks, *(["layer"] if self.kind.layer else [])}
         for name, value in sorted(self.values.items()):

@@ -506,6 +506,20 @@ def _family_weights(exhibit: Exhibit) -> Panel:
     }
 
 
+def _layer_weights(exhibit: Exhibit) -> Panel:
+    data, layers = exhibit.data, exhibit.shelf.layers
+    assert exhibit.layer is not None
+    return {
+        "layer": exhibit.layer,
+        "source_layer": layers[data["layer"]],
+        "rows": [(int(row), int(column), float(value)) for row, column, value in data["strongest"][:50]],
+        "linearised": sum(data["linearised"]),
+        **{name: data[name] for name in ("k", "size", "kept", "scale", "error")},
+        "all": data["rows"],
+        "columns": data["columns"],
+    }
+
+
 def _ends(layer: Layer, indices: Sequence[int], angles: Sequence[float | None] | None) -> list[dict[str, Any]]:
     angles = angles or [None] * len(indices)
     return [{"layer": layer, "index": int(i), "angle": angle} for i, angle in zip(indices, angles, strict=True)]
@@ -663,6 +677,7 @@ PANELS: dict[str, Callable[[Exhibit], Panel]] = {
     "facets": _facets,
     "joint_tuning": _joint_tuning,
     "family_weights": _family_weights,
+    "layer_weights": _layer_weights,
     "edit": _edit,
 }
 # What a panel looks up beside its own files, told beforehand, so that all panels of a page ask once.

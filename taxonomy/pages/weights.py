@@ -114,15 +114,18 @@ def view_of(request: HttpRequest, name: str) -> tuple[View, str]:
     layers = layers_of(name)
     network = layers[0].network
     taxonomy = Taxonomy.of(layers, hidden_from(request.user))
-    ends = [request.GET.get(field, "") for field in ("from", "to")]
-    if not all(ends):
+    first, last = (request.GET.get(field, "") for field in ("from", "to"))
+    if not first and not last:
         made = Evidence.objects.filter(network=network, kind=KIND, status=Outcome.DONE).order_by("-pk")
-        last = made.values_list("parameters__layer", "layer__name").first() if not any(ends) else None
-        near = last or (layers[-2 if len(layers) > 1 else 0].name, layers[-1].name)
-        ends = [own or other for own, other in zip(ends, near, strict=True)]
-    source, target = (taxonomy.end(layers, value) for value in ends)
+        first, last = made.values_list("parameters__layer", "layer__name").first() or ("", layers[-1].name)
+    known = taxonomy.end(layers, first or last)
+    near = End(layers[min(max(known.layer.order + (1 if first else -1), 0), len(layers) - 1)])
+    source = known if first else near
+    target = taxonomy.end(layers, last) if first and last else near if first else known
     problem = ""
-    if source.layer.pk == target.layer.pk:
+    if len(layers) == 1:
+        problem = f"{network.name} has a single layer: there are no weights between layers."
+    elif source.layer.pk == target.layer.pk:
         problem = f"Both ends lie in {source.layer.name}: choose two layers, as weights go from one to a later one."
     elif source.layer.order > target.layer.order:
         source, target = target, source

@@ -4,6 +4,7 @@ request_evidence curve_network --images curves --wait
 request_evidence squeezenet1_0 --layer fire5 --neurons 0-31 --kind feature_visualization --steps 128
 request_evidence squeezenet1_0 --layer fire5 --kind weights --set weights.direction=in --set weights.layer=fire3
 request_evidence curve_network --family Curves --images curves
+request_evidence squeezenet1_0 --layer fire5 --kind layer_weights --set layer_weights.layer=fire3
 """
 
 import time

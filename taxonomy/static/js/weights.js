@@ -73,7 +73,6 @@ class Explorer {
       end.faces.has = new Set(end.faces.shown);
       end.faces.width = end.faces.columns * end.faces.cell;
       end.faces.height = Math.ceil((Math.max(...end.order) + 1) / end.faces.columns) * end.faces.cell;
-      for (const band of end.bands) end.banded = true;
       end.of = (place) => end.bands.find((band) => place < band.start + band.count)?.name;
     }
     Object.assign(this, { wide: columns.order.length, high: rows.order.length });
@@ -81,7 +80,7 @@ class Explorer {
     this.pen = this.canvas.getContext("2d");
     this.overview = document.createElement("canvas");
     this.close = document.createElement("canvas");
-    Object.assign(this, { view: null, at: null, chosen: null, walked: null, strengths: null, kernels: null, due: false });
+    Object.assign(this, { view: null, at: null, chosen: null, strengths: null, kernels: null, due: false });
     root.hidden = false;
     const drawn = document.querySelector("[data-drawn]");
     if (drawn) drawn.hidden = true;
@@ -95,6 +94,8 @@ class Explorer {
       this.strengths = await load(this.matrix.strengths);
       this.contrast();
       this.fit();
+      const there = document.querySelector("#walk[data-neuron]");
+      if (there) this.walk(there.dataset.neuron);
       this.paint();
       performance.measure("first matrix", { start: 0, end: performance.now() });
       this.kernels = await load(this.matrix.kernels);
@@ -118,7 +119,7 @@ class Explorer {
     this.paper = ground(colour("--surface"));
     const style = getComputedStyle(document.documentElement);
     const named = (name) => style.getPropertyValue(name).trim();
-    this.ink = { ink: named("--ink"), soft: named("--soft"), rule: named("--rule"), accent: named("--accent"), edge: named("--edge"), surface: named("--surface"), wash: named("--wash") };
+    this.ink = Object.fromEntries(["ink", "soft", "rule", "edge", "accent", "surface", "wash"].map((name) => [name, named(`--${name}`)]));
     this.font = `12px ${named("--sans")}`;
   }
 
@@ -448,8 +449,8 @@ class Explorer {
       pen.putImageData(image, 0, 0);
     }
     const chip = (end, index) => {
-      const link = element("a", { className: "chip", href: `${this.matrix.step}${this.address(end, index)}#walk` }, faceOf(end, index), element("span", {}, this.address(end, index)));
-      return link;
+      const address = this.address(end, index);
+      return element("a", { className: "chip", href: `${this.matrix.step}${address}#walk` }, faceOf(end, index), element("span", {}, address));
     };
     const linearised = this.matrix.linearised[row] ? "linearised, to its own scale" : "to its own scale";
     part("chosen", this.root).replaceChildren(
