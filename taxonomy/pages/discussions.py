@@ -1,7 +1,5 @@
 """Discussions: a subject's own, all that is new, what was said in which words, and keeping house."""
 
-import difflib
-import re
 from typing import Any
 
 from django import forms
@@ -10,8 +8,6 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Prefetch, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST, require_safe
 
 from taxonomy.actions import discussions, labels
@@ -32,6 +28,7 @@ from taxonomy.permissions import (
     require,
     sees_all_readings,
 )
+from taxonomy.rendering import differences
 from taxonomy.rendering.markdown import References, tidy
 from taxonomy.rendering.markdown import render as markdown
 
@@ -221,31 +218,11 @@ def wordings(request: HttpRequest, public_id: str) -> HttpResponse:
     told: list[dict[str, Any]] = []
     before = ""
     for wording in found.wordings.all():
-        told.append({"wording": wording, "changes": differences(before, wording.text) if told else tidy(wording.text)})
+        changes = differences.words(before, wording.text) if told else tidy(wording.text)
+        told.append({"wording": wording, "changes": changes})
         before = wording.text
     context = {"comment": found, "wordings": told[::-1], **_around(found)}
     return render(request, "discussions/wordings.html", context)
-
-
-# Beyond so many words two texts are shown side by side as they are: to compare them would take longer than to read.
-MOST_WORDS = 2_000
-
-
-def differences(before: str, after: str) -> SafeString:
-    """The later text with what was taken out and put in, word by word."""
-    old, new = (re.findall(r"\s+|[^\s]+", tidy(text)) for text in (before, after))
-    if len(old) + len(new) > MOST_WORDS:
-        return format_html("<del>{}</del>\n\n<ins>{}</ins>", "".join(old), "".join(new))
-    parts: list[tuple[SafeString]] = []
-    for what, i1, i2, j1, j2 in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        if what == "equal":
-            parts.append((format_html("{}", "".join(new[j1:j2])),))
-            continue
-        if i2 > i1:
-            parts.append((format_html("<del>{}</del>", "".join(old[i1:i2])),))
-        if j2 > j1:
-            parts.append((format_html("<ins>{}</ins>", "".join(new[j1:j2])),))
-    return format_html_join("", "{}", parts)
 
 
 class ReasonForm(forms.Form):

@@ -7,7 +7,6 @@ from django.test import Client
 
 from taxonomy.actions import discussions, labels
 from taxonomy.models import Comment, Neuron, Reveal, Standing
-from taxonomy.pages.discussions import differences
 from taxonomy.pages.talk import EXCHANGES
 from tests.factory import make_label, make_user, neuron_at
 
@@ -223,13 +222,6 @@ def test_edit_and_see_every_wording(world, family):
     for other in (Client(), as_(world.reviewer), as_(world.admin)):
         assert other.get(address).status_code == 403
         assert other.post(address, {"text": "Mine"}).status_code == 403
-
-
-def test_differences_of_long_texts_are_shown_whole():
-    old, new = "one " * 2_000, "two " * 2_000
-    assert differences(old, new) == f"<del>{old}</del>\n\n<ins>{new}</ins>"
-    assert differences("a <b", "a <c") == "a <del>&lt;b</del><ins>&lt;c</ins>"
-    assert "\u202e" not in differences("\u202ea", "b\u202e")
 
 
 # Resolving
