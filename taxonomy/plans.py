@@ -274,6 +274,11 @@ def _check_measure(
     if show["kind"] not in known.stimuli:
         need = "a sweep of drawn stimuli" if known.stimuli == ("sweep",) else "pictures of an image set"
         raise PlanError("measure", f"The {known.title} is measured on {need}: show that, or measure something else.")
+    if measure["what"] == "echo" and show["stimulus"] != "curve":
+        raise PlanError(
+            "measure",
+            "A line turned by half a turn is the same line, so it has no echo: show curves, or measure others.",
+        )
     if not known.of_neurons and not classes:
         raise PlanError("measure", f"This network tells no classes apart, so there is no {known.title} to measure.")
     if known.needs_labels and not labelled:

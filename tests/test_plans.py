@@ -61,7 +61,10 @@ def transplant(at: list[int], other: list[int], layer: str = "late", other_layer
         {"do": [weights("keep_negative"), drop("conv", 1)]},
         {"do": [drop("early", 0)]},
         {"do": [transplant([0, 1], [1, 0])]},
-        {"show": {"kind": "sweep", "stimulus": "line", "step": 2, "strokes": [3]}},
+        {
+            "show": {"kind": "sweep", "stimulus": "line", "step": 2, "strokes": [3]},
+            "measure": {"what": "width", "of": LATE},
+        },
         {"measure": {"what": "peak", "of": LATE}, "expect": {"change": "unchanged", "margin": 15}},
         {"show": PICTURES, "measure": {"what": "response", "of": LATE}},
         {"show": PICTURES, "measure": {"what": "top1"}, "expect": {"change": "falls", "margin": 0}},
@@ -137,6 +140,7 @@ FIVE = [drop("conv", 0), drop("conv", 1), drop("conv", 2), drop("early", 0), dro
         ("measure", "What is measured is one of", {"measure": {"what": "beauty"}}),
         ("measure", "measured on pictures", {"measure": {"what": "top1"}}),
         ("measure", "measured on a sweep", {"show": PICTURES}),
+        ("measure", "so it has no echo", {"show": {"kind": "sweep", "stimulus": "line", "step": 2, "strokes": [3]}}),
         ("measure", "Name a class, 0 to 2", {"show": PICTURES, "measure": {"what": "class_probability", "class": 3}}),
         ("measure", "Nothing that is changed lies before early", {"measure": {"what": "echo", "of": EARLY}}),
         (

@@ -1,7 +1,7 @@
 """Drawn pictures whose content is known: stimuli for tuning curves, and a labelled set of pictures.
 
 `python -m workers.stimuli DIRECTORY [--count 1000] [--seed 0]` writes the set as PNG files beside `pictures.json`, a
-list with each picture's file name, label and everything it was generated from.
+list with each picture's file name, label, class and everything it was generated from.
 
 Shapes are drawn by distance: a pixel is covered by a stroke as far as the stroke's edge is beyond its middle, which
 is exact antialiasing for straight edges and needs no random numbers. Gratings are sinusoids of more than two pixels,
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from workers.curve_network import SIZE
+from workers.curve_network import CURVES, SIZE
 
 Array = NDArray[np.floating]
 Parameters = dict[str, Any]
@@ -235,6 +235,15 @@ def draw(label: str, parameters: Parameters, size: int = SIZE) -> NDArray[np.uin
     return np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8)
 
 
+def class_of(label: str, parameters: Parameters) -> int | None:
+    """The class, of those that the curve network tells apart, of the picture that `describe` tells of: which of its 24
+    ways a curve faces, or no curve. None for a ring, which faces all ways.
+    """
+    if label == "ring":
+        return None
+    return round(parameters["angle"] * len(CURVES) / 360) % len(CURVES) if label == "curve" else len(CURVES)
+
+
 def write(directory: Path, count: int = 1000, seed: int = 0, size: int = SIZE) -> None:
     """Write `count` pictures as PNG, and `pictures.json` beside them."""
     directory.mkdir(parents=True, exist_ok=True)
@@ -243,7 +252,9 @@ def write(directory: Path, count: int = 1000, seed: int = 0, size: int = SIZE) -
         label, parameters = describe(index, seed, size)
         name = f"{index:05d}_{label}.png"
         Image.fromarray(draw(label, parameters, size)).save(directory / name, compress_level=1)
-        pictures.append({"name": name, "label": label, "seed": seed, **parameters})
+        known = class_of(label, parameters)
+        kept = {} if known is None else {"class": known}
+        pictures.append({"name": name, "label": label, **kept, "seed": seed, **parameters})
     (directory / "pictures.json").write_text(json.dumps(pictures, indent=1) + "\n", encoding="utf-8")
 
 

@@ -1,13 +1,15 @@
 """Reading a folder of pictures as an image set."""
 
+import csv
 import hashlib
 import io
+import re
 import struct
 import warnings
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +85,59 @@ def read_folder(folder: Path, progress: Callable[[int, int], None] = lambda done
     for picture in pictures:
         whole.update(f"{picture.name}\0{picture.sha256}\n".encode())
     return Folder(pictures, left_out, whole.hexdigest())
+
+
+SORTED = "sorted"
+
+
+def with_classes(found: Folder, classes: str) -> Folder:
+    """The same pictures, each with its class (an index of a network's classes) as the parameter ``class``.
+
+    Args:
+        classes: "sorted", where the n-th file by name (those that were left out counted too) is of class n, from 0 on;
+            or the path of a CSV file of name and class, in which pictures without a class need not stand.
+
+    Raises:
+        FolderError: when the file does not say so, with the line.
+    """
+    if classes == SORTED:
+        names = sorted([*(each.name for each in found.pictures), *(each["name"] for each in found.left_out)], key=Path)
+        known = {name: place for place, name in enumerate(names)}
+    else:
+        known = _classes(Path(classes).expanduser(), {picture.name for picture in found.pictures})
+    pictures = [
+        replace(picture, parameters=picture.parameters | {"class": known[picture.name]})
+        if picture.name in known
+        else picture
+        for picture in found.pictures
+    ]
+    return replace(found, pictures=pictures)
+
+
+def _classes(file: Path, names: set[str]) -> dict[str, int]:
+    try:
+        rows = list(csv.reader(file.read_text(encoding="utf-8-sig").splitlines()))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise FolderError(
+            f"{file} cannot be read as CSV ({error}). Give one of name and class, or 'sorted'."
+        ) from error
+    known: dict[str, int] = {}
+    for line, row in enumerate(rows, start=1):
+        if not row or (line == 1 and [cell.strip() for cell in row] == ["name", "class"]):
+            continue
+        if len(row) != 2 or not re.fullmatch(r"\d{1,9}", row[1].strip(), re.ASCII):
+            raise FolderError(
+                f"{file}, line {line}: it should be a picture's name and its class, a whole number from 0."
+            )
+        name = row[0].strip()
+        if name not in names:
+            raise FolderError(f"{file}, line {line}: there is no picture '{name[:LONGEST_NAME]}' that can be read.")
+        if name in known:
+            raise FolderError(f"{file}, line {line}: '{name}' stands there twice. Give it one class.")
+        known[name] = int(row[1])
+    if not known:
+        raise FolderError(f"{file} gives no picture a class. Give lines of name and class, or 'sorted'.")
+    return known
 
 
 def _look(file: Path, folder: Path) -> tuple[str, int, int]:

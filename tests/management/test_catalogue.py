@@ -1,6 +1,7 @@
 """register_network and add_image_set: what goes in, and what is refused without leaving half of it."""
 
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from django.core.management.base import CommandError
 
 from taxonomy import storage
 from taxonomy.management.commands import register_network
-from taxonomy.models import Event, ImageSet, Network, Neuron, Role
+from taxonomy.models import Event, Image, ImageSet, Network, Neuron, Role
 from tests.factory import make_user, picture
 from tests.shared import DATA, needs_data
 
@@ -98,6 +99,45 @@ def test_an_image_set_names_what_it_leaves_out(tmp_path: Path) -> None:
     assert (ImageSet.objects.get().count, ImageSet.objects.get().licence) == (4, "CC0")
     with pytest.raises(CommandError, match="There is an image set 'some' already"):
         run("add_image_set", "some", tmp_path)
+
+
+def test_classes_by_order_and_by_file(tmp_path: Path) -> None:
+    for name in ("b.png", "c.png", "d.png"):
+        (tmp_path / name).write_bytes(picture(form="PNG"))
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    assert "3 pictures, 1 left out, 3 with their class" in run("add_image_set", "by-order", tmp_path, classes="sorted")
+    # The file that could not be read counts: those behind it keep their place.
+    assert [image.parameters for image in Image.objects.all()] == [{"class": 1}, {"class": 2}, {"class": 3}]
+    (tmp_path / "classes.csv").write_text("name,class\nd.png,7\n\nb.png, 0\n")
+    assert "2 with their class" in run("add_image_set", "by-file", tmp_path, classes=tmp_path / "classes.csv")
+    by_file = Image.objects.filter(image_set__name="by-file")
+    assert {image.name: image.parameters for image in by_file} == {
+        "b.png": {"class": 0},
+        "c.png": {},
+        "d.png": {"class": 7},
+    }
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("b.png,cat\n", "line 1: it should be a picture's name and its class"),
+        ("name,class\nb.png,-1\n", "line 2: it should be a picture's name and its class"),
+        ("b.png\n", "line 1: it should be"),
+        ("b.png,1\ne.png,1\n", "line 2: there is no picture 'e.png'"),
+        ("b.png,1\nb.png,2\n", "line 2: 'b.png' stands there twice"),
+        ("name,class\n", "gives no picture a class"),
+        ("\x00\xff", "classes.csv"),
+    ],
+)
+def test_classes_that_cannot_be_read(tmp_path: Path, lines: str, said: str) -> None:
+    (tmp_path / "b.png").write_bytes(picture(form="PNG"))
+    (tmp_path / "classes.csv").write_text(lines, encoding="latin-1")
+    with pytest.raises(CommandError, match=re.escape(said)):
+        run("add_image_set", "some", tmp_path, classes=tmp_path / "classes.csv")
+    with pytest.raises(CommandError, match="cannot be read as CSV"):
+        run("add_image_set", "some", tmp_path, classes=tmp_path / "gone.csv")
+    assert not ImageSet.objects.exists()
 
 
 def test_folders_that_give_none(tmp_path: Path) -> None:

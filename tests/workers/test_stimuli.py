@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from workers import curve_network, stimuli
+from workers.curve_network import CLASS_NAMES
 
 
 def test_an_arc_bulges_to_its_angle():
@@ -126,6 +127,18 @@ def test_the_set_says_what_it_shows(tmp_path: Path):
         with Image.open(tmp_path / picture["name"]) as stored:
             assert stored.size == (curve_network.SIZE,) * 2
             np.testing.assert_array_equal(np.asarray(stored), drawn)
+
+
+def test_each_picture_has_the_class_that_the_read_out_should_give_it(tmp_path: Path):
+    stimuli.write(tmp_path, 70)
+    for picture in json.loads((tmp_path / "pictures.json").read_text()):
+        if picture["label"] == "ring":
+            assert "class" not in picture  # it faces all ways
+        elif picture["label"] == "curve":
+            assert abs((15 * picture["class"] - picture["angle"] + 180) % 360 - 180) <= 7.5
+        else:
+            assert CLASS_NAMES[picture["class"]] == "no curve"
+    assert stimuli.class_of("curve", {"angle": 359}) == 0
 
 
 def test_the_same_seed_gives_the_same_set_and_a_longer_set_begins_with_the_shorter(tmp_path: Path):

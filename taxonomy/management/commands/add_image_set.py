@@ -1,6 +1,8 @@
 """Register a folder of pictures as an image set. The files stay where they are.
 
 add_image_set imagenet ~/pictures/imagenet-samples --licence "ImageNet terms" --source "ILSVRC 2012, one of each class"
+
+With --classes each picture has the class that it shows, for experiments that ask what a network takes it for.
 """
 
 from argparse import ArgumentParser
@@ -25,6 +27,13 @@ class Command(ActingCommand):
         parser.add_argument("folder", metavar="DIR", type=Path)
         parser.add_argument("--licence", default="")
         parser.add_argument("--source", default="")
+        parser.add_argument(
+            "--classes",
+            default="",
+            metavar="CSV",
+            help="a CSV file of name and class (counted from 0 as the network counts them), or 'sorted': the n-th file "
+            "by name is of class n",
+        )
 
     def act(self, user: User, **options: Any) -> None:
         require(can_keep_catalogue(user))
@@ -34,6 +43,8 @@ class Command(ActingCommand):
             found = pictures.read_folder(folder, progress.show)
         finally:
             progress.end()
+        if options["classes"]:
+            found = pictures.with_classes(found, options["classes"])
         made = images.add(
             user,
             name=options["name"],
@@ -47,4 +58,6 @@ class Command(ActingCommand):
         if len(found.left_out) > NAMED:
             self.stdout.write(f"... and {len(found.left_out) - NAMED:,} more.")
         left_out = f", {len(found.left_out):,} left out" if found.left_out else ""
-        self.stdout.write(f"Added {made.name}: {made.count:,} pictures{left_out}.")
+        known = sum("class" in picture.parameters for picture in found.pictures)
+        classes = f", {known:,} with their class" if known else ""
+        self.stdout.write(f"Added {made.name}: {made.count:,} pictures{left_out}{classes}.")
