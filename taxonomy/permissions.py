@@ -386,13 +386,13 @@ def can_review_note(user: Person, note: Note) -> Answer:
     return answer
 
 
-def can_state_claim(user: Person, subject: Note | Family | Neuron) -> Answer:
+def can_state_claim(user: Person, subject: Note | Family | Neuron | None = None) -> Answer:
     answer = _takes_part(user, "state claims")
     if answer and isinstance(subject, Note):
         answer = can_read_note(user, subject)
         if answer and subject.withdrawn_at is not None:
             return Denied("This note was withdrawn: state the claim on a family or a neuron.")
-    elif answer:
+    elif answer and subject is not None:
         answer = can_see_discussion(user, subject)
     return answer
 

@@ -34,7 +34,7 @@ from taxonomy.models import (
     Vector,
     Why,
 )
-from taxonomy.permissions import can_request_evidence, require
+from taxonomy.permissions import can_request_evidence, can_run_claim, can_see_claim, require
 
 # So many pieces are what a person waits for: they overtake sweeps.
 URGENT_PIECES = 64
@@ -570,6 +570,9 @@ def reproduce(user: User, version: EvidenceVersion) -> Comparison:
     """
     evidence = version.evidence
     kind, network = recipes.KINDS[evidence.kind], evidence.network
+    if evidence.claim is not None:
+        require(can_see_claim(user, evidence.claim))
+        require(can_run_claim(user, evidence.claim))
     require(can_request_evidence(user, network))
     if not kind.computed:
         raise recipes.RecipeError("This came with an import: there is no recipe to run again.")

@@ -12,6 +12,7 @@ from rest_framework.views import exception_handler
 
 from taxonomy.interchange.distill import FormError
 from taxonomy.permissions import Refused
+from taxonomy.plans import PlanError
 from taxonomy.recipes import RecipeError
 
 
@@ -37,6 +38,8 @@ def _translated(error: Exception, context: dict[str, Any]) -> Exception:
     if isinstance(error, ActionError):
         fields = getattr(error, "error_dict", None)
         return exceptions.ValidationError(error.message_dict if fields else error.messages)
+    if isinstance(error, PlanError):
+        return exceptions.ValidationError({error.part: [str(error)]})
     if isinstance(error, (RecipeError, FormError)):
         return exceptions.ValidationError(str(error))
     if isinstance(error, ObjectDoesNotExist):  # raised by the record's questions, with a sentence

@@ -4,7 +4,7 @@ import json
 import logging
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.urls import reverse
 from django_filters import rest_framework as filters
 from drf_spectacular.types import OpenApiTypes
@@ -18,8 +18,15 @@ from taxonomy import recipes, storage
 from taxonomy.actions import evidence as actions
 from taxonomy.api.pagination import HeavyPages
 from taxonomy.api.resources import NeuronFilter, NoBody, Resource, choice_filter
-from taxonomy.models import Artifact, Comparison, Evidence, EvidenceVersion, Neuron, Outcome
-from taxonomy.permissions import can_request_evidence, can_see_members, hidden_from, require
+from taxonomy.models import Artifact, Claim, Comparison, Evidence, EvidenceVersion, Neuron, Outcome
+from taxonomy.permissions import (
+    can_request_evidence,
+    can_see_claim,
+    can_see_members,
+    claims_visible_to,
+    hidden_from,
+    require,
+)
 
 
 class RecipeSerializer(serializers.ModelSerializer):
@@ -125,19 +132,27 @@ class EvidenceViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource
 
     def get_queryset(self) -> QuerySet[Evidence]:
         return (
-            Evidence.objects.select_related(
-                *("network", "image_set", "current", "neuron__layer__network"),
-                *("family__layer__network", "other__layer__network"),
+            (
+                Evidence.objects.select_related(
+                    *("network", "image_set", "current", "neuron__layer__network"),
+                    *("family__layer__network", "other__layer__network", "claim"),
+                )
+                .prefetch_related("current__artifacts")
+                .order_by("network_id", "layer__order", "neuron__index", "id")
             )
-            .prefetch_related("current__artifacts")
-            .order_by("network_id", "layer__order", "neuron__index", "id")
-        ).exclude(pk__in=self.untold())
+            .exclude(pk__in=self.untold())
+            .filter(Q(claim=None) | Q(claim__in=self.claims()))
+        )
 
     def untold(self) -> list[int]:
         """What is about families of which a neuron is a member that this person is to read first."""
         hidden = Neuron.objects.with_layers(hidden_from(self.request.user))
         made = Evidence.objects.filter(family__isnull=False) if hidden else Evidence.objects.none()
         return [row.pk for row in made.only("layer_id", "network_id", "parameters") if row.names(hidden)]
+
+    def claims(self) -> QuerySet[Claim]:
+        """Those whose experiments this person may see."""
+        return claims_visible_to(self.request.user, Claim.objects.all())
 
     def retrieve(self, request: Request, pk: int) -> Response:
         found = self.get_queryset().filter(pk=pk).first()
@@ -166,11 +181,15 @@ class ComparisonViewSet(Resource):
 
     def retrieve(self, request: Request, public_id: Any) -> Response:
         found = (
-            Comparison.objects.select_related("version__evidence", "requested_by").filter(public_id=public_id).first()
+            Comparison.objects.select_related("version__evidence__claim__note", "requested_by")
+            .filter(public_id=public_id)
+            .first()
         )
         if found is None:
             raise NotFound("There is no such comparison here.")
         row = found.version.evidence
+        if row.claim is not None:
+            require(can_see_claim(request.user, row.claim))
         hidden = hidden_from(request.user) if row.family_id else ()
         require(can_see_members(row.names(Neuron.objects.with_layers(hidden))))
         return Response(self.get_serializer(found).data)

@@ -7,6 +7,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from taxonomy.api.agreement import AgreementViewSet
+from taxonomy.api.claims import ClaimViewSet
 from taxonomy.api.discussions import CommentViewSet, DiscussionViewSet, ModerationViewSet
 from taxonomy.api.errors import nothing_here
 from taxonomy.api.evidence import ComparisonViewSet, EvidenceViewSet
@@ -36,7 +37,7 @@ ONE = {"get": "retrieve"}
 WRITE = {"get": "list", "post": "create"}
 RESOURCES = (
     *("networks", "layers", "neurons", "families", "evidence", "image-sets"),
-    *("labels", "reviews", "agreement", "proposals", "discussions", "comments", "jobs", "people"),
+    *("labels", "reviews", "agreement", "proposals", "claims", "discussions", "comments", "jobs", "people"),
     *("notifications", "subscriptions", "terms", "docs", "schema"),
 )
 
@@ -88,6 +89,11 @@ urlpatterns = [
     path("proposals/<uuid:public_id>/accept/", ProposalViewSet.as_view({"post": "accept"})),
     path("proposals/<uuid:public_id>/reject/", ProposalViewSet.as_view({"post": "reject"})),
     path("proposals/<uuid:public_id>/withdraw/", ProposalViewSet.as_view({"post": "withdraw"})),
+    path("claims/", ClaimViewSet.as_view(WRITE)),
+    path("claims/preview/", ClaimViewSet.as_view({"post": "preview"})),
+    path("claims/<uuid:public_id>/", ClaimViewSet.as_view(ONE)),
+    path("claims/<uuid:public_id>/run/", ClaimViewSet.as_view({"post": "run"})),
+    path("claims/<uuid:public_id>/withdraw/", ClaimViewSet.as_view({"post": "withdraw"})),
     path("discussions/", DiscussionViewSet.as_view(READ)),
     path("comments/", CommentViewSet.as_view(WRITE)),
     path("comments/<uuid:public_id>/", CommentViewSet.as_view({"get": "retrieve", "patch": "partial_update"})),

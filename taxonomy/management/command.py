@@ -12,6 +12,7 @@ from taxonomy.interchange.distill import FormError
 from taxonomy.interchange.pictures import FolderError
 from taxonomy.models import Network, User
 from taxonomy.permissions import Refused
+from taxonomy.plans import PlanError
 from taxonomy.recipes import RecipeError
 
 
@@ -28,7 +29,7 @@ class ActingCommand(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             self.act(self.person(options["as_user"]), **options)
-        except (Refused, RecipeError, FormError, FolderError) as error:
+        except (Refused, RecipeError, PlanError, FormError, FolderError) as error:
             raise CommandError(str(error)) from error
         except ValidationError as error:
             raise CommandError("\n".join(error.messages)) from error

@@ -72,7 +72,11 @@ PICTURES = {
 CLASS = {"top": "the class predicted before", "label": "each picture’s own class", "named": "the class"}
 EXPECT = {"rises": "rises by more than", "falls": "falls by more than", "unchanged": "changes by no more than"}
 RELATIVE = {"": "in its unit", "relative": "% of what it was"}
-WHAT = {name: measure.title for name, measure in plans.MEASURES.items()}
+WHAT = {name: measure.title for name, measure in plans.MEASURES.items()} | {
+    "response": "largest response",
+    "class_probability": "probability",
+    "prediction": "share of changed predictions",
+}
 LONGEST = 2_000
 
 
@@ -251,7 +255,7 @@ def initial_of(network: Network, subject: Subject) -> dict[str, Any]:
     elif isinstance(subject, Neuron):
         named = subject.address
     size = int((network.preprocessing or {}).get("size") or 224)
-    radii = [max(2, round(size * share)) for share in (0.14, 0.22, 0.34)]
+    radii = sorted({max(2, round(size * share)) for share in (0.14, 0.22, 0.34)})
     return {
         "stimulus": "curve",
         "step": "5",
@@ -539,7 +543,11 @@ def claim_at(request: HttpRequest, public_id: str) -> Claim:
 
 
 class WithdrawForm(forms.Form):
-    reason = forms.CharField(required=False, max_length=500, label="Why")
+    reason = forms.CharField(
+        max_length=500,
+        label="Why",
+        error_messages={"required": "Say why, so that readers know what became of it."},
+    )
 
 
 @require_safe

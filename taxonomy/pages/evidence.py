@@ -35,7 +35,14 @@ from taxonomy.pages import near, panels
 from taxonomy.pages.exhibits import Exhibit, Shelf, applicable, variant_of
 from taxonomy.pages.networks import WHOLE, layer_of, layers_of
 from taxonomy.pages.people import asking
-from taxonomy.permissions import can_request_evidence, can_see_claim, can_see_members, hidden_from, require
+from taxonomy.permissions import (
+    can_request_evidence,
+    can_run_claim,
+    can_see_claim,
+    can_see_members,
+    hidden_from,
+    require,
+)
 from taxonomy.rendering import sprites
 
 
@@ -99,7 +106,9 @@ def version(request: HttpRequest, public_id: str) -> HttpResponse:
         "versions": row.versions.order_by("-number"),
         "newer": shown.newer(),
         "comparisons": shown.comparisons.select_related("requested_by")[:10],
-        "may_request": can_request_evidence(request.user, row.network),
+        "may_request": can_run_claim(request.user, row.claim)
+        if row.claim
+        else can_request_evidence(request.user, row.network),
         "quilt": panels.quilt(exhibit) if row.kind == "dataset_examples" and exhibit.panel else [],
         "embed": request.build_absolute_uri(reverse("evidence_embed", args=[public_id])),
         "plan": plans.in_words(row.parameters["plan"], row.network.class_names) if row.claim else "",
