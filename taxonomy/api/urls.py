@@ -24,6 +24,7 @@ from taxonomy.api.proposals import ProposalViewSet
 from taxonomy.api.queue import OverlapViewSet, QueueViewSet
 from taxonomy.api.reviews import ReviewViewSet
 from taxonomy.api.sheets import SheetViewSet
+from taxonomy.api.universality import UniversalityViewSet
 
 
 class TokenInHeader(TokenScheme):
@@ -63,6 +64,8 @@ urlpatterns = [
     path("agreement/", AgreementViewSet.as_view(READ)),
     path("families/", FamilyViewSet.as_view(READ)),
     path("families/<int:pk>/", FamilyViewSet.as_view(ONE)),
+    path("families/<int:pk>/links/", UniversalityViewSet.as_view({"post": "link"})),
+    path("universality/", UniversalityViewSet.as_view(READ)),
     path("evidence/", EvidenceViewSet.as_view(READ), name="api_evidence"),
     path("evidence/<int:pk>/", EvidenceViewSet.as_view(ONE)),
     path("evidence/versions/<uuid:public_id>/reproduce/", ComparisonViewSet.as_view({"post": "create"})),

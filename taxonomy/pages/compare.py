@@ -121,8 +121,10 @@ class Laid:
     title: str
     plot: SafeString
     rows: list[Row]
+    axis: str
+    first: float
+    last: float
     degrees: bool
-    round: bool
 
 
 @require_safe
@@ -272,7 +274,10 @@ def _laid(stimulus: str, title: str, sides: Sequence[Side], pair: Mapping[str, C
         unit=sample.unit,
         key=slug,
     )
-    return Laid(stimulus, title, plot, rows, sample.unit.startswith(("deg", "°")), sample.period is not None)
+    degrees = sample.unit.startswith(("deg", "°"))
+    axis = sample.axis if degrees else f"{sample.axis}, {sample.unit}"
+    low, high = min(sample.places), sample.period or max(sample.places)
+    return Laid(stimulus, title, plot, rows, axis, low, high, degrees)
 
 
 def of_families(request: HttpRequest, sides: Sequence[Side]) -> dict[str, Any]:
@@ -364,7 +369,8 @@ def _joint(sides: Sequence[Side]) -> Laid | None:
         unit=sample.unit,
         key="joint",
     )
-    return Laid(stimulus, STIMULUS_TITLES[stimulus], plot, rows, True, True)
+    half = (sample.period or 360.0) / 2
+    return Laid(stimulus, STIMULUS_TITLES[stimulus], plot, rows, "from the peak", -half, half, True)
 
 
 def _spread(members: Sequence[Member]) -> list[Member]:
