@@ -23,9 +23,10 @@ from taxonomy.models import (
     Symmetry,
     User,
 )
-from taxonomy.pages import figures, history, panels
+from taxonomy.pages import claims, figures, history, panels
 from taxonomy.pages.events import told_to
 from taxonomy.pages.exhibits import Exhibit, Shelf, done, put, rows_of
+from taxonomy.pages.links import links_to
 from taxonomy.pages.networks import layer_of
 from taxonomy.pages.talk import Talk
 from taxonomy.permissions import can_request_evidence, hidden_from
@@ -143,6 +144,7 @@ def family(request: HttpRequest, name: str, layer_name: str, pk: int) -> HttpRes
         "may_request": can_request_evidence(request.user, here.network),
         "image_sets": ImageSet.objects.all(),
         "layer": here,
+        "last_layer": here == layers[-1],
         "family": found,
         "members": members,
         "placed": any(member.parameter is not None for member in members),
@@ -153,7 +155,9 @@ def family(request: HttpRequest, name: str, layer_name: str, pk: int) -> HttpRes
         "links": [link for link in linked if link.source_id == found.pk],
         "linked_from": [link for link in linked if link.source_id != found.pk],
         "events": told_to(request.user, Event.objects.visible_to(request.user, hidden).filter(family=found), 15),
+        **claims.panel(found, hidden),
         "agreement": figures.of_family(request.user, found, families, hidden),
+        "noted": links_to(request.user, found),
         "talk": talk,
         "references": References(here.network, layers, living, talk.texts),
     }

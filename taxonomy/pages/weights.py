@@ -115,7 +115,10 @@ def view_of(request: HttpRequest, name: str) -> tuple[View, str]:
     network = layers[0].network
     taxonomy = Taxonomy.of(layers, hidden_from(request.user))
     first, last = (request.GET.get(field, "") for field in ("from", "to"))
-    if not first and not last:
+    at = walked_to(network, layers, request.GET.get("neuron", "").strip())
+    if not first and not last and at is not None:
+        first, last = ("", at[0].name) if at[0].order else (at[0].name, "")
+    elif not first and not last:
         made = Evidence.objects.filter(network=network, kind=KIND, status=Outcome.DONE).order_by("-pk")
         first, last = made.values_list("parameters__layer", "layer__name").first() or ("", layers[-1].name)
     known = taxonomy.end(layers, first or last)
@@ -130,7 +133,6 @@ def view_of(request: HttpRequest, name: str) -> tuple[View, str]:
     elif source.layer.order > target.layer.order:
         source, target = target, source
     order = request.GET.get("order", "family")
-    at = walked_to(network, layers, request.GET.get("neuron", "").strip())
     return View(network, layers, taxonomy, source, target, order if order in ORDERS else "family", at), problem
 
 
