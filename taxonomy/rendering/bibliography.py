@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -101,7 +102,7 @@ def read(bibtex: str) -> Bibliography:
     if text.strip() and not starts:
         found.problems.append((1, "This is no BibTeX: an entry begins with @article{key, or the like."))
     line, at = 1, 0
-    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+    for start, end in pairwise([*starts, len(text)]):
         line, at = line + text.count("\n", at, start), start
         if len(found.entries) >= MOST:
             found.problems.append((line, f"A note cites at most {MOST} sources: those from here on are left out."))
