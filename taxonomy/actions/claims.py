@@ -360,9 +360,13 @@ def state(
     if restates is not None and restates.network_id != network.pk:
         raise ValidationError({"restates": "A claim restates one about the same network."})
     claim.full_clean()
+    same = {"author": user, "note": claim.note, "family": claim.family, "neuron": claim.neuron, "plan": whole}
+    if Claim.objects.filter(sentence=claim.sentence, withdrawn_at=None, **same).exists():
+        raise ValidationError({"sentence": "You have stated just this already: its page is among the claims."})
     claim.save()
     claim.refresh_from_db(fields=["plan"])  # numbers as the database keeps them
-    _record(user, "claim.stated", claim, data={"digest": claim.digest})
+    event = _record(user, "claim.stated", claim, data={"digest": claim.digest})
+    notifications.tell(event, _authors(claim))
     return claim
 
 

@@ -1,0 +1,334 @@
+"""Stating claims, having them tested, withdrawing them: what is frozen, what is refused, who is told."""
+
+import json
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.db import Error, transaction
+
+from taxonomy import storage
+from taxonomy.actions import claims, evidence, jobs, labels
+from taxonomy.models import Claim, Evidence, Gold, Image, Job, Membership, Network, Notification, Reveal, Role, Run
+from taxonomy.permissions import Refused, can_see_claim, claims_visible_to
+from taxonomy.plans import PlanError
+from tests.factory import (
+    make_claim,
+    make_evidence,
+    make_family,
+    make_image_set,
+    make_label,
+    make_network,
+    make_note,
+    make_plan,
+    make_run,
+    make_user,
+    neuron_at,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def network() -> Network:
+    return make_network(class_names=["cat", "sea lion", "sea urchin"])
+
+
+@pytest.fixture
+def curves(network):
+    return make_family(network.layers.get(name="mixed3b"), "Curves", units=[0, 1, 2])
+
+
+def told_to(person) -> list[str]:
+    return list(Notification.objects.filter(person=person).values_list("event__verb", flat=True))
+
+
+@pytest.mark.parametrize(
+    ("words", "channels"),
+    [
+        ("Curves", [0, 1, 2]),
+        ("  mixed3b/curves ", [0, 1, 2]),
+        ("3b/CURVES", [0, 1, 2]),
+        ("3b:6", [6]),
+        ("mixed3b:6, 3b:7", [6, 7]),
+        ("3b:0-2, 7", [0, 1, 2, 7]),
+        ("3b:1,1, 0-1", [1, 0]),
+        ("mixed3b", list(range(8))),
+    ],
+)
+def test_neurons_as_people_write_them(network, curves, words, channels) -> None:
+    found = claims.set_called(network, words, "do")
+    assert (found["layer"], found["channels"]) == ("mixed3b", channels)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("", "Name neurons, or a family."),
+        ("Curlicues", "“Curlicues” is neither a family of tinynet nor neurons."),
+        ("3b:0, conv1:1", "several layers"),
+        ("mixed9:1", "no layer 'mixed9'"),
+        ("3b:0-99999", "No layer has 100,000 neurons"),
+        ("Lines", "several families “Lines”: write “conv1/Lines” or “mixed3b/Lines”"),
+    ],
+)
+def test_words_that_name_no_neurons_say_what_to_write(network, curves, words, sentence) -> None:
+    for layer in network.layers.all():
+        make_family(layer, "Lines")
+    with pytest.raises(PlanError) as caught:
+        claims.set_called(network, words, "do")
+    assert sentence in str(caught.value)
+
+
+def test_a_family_stands_in_a_claim_with_the_members_that_it_had(network, curves) -> None:
+    said = {"layer": "conv1", "channels": [9], "named": "Everything", "family": str(curves.public_id)}
+    claim = make_claim(curves, plan=make_plan(measure={"what": "response", "of": said}))
+    assert claim.plan["measure"]["of"] == {
+        "layer": "mixed3b",
+        "channels": [0, 1, 2],
+        "named": "Curves",
+        "family": str(curves.public_id),
+    }
+    Membership.objects.create(family=curves, neuron=neuron_at("3b:5"), made_by=make_user())
+    assert claims.family_set(curves)["channels"] == [0, 1, 2, 5]
+    assert Claim.objects.get().plan == claim.plan
+
+
+def test_names_are_those_of_families_and_not_what_somebody_says(network, curves) -> None:
+    said = {"layer": "mixed3b", "channels": [0], "named": "All curves there are"}
+    claim = make_claim(curves, plan=make_plan(measure={"what": "response", "of": said}))
+    assert claim.plan["measure"]["of"]["named"] == ""
+
+
+@pytest.mark.parametrize(
+    ("parts", "part", "sentence"),
+    [
+        ({"do": [{"do": "drop", "at": "3b:0", "why": "because"}]}, "do", "There is no “why” here."),
+        ({"measure": {"what": "response", "of": "3b:1", "note": "x" * 9}}, "measure", "There is no “note” here."),
+        ({"show": {"kind": "sweep", "secret": 1}}, "show", "There is no “secret” here."),
+        ({"expect": {"change": "rises", "margin": 1, "or": 2}}, "expect", "There is no “or” here."),
+        ({"measure": {"what": "response", "of": {"family": "x"}}}, "measure", "There is no family x in tinynet."),
+        ({"do": "everything"}, "do", "Say what is changed"),
+        ({"show": None}, "show", "Say what is shown"),
+        ({"extra": 1}, "do", "A plan has no part “extra”"),
+        ({"do": [{"do": "drop", "at": "mixed3b"}], "measure": {"what": "top1"}}, "do", "all of mixed3b"),
+    ],
+)
+def test_plans_that_say_more_or_less_are_refused_by_their_part(network, curves, parts, part, sentence) -> None:
+    with pytest.raises(PlanError) as caught:
+        make_claim(curves, plan=make_plan(**parts))
+    assert caught.value.part == part
+    assert sentence in str(caught.value)
+    assert not Claim.objects.exists()
+
+
+def pictures_plan(**show):
+    return make_plan(
+        do=[{"do": "drop", "at": "conv1:0"}],
+        show={"kind": "images"} | show,
+        measure={"what": "prediction"},
+        expect={"change": "rises", "margin": 0.1},
+    )
+
+
+def test_which_pictures_are_shown(network, curves) -> None:
+    images = make_image_set(count=40)
+    for image in Image.objects.filter(index__in=[3, 5]):
+        image.parameters = {"class": 1}
+        image.save()
+
+    def indices(**show) -> list[int]:
+        return claims.completed(network, pictures_plan(**show), images)["show"]["indices"]
+
+    assert indices(pictures="all") == list(range(40))
+    assert indices(pictures="class", **{"class": 1}) == [3, 5]
+    assert indices(indices=[7]) == [7]
+    drawn = indices(pictures="random", most=10)
+    assert len(set(drawn)) == 10
+    assert drawn == indices(pictures="random", most=10)
+    top = [{"image": image, "value": float(value)} for value, image in enumerate([4, 9, 2, 9])]
+    make_evidence(neuron_at("3b:1"), "dataset_examples", data={"top": top}, image_set=images)
+    assert indices(pictures="examples", of="3b:1") == [9, 2, 4]
+    for show, sentence in {
+        ("examples", "3b:2"): "has no dataset examples of pictures yet",
+        ("examples", None): "Say whose dataset examples",
+        ("some", None): "The pictures are",
+    }.items():
+        with pytest.raises(PlanError, match=sentence):
+            indices(pictures=show[0], of=show[1])
+    with pytest.raises(PlanError, match="whole number"):
+        indices(most=0)
+    with pytest.raises(PlanError, match="selects no picture"):
+        claims.preview(make_user(), curves, pictures_plan(pictures="class", **{"class": 2}), images)
+    with pytest.raises(PlanError, match="Name an image set"):
+        claims.preview(make_user(), curves, pictures_plan(), None)
+
+
+def test_nobody_changes_a_claim_through_any_door(network, curves) -> None:
+    claim = make_claim(curves)
+    for change in ({"plan": make_plan(seed=1)}, {"sentence": "Other"}, {"author": make_user()}, {"network": None}):
+        with pytest.raises(Error), transaction.atomic():
+            Claim.objects.filter(pk=claim.pk).update(**change)
+    with pytest.raises(Error), transaction.atomic():
+        claim.delete()
+    run = make_run(claim, "refuted")
+    for change in ({"ruling": "supported"}, {"effect": 9.0}, {"number": 7}, {"evidence": None}):
+        with pytest.raises(Error), transaction.atomic():
+            Run.objects.filter(pk=run.pk).update(**change)
+    with pytest.raises(Error), transaction.atomic():
+        run.delete()
+
+
+def test_stating_the_same_twice_is_refused(network, curves) -> None:
+    author = make_user()
+    make_claim(curves, author)
+    with pytest.raises(ValidationError, match="stated just this already"):
+        make_claim(curves, author)
+    make_claim(curves, author, "In other words.")
+    make_claim(curves, make_user())
+    assert Claim.objects.count() == 3
+
+
+def test_who_states_runs_and_withdraws(network, curves) -> None:
+    author, other = make_user(), make_user()
+    claim = make_claim(curves, author)
+    for person, reason in {
+        author: "a reviewer or an editor starts them",
+        make_user(role=Role.ADMIN): "Admins keep house",
+    }.items():
+        with pytest.raises(Refused, match=reason):
+            claims.run(person, claim)
+    with pytest.raises(Refused, match="Only who stated"):
+        claims.withdraw(other, claim, reason="No.")
+    with pytest.raises(ValidationError, match="Say why"):
+        claims.withdraw(author, claim, reason="  ")
+    claims.withdraw(author, claim, reason="A slip of the pen.")
+    with pytest.raises(Refused, match="was withdrawn"):
+        claims.run(make_user(role=Role.REVIEWER), claim)
+    catalogue = make_network("paper", weights_digest="")
+    paper = make_claim(make_family(catalogue.layers.get(name="mixed3b")))
+    with pytest.raises(Refused, match="catalogue without weights"):
+        claims.run(make_user(role=Role.REVIEWER), paper)
+
+
+def test_a_run_is_made_once_and_again_when_the_weights_or_the_recipe_change(network, curves, monkeypatch) -> None:
+    reviewer, claim = make_user(role=Role.REVIEWER), make_claim(curves)
+    assert claims.asks_for_another_run(claim)
+    first = claims.run(reviewer, claim)
+    assert claims.run(make_user(role=Role.EDITOR), claim) == first
+    assert Job.objects.count() == 1
+    assert not claims.asks_for_another_run(claim)
+    first = make_run(claim, "supported")
+    Network.objects.filter(pk=network.pk).update(weights_digest="v" * 64)
+    claim = Claim.objects.get()
+    assert claims.asks_for_another_run(claim)
+    second = make_run(claim, "refuted")
+    assert (first.number, second.number) == (1, 2)
+    assert Claim.objects.with_rulings().get().ruling == "refuted"
+    assert claim.plan["show"] == second.evidence.parameters["plan"]["show"]
+
+
+def test_a_run_that_failed_or_was_cancelled_starts_again_as_the_same_run(network, curves) -> None:
+    reviewer, claim = make_user(role=Role.REVIEWER), make_claim(curves)
+    run = claims.run(reviewer, claim)
+    jobs.cancel(reviewer, Job.objects.get())
+    assert Claim.objects.with_rulings().get().status == "cancelled"
+    assert claims.run(reviewer, claim) == run
+    claimed = jobs.claim("test")
+    evidence.fail(run.evidence_id, claimed.token, "Too few neurons.")
+    jobs.finish(claimed.shard.pk, claimed.token)
+    assert Claim.objects.with_rulings().get().status == "failed"
+    assert claims.run(reviewer, claim) == run
+    assert Run.objects.count() == 1
+    assert Claim.objects.with_rulings().get().status == "queued"
+
+
+def test_who_is_told(network, curves) -> None:
+    ada, bela = make_user(), make_user()
+    reviewer = make_user(role=Role.REVIEWER)
+    note = make_note(network, ada, bela, published=True)
+    Notification.objects.all().delete()
+    claim = make_claim(note, make_user("chidi"))
+    assert told_to(ada) == told_to(bela) == ["claim.stated"]
+    make_run(claim, "refuted", by=reviewer)
+    assert sorted(told_to(claim.author)) == ["claim.refuted", "claim.run"]
+    assert sorted(told_to(ada)) == ["claim.refuted", "claim.stated"]
+    assert told_to(reviewer) == ["claim.refuted"]
+    claims.withdraw(claim.author, claim, reason="So be it.")
+    assert told_to(bela)[0] == "claim.withdrawn"
+
+
+def test_a_job_does_not_tell_what_is_claimed(network, curves) -> None:
+    secret = make_claim(make_note(network, ada := make_user()), ada, "A secret of the draft.")
+    run = make_run(secret, "supported")
+    evidence.reproduce(make_reading_reviewer(secret), run.evidence.current)
+    assert not Job.objects.filter(title__icontains="secret").exists()
+
+
+def make_reading_reviewer(claim: Claim):
+    """A reviewer who may read the draft that the claim is on: one of its authors."""
+    reviewer = make_user(role=Role.REVIEWER)
+    claim.note.authorships.create(person=reviewer, added_by=claim.author)
+    return reviewer
+
+
+def test_experiments_are_reproduced_by_who_may_start_them(network, curves) -> None:
+    version = make_run(make_claim(curves), "supported").evidence.current
+    with pytest.raises(Refused, match="a reviewer or an editor starts them"):
+        evidence.reproduce(make_user(), version)
+    hidden = make_run(make_claim(make_note(network, ada := make_user()), ada), "supported").evidence.current
+    with pytest.raises(Refused, match="draft"):
+        evidence.reproduce(make_user(role=Role.REVIEWER), hidden)
+
+
+def test_a_claim_on_an_unsettled_neuron_waits_for_ones_own_reading(network, curves) -> None:
+    neuron = neuron_at("3b:7")
+    author, other = make_user(), make_user()
+    with pytest.raises(Refused, match="after you have given your own reading"):
+        make_claim(neuron, author)
+    for person in (author, other):
+        make_label(neuron, person, curves)
+    labels.show_others(author, neuron)
+    claim = make_claim(neuron, author)
+    visitor = make_user()
+    assert not can_see_claim(visitor, claim)
+    assert list(claims_visible_to(visitor, Claim.objects.all())) == []
+    assert list(claims_visible_to(author, Claim.objects.all())) == [claim]
+
+
+def test_a_claim_that_names_a_neuron_under_check_is_not_shown_to_who_is_checked(network, curves) -> None:
+    claim = make_claim(curves)
+    person, editor = make_user(), make_user(role=Role.EDITOR)
+    assert can_see_claim(person, claim)
+    Gold.objects.create(neuron=neuron_at("3b:0"), marked_by=editor)
+    assert not can_see_claim(person, claim)
+    assert list(claims_visible_to(person, Claim.objects.all())) == []
+    assert can_see_claim(make_user(role=Role.REVIEWER), claim)
+    with pytest.raises(Refused, match="give your own reading first"):
+        claims.preview(person, curves, make_plan(), None)
+
+
+def test_reading_a_claim_is_a_look_at_the_neurons_that_it_names(network, curves) -> None:
+    claim = make_claim(curves, plan=make_plan(measure={"what": "response", "of": "mixed3b"}))
+    reader = make_user()
+    claims.look(reader, [claim])
+    seen = Reveal.objects.filter(person=reader).values_list("neuron__layer__name", "neuron__index")
+    # The whole layer names nobody in particular.
+    assert sorted(seen) == [("conv1", 0), ("conv1", 1), ("mixed3b", 0), ("mixed3b", 1)]
+
+
+def test_how_long_it_should_take_is_told_from_the_last_one(network, curves) -> None:
+    plan = make_plan()
+    assert claims.preview(make_user(), curves, plan, None).seconds is None
+    make_run(make_claim(curves), "supported")
+    twice = make_plan(show=plan["show"] | {"radii": [16, 20]})
+    assert claims.preview(make_user(), curves, twice, None).seconds == pytest.approx(1.0)
+    assert json.loads(storage.read(Evidence.objects.get().current.artifacts.get().sha256))
+
+
+def test_a_claim_restates_one_about_the_same_network(network, curves) -> None:
+    first = make_claim(curves)
+    second = make_claim(curves, sentence="Better put.", restates=first)
+    assert list(first.restated.all()) == [second]
+    other = make_family(make_network("other").layers.get(name="mixed3b"), "Curves", units=[0])
+    with pytest.raises(ValidationError, match="the same network"):
+        make_claim(other, restates=first)
