@@ -9,12 +9,15 @@ import base64
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
 
+from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
-from taxonomy.models import Edge, Family, Layer, Membership, Network, Subgraph
-from taxonomy.rendering.chips import face
+from taxonomy.models import Edge, EvidenceVersion, Family, Layer, Membership, Network, Subgraph
+from taxonomy.rendering.chips import face, sheet
 from taxonomy.rendering.sprites import cut
 
 # Units of the drawing: pixels, where there is room.
@@ -22,9 +25,12 @@ FACE, NAME, GAP = 52.0, 18.0, 12.0
 CARD, CARD_HIGH, SMALL = 172.0, 66.0, 28.0
 HEAD, BETWEEN, BESIDE = 30.0, 120.0, 22.0
 DEEPEST = 12  # nodes below each other, before a layer takes a second column
-SWEEPS = 8
+SWEEPS = 7  # the last one goes from the outputs back
+ASIDE = 0.3  # of a place in the target's column
 SHOWN = 5  # members of a family
 THINNEST, THICKEST = 1.2, 7.0
+FAINTER = 80  # edges, from which on each is drawn fainter
+MINUS = "\u2212"
 
 
 @dataclass
@@ -67,33 +73,98 @@ class Knot:
 
 
 @dataclass
+class Wire:
+    """An edge as it is drawn and listed."""
+
+    source: Knot
+    target: Knot
+    weight: float
+    kernel: str  # the address of its kernel; "" where it was drawn by hand, or the kernel would tell too much
+    outdated: bool  # its evidence was made anew since
+    start: float = 0.0  # the heights at which it leaves and arrives
+    end: float = 0.0
+
+    @property
+    def excites(self) -> bool:
+        return self.weight > 0
+
+
+@dataclass
 class Circuit:
     """A subgraph with what is needed to draw it. What is not there any more is left out, with its edges."""
 
     knots: dict[str, Knot]
-    edges: list[Edge]
-    threshold: float
+    wires: list[Wire]
+    subgraph: Subgraph
     width: float = 0.0
     height: float = 0.0
     columns: list[tuple[str, float]] = field(default_factory=list)  # a layer's name, and where its column begins
 
     @property
     def scale(self) -> float:
-        return max((abs(edge["weight"]) for edge in self.edges), default=0.0)
+        return max((abs(wire.weight) for wire in self.wires), default=0.0)
 
     @property
     def excite(self) -> int:
-        return sum(edge["weight"] > 0 for edge in self.edges)
+        return sum(wire.excites for wire in self.wires)
 
     @property
     def inhibit(self) -> int:
-        return len(self.edges) - self.excite
+        return len(self.wires) - self.excite
+
+    @property
+    def thinned(self) -> float:
+        """Of many edges each is drawn fainter, so that their number does not hide where they go."""
+        return max(0.3, min(1.0, math.sqrt(FAINTER / max(len(self.wires), 1))))
+
+    @property
+    def outdated(self) -> int:
+        return sum(wire.outdated for wire in self.wires)
+
+    @property
+    def listed(self) -> list[Wire]:
+        """By target, the strongest first: as a table has them."""
+        knots = list(self.knots.values())
+        place = {knot.id: (-knot.layer.order, knot.y, number) for number, knot in enumerate(knots)}
+        return sorted(self.wires, key=lambda wire: (place[wire.target.id], -abs(wire.weight)))
+
+    @property
+    def svg(self) -> SafeString:
+        return picture(self)
+
+    @property
+    def title(self) -> str:
+        return titled(self)
+
+    @property
+    def elements(self) -> dict[str, Any]:
+        """What the script draws: places in units of the drawing, and of each picture where it lies on its sheet."""
+        return {
+            "width": self.width,
+            "height": self.height,
+            "scale": self.scale,
+            "thinned": round(self.thinned, 2),
+            "columns": [{"name": name, "x": left} for name, left in self.columns],
+            "nodes": [_element(knot) for knot in self.knots.values()],
+            "edges": [
+                {
+                    "source": wire.source.id,
+                    "target": wire.target.id,
+                    "weight": wire.weight,
+                    "kernel": wire.kernel,
+                    "said": said(wire),
+                    "start": round(wire.start - wire.source.middle, 1),
+                    "end": round(wire.end - wire.target.middle, 1),
+                }
+                for wire in self.wires
+            ],
+        }
 
 
 def circuit(
     network: Network, subgraph: Subgraph, *, hidden: Collection[int] = (), layers: Iterable[Layer] = ()
 ) -> Circuit:
-    """Look up what the subgraph names, and put it in its places. Three queries; two where the page has the layers.
+    """Look up what the subgraph names, and put it in its places. Four queries; three where the page has the layers.
 
     Args:
         hidden: neurons whose family is not told to whoever looks: they are no members of the families drawn.
@@ -123,10 +194,33 @@ def circuit(
                 retired=family.retired_at is not None,
                 y=node["y"],
             )
-    edges = [edge for edge in subgraph.get("edges") or [] if edge["source"] in knots and edge["target"] in knots]
-    found = Circuit(knots, edges, subgraph.get("threshold") or 0.0)
+    found = Circuit(knots, _wires(subgraph.get("edges") or [], knots, hidden), subgraph)
     _arrange(found)
+    for wire, start, end in zip(found.wires, _ends(found.wires, "source"), _ends(found.wires, "target"), strict=True):
+        wire.start, wire.end = start, end
     return found
+
+
+def _wires(edges: Iterable[Edge], knots: Mapping[str, Knot], hidden: Collection[int]) -> list[Wire]:
+    """The edges whose ends are there. One query, if any names evidence."""
+    edges = [edge for edge in edges if edge["source"] in knots and edge["target"] in knots]
+    named = {edge["evidence"] for edge in edges if edge["evidence"]}
+    rows = EvidenceVersion.objects.filter(public_id__in=named).values_list(
+        "public_id", "pk", "evidence__current", "evidence__neuron"
+    )
+    versions = {str(public_id): (pk != current, neuron) for public_id, pk, current, neuron in (rows if named else ())}
+    wires = []
+    for edge in edges:
+        source, target = knots[edge["source"]], knots[edge["target"]]
+        outdated, neuron = versions.get(edge["evidence"], (False, None))
+        # A family's edge may lead to the weights of one of its members: who that is, is not told everybody.
+        told = edge["evidence"] in versions and not (target.is_family and neuron in hidden)
+        kernel = ""
+        if told:
+            asked = {"weight": f"{edge['weight']:.9g}"} | ({} if source.is_family else {"of": source.name})
+            kernel = f"{reverse('evidence_kernel', args=[edge['evidence']])}?{urlencode(asked)}"
+        wires.append(Wire(source, target, edge["weight"], kernel, outdated))
+    return wires
 
 
 def _families(
@@ -165,7 +259,7 @@ def _arrange(circuit: Circuit) -> None:
         for column in columns:
             column.sort(key=lambda knot: knot.y)
     else:
-        _order(columns, circuit.edges)
+        _order(columns, circuit.wires)
     left = 0.0
     for column in columns:
         beside = 1 if by_hand else math.ceil(len(column) / DEEPEST)
@@ -188,7 +282,7 @@ def _arrange(circuit: Circuit) -> None:
                 knot.y += spare
 
 
-def _order(columns: Sequence[list[Knot]], edges: Sequence[Edge]) -> None:
+def _order(columns: Sequence[list[Knot]], wires: Sequence[Wire]) -> None:
     """Sort each column by the mean place of what its nodes are joined to, there and back a few times.
 
     Places are shares of a column's height, and each edge counts by its weight, so that edges over several layers and
@@ -196,11 +290,10 @@ def _order(columns: Sequence[list[Knot]], edges: Sequence[Edge]) -> None:
     """
     strength: dict[str, float] = {}
     joined: dict[str, list[tuple[str, float]]] = {}
-    for edge in edges:
-        weight = abs(edge["weight"])
-        joined.setdefault(edge["source"], []).append((edge["target"], weight))
-        joined.setdefault(edge["target"], []).append((edge["source"], weight))
-        strength[edge["source"]] = strength.get(edge["source"], 0.0) + edge["weight"]
+    for wire in wires:
+        joined.setdefault(wire.source.id, []).append((wire.target.id, wire.weight))
+        joined.setdefault(wire.target.id, []).append((wire.source.id, wire.weight))
+        strength[wire.source.id] = strength.get(wire.source.id, 0.0) + wire.weight
     for column in columns:
         column.sort(key=lambda knot: -strength.get(knot.id, 0.0))
     place = {knot.id: (i + 0.5) / len(column) for column in columns for i, knot in enumerate(column)}
@@ -209,9 +302,14 @@ def _order(columns: Sequence[list[Knot]], edges: Sequence[Edge]) -> None:
         forth = sweep % 2 == 1
         for number in range(len(columns)) if forth else reversed(range(len(columns))):
             for knot in (column := columns[number]):
-                near = [(one, w) for one, w in joined.get(knot.id, ()) if (level[one] < number) == forth]
+                near = [one for one in joined.get(knot.id, ()) if (level[one[0]] < number) == forth]
                 if near:
-                    place[knot.id] = sum(place[one] * w for one, w in near) / sum(w for _, w in near)
+                    # Read from what it leads to, what excites stands above what inhibits.
+                    place[knot.id] = sum(
+                        (place[other] - (0 if forth else math.copysign(ASIDE / len(columns[level[other]]), weight)))
+                        * abs(weight)
+                        for other, weight in near
+                    ) / sum(abs(weight) for _, weight in near)
             column.sort(key=lambda knot: place[knot.id])
             for i, knot in enumerate(column):
                 place[knot.id] = (i + 0.5) / len(column)
@@ -240,7 +338,7 @@ COLOURS = {
     "card": ' fill="#ffffff" stroke="#e3e0d7"',
     "rule": ' stroke="#e3e0d7"',
 }
-FONT = "Source Sans 3, Helvetica Neue, Arial, sans-serif"
+FONT = "'Source Sans 3', 'Helvetica Neue', Arial, sans-serif"
 
 
 def picture(circuit: Circuit, *, name: str = "circuit", alone: bool = False) -> SafeString:
@@ -282,7 +380,7 @@ def _px(*values: float) -> list[str]:
 
 def titled(circuit: Circuit) -> str:
     layers = len(circuit.columns)
-    nodes, edges = len(circuit.knots), len(circuit.edges)
+    nodes, edges = len(circuit.knots), len(circuit.wires)
     return (
         f"Circuit of {nodes} node{'' if nodes == 1 else 's'} in {layers} layer{'' if layers == 1 else 's'}, "
         f"with {edges} connection{'' if edges == 1 else 's'}"
@@ -297,56 +395,76 @@ def described(circuit: Circuit) -> str:
     )
 
 
+def said(wire: Wire) -> str:
+    words = "excites" if wire.excites else "inhibits"
+    return f"{wire.source.name} {words} {wire.target.name}: {'+' if wire.excites else MINUS}{abs(wire.weight):.3g}"
+
+
 def _edges(circuit: Circuit, look: Mapping[str, SafeString]) -> SafeString:
-    """Weak edges first, so that strong ones lie above them. Each ends a little off from the next."""
-    starts = _ends(circuit, "source", "target")
-    ends = _ends(circuit, "target", "source")
-    scale = circuit.scale
+    """Weak edges first, so that strong ones lie above them."""
     drawn = []
-    for edge in sorted(circuit.edges, key=lambda edge: abs(edge["weight"])):
-        source, target = circuit.knots[edge["source"]], circuit.knots[edge["target"]]
-        key = edge["source"], edge["target"]
-        x1, y1, x2, y2 = source.x + source.width + 3, starts[key], target.x - 4, ends[key]
-        share = abs(edge["weight"]) / scale
+    for wire in sorted(circuit.wires, key=lambda wire: abs(wire.weight)):
+        share = abs(wire.weight) / circuit.scale
         width = THINNEST + (THICKEST - THINNEST) * share
-        sign = "e" if edge["weight"] > 0 else "i"
+        sign, head = "e" if wire.excites else "i", 4 + width
+        x1, y1, x2, y2 = wire.source.x + wire.source.width + 3, wire.start, wire.target.x - 4, wire.end
         bend = max((x2 - x1) * 0.5, 30.0)
-        head = 4 + width
         path = f"M{x1:.1f} {y1:.1f}C{x1 + bend:.1f} {y1:.1f} {x2 - bend - head:.1f} {y2:.1f} {x2 - head:.1f} {y2:.1f}"
         tip = (
-            f"M{x2 - head:.1f} {y2 - head / 2:.1f}L{x2:.1f} {y2:.1f}L{x2 - head:.1f} {y2 + head / 2:.1f}"
-            if sign == "e"
+            f"M{x2 - head:.1f} {y2 - head / 2:.1f}L{x2 - width / 2:.1f} {y2:.1f}L{x2 - head:.1f} {y2 + head / 2:.1f}Z"
+            if wire.excites
             else f"M{x2 - head:.1f} {y2:.1f}H{x2 - 2:.1f}M{x2 - 2:.1f} {y2 - head / 2 - 1:.1f}v{head + 2:.1f}"
         )
-        said = f"{source.name} {'excites' if sign == 'e' else 'inhibits'} {target.name}: {edge['weight']:+.3g}"
-        drawn.append(
-            (
-                *(sign, edge["source"], edge["target"], f"{0.35 + 0.55 * share:.2f}", f"{width:.1f}", look[sign]),
-                *(said.replace("-", "\u2212") if edge["weight"] < 0 else said, path + tip),
-            )
-        )
+        opacity = f"{(0.35 + 0.55 * share) * circuit.thinned:.2f}"
+        ends = wire.source.id, wire.target.id
+        fill = SafeString(str(look[sign]).replace("stroke", "fill")) if wire.excites else ""
+        drawn.append((sign, *ends, opacity, f"{width:.1f}", look[sign], said(wire), path, fill, tip))
     return format_html_join(
         "",
-        '<g class="{}" data-source="{}" data-target="{}" stroke-opacity="{}" stroke-width="{}"{}>'
-        '<title>{}</title><path d="{}"/></g>',
+        '<g class="{}" data-source="{}" data-target="{}" opacity="{}" stroke-width="{}"{}>'
+        '<title>{}</title><path d="{}"/><path class="tip"{} stroke-linejoin="round" d="{}"/></g>',
         drawn,
     )
 
 
-def _ends(circuit: Circuit, own: str, other: str) -> dict[tuple[str, str], float]:
-    """The height at which each edge leaves (or meets) its node: in the order of what is at the other end."""
-    by_node: dict[str, list[Edge]] = {}
-    for edge in circuit.edges:
-        by_node.setdefault(edge[own], []).append(edge)  # type: ignore[literal-required]
-    found = {}
-    for key, edges in by_node.items():
-        knot = circuit.knots[key]
-        edges.sort(key=lambda edge: circuit.knots[edge[other]].middle)  # type: ignore[literal-required]
+def _ends(wires: Sequence[Wire], side: str) -> list[float]:
+    """The height at which each edge leaves or meets its node (``side``), in the order of what is at the other end."""
+    other = "target" if side == "source" else "source"
+    by_knot: dict[str, list[int]] = {}
+    for number, wire in enumerate(wires):
+        by_knot.setdefault(getattr(wire, side).id, []).append(number)
+    found = [0.0] * len(wires)
+    for numbers in by_knot.values():
+        knot = getattr(wires[numbers[0]], side)
+        numbers.sort(key=lambda number: getattr(wires[number], other).middle)
         room = (CARD_HIGH if knot.is_family else FACE) * 0.76
-        step = min(room / max(len(edges) - 1, 1), 9.0)
-        for place, edge in enumerate(edges):
-            found[edge["source"], edge["target"]] = knot.middle + (place - (len(edges) - 1) / 2) * step
+        step = min(room / max(len(numbers) - 1, 1), 9.0)
+        for place, number in enumerate(numbers):
+            found[number] = knot.middle + (place - (len(numbers) - 1) / 2) * step
     return found
+
+
+def _element(knot: Knot) -> dict[str, Any]:
+    shown = sheet(knot.layer)
+    faces = [knot.index] if knot.index is not None else knot.members
+    return {
+        "id": knot.id,
+        "x": round(knot.x, 1),
+        "y": round(knot.y, 1),
+        "width": knot.width,
+        "height": FACE if not knot.is_family else CARD_HIGH,
+        "name": knot.name if knot.is_family else f"{knot.layer.short}:{knot.index}",
+        "title": knot.title,
+        "href": knot.href,
+        "family": knot.is_family,
+        "count": "retired" if knot.retired else str(knot.count),
+        "sheet": shown.href,
+        "cell": shown.cell,
+        "faces": [
+            [index % shown.columns * shown.cell, index // shown.columns * shown.cell] if index in shown.shown else None
+            for index in faces
+        ],
+    }
 
 
 def _knot(knot: Knot, look: Mapping[str, SafeString], alone: bool) -> SafeString:

@@ -14,7 +14,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from taxonomy import recipes
-from taxonomy.models import Discussion, Layer, Neuron, Subscription, User
+from taxonomy.actions import circuits
+from taxonomy.models import Discussion, Layer, Neuron, Subgraph, Subscription, User
 from taxonomy.models.discussions import Subject
 from taxonomy.permissions import notifications_of
 from taxonomy.rendering import chips, markdown, notices, plots
@@ -138,6 +139,12 @@ def wired(row: Any, scale: float, step: str = "") -> SafeString:
         *(plots.kernel_grid(row.kernel, scale), row.layer.name, row.index),
         *("excites" if row.value > 0 else "inhibits", signed(row.value, 2)),
     )
+
+
+@register.filter
+def selection(subgraph: Subgraph) -> str:
+    """How a circuit's neurons were chosen, in words."""
+    return circuits.selection(subgraph)
 
 
 @register.filter

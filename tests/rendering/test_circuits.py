@@ -105,7 +105,7 @@ def test_what_is_not_there_any_more_is_left_out_with_its_edges(network):
     nodes[3]["family"] = "00000000-0000-4000-8000-000000000000"
     found = circuits.circuit(network, graph(nodes, [edge("a", "b"), edge("a", "d")]))
     assert list(found.knots) == ["a"]
-    assert found.edges == []
+    assert found.wires == []
 
 
 def test_an_empty_circuit_is_nothing(network):
