@@ -1,0 +1,461 @@
+"""What an experiment changes in a network, and what is changed as much elsewhere: its controls.
+
+A network with other weights, or without some neurons, is a `Condition`: it says at which layers something is different,
+and the network that is studied stays as it is. `Planner` makes those of a plan: the network itself, what the plan asks
+for, and its controls.
+"""
+
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from workers.linearize import Between
+from workers.network import Network
+
+Array = NDArray[np.float64]
+Indices = NDArray[np.int64]
+Change = Mapping[str, Any]
+
+NEAREST = 21  # a control is drawn among so many of the nearest magnitudes
+TRIES = 100  # to draw a control that is not there yet
+
+WEIGHTS = ("zero", "scale", "keep_positive", "keep_negative")
+GOES = {"keep_positive": -1, "keep_negative": 1}  # the sign of the weights that are set to zero
+
+
+class CannotTest(Exception):
+    """Why an experiment says nothing; the message is a sentence."""
+
+
+@dataclass
+class Condition:
+    """How a network differs from the one that is studied, by the layers whose values it changes.
+
+    `weights` are parameters of a layer's stage. `factors` (channels, channels of the layer before) make a channel what
+    it would be if those before it were multiplied by them. `given` makes channels what they would be with the weights
+    of others, whose biases are larger by so much. `silent` channels are 0.
+    """
+
+    weights: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+    factors: dict[str, Tensor] = field(default_factory=dict)
+    given: dict[str, list[tuple[Tensor, Tensor, Tensor]]] = field(default_factory=dict)
+    silent: dict[str, list[Tensor]] = field(default_factory=dict)
+
+    def through(self, network: Network, values: Tensor, start: str, end: str) -> Tensor:
+        """Values of layer `end`, from those that the network as it is has in layer `start`."""
+        values = self._behind(start, values)
+        for layer in network.layers[network.layer(start).order + 1 : network.layer(end).order + 1]:
+            before, stage = values, network.stages[layer.name]
+            weights = self.weights.get(layer.name)
+            values = functional_call(stage, dict(weights), (before,)) if weights else stage(before)
+            for channels, factors in self._fed.get(layer.name, ()):
+                values[:, channels] = stage(before * factors[:, None, None])[:, channels]
+            values = self._behind(layer.name, values)
+        return values
+
+    @cached_property
+    def _fed(self) -> dict[str, list[tuple[Tensor, Tensor]]]:
+        """For each layer the channels that have the same factors, with these."""
+        found: dict[str, list[tuple[Tensor, Tensor]]] = {}
+        for layer, factors in self.factors.items():
+            kinds, which = torch.unique(factors, dim=0, return_inverse=True)
+            for number, kind in enumerate(kinds):
+                if (kind != 1).any():
+                    found.setdefault(layer, []).append(((which == number).nonzero()[:, 0], kind))
+        return found
+
+    def _behind(self, layer: str, values: Tensor) -> Tensor:
+        for channels, donors, more in self.given.get(layer, ()):
+            values = values.index_copy(1, channels, values[:, donors] - more[:, None, None])
+        for channels in self.silent.get(layer, ()):
+            values = values.index_fill(1, channels, 0.0)
+        return values
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One draw of a control: nothing that the plan names (`closed`), and nothing twice (`taken`)."""
+
+    random: np.random.Generator
+    magnitudes: Mapping[str, Array]  # of the neurons of a layer: their mean response
+    closed: Mapping[Hashable, set[int]]
+    taken: dict[Hashable, set[int]]
+
+    def among(self, where: Hashable, pool: Indices, sizes: Array, like: Array, own: Indices) -> Indices:
+        """As many of the pool as `own` (which is `like` so large) has, of about the same sizes.
+
+        Where the pool is too small, the rest are some of `own`: a control that changed less would prove too little.
+        """
+        taken = self.taken.setdefault(where, set())
+        free = ~np.isin(pool, list(taken))
+        others = pool[free][nearest(like, sizes[free], self.random)]
+        rest = self.random.choice(own, len(own) - len(others), replace=False)
+        taken.update(others.tolist())
+        return np.sort(np.concatenate([others, rest]))
+
+    def alike(self, layer: str, channels: Indices) -> Indices:
+        """As many other neurons of the layer, that respond at all, and about as much."""
+        sizes = self.magnitudes[layer]
+        pool = np.flatnonzero(sizes > 0)
+        return self.among(layer, pool, sizes[pool], sizes[channels], channels)
+
+
+def nearest(like: Array, sizes: Array, random: np.random.Generator) -> Indices:
+    """Places in `sizes`, one for each of `like`, each once, drawn among the NEAREST in size; all if they are too few.
+
+    Where many of `like` ask for the same ones, they are given others to both sides.
+    """
+    order = np.argsort(sizes, kind="stable")
+    count, steps = len(sizes), np.arange(len(like))
+    if len(like) >= count:
+        return order
+    window = min(NEAREST, count)
+    first = np.clip(np.searchsorted(sizes[order], np.sort(like)) - window // 2, 0, count - window)
+    wanted = np.sort(first + random.integers(window, size=len(like))) - steps
+    upward, downward = np.maximum.accumulate(wanted), np.minimum.accumulate(wanted[::-1])[::-1]
+    up, down = (np.clip(each, 0, count - len(like)) + steps for each in (upward, downward))
+    return order[(up + down) // 2]
+
+
+class _Edit:
+    """A change of a plan, and what controls do in its place.
+
+    `start` is the layer from which on the network differs, `planned` what is changed, in parts; `noun`, `whose`,
+    `alike` and `done` say it in words, of the others that controls change.
+    """
+
+    kind: str
+    noun: str
+    whose: str
+    alike: str
+    done: str
+    layer: str
+    start: str
+    planned: list[Indices]
+
+    @property
+    def changed(self) -> int:
+        return sum(map(len, self.planned))
+
+    def shared(self, chosen: Sequence[Indices]) -> int:
+        """How many of what a control changes the plan changes too."""
+        return sum(len(np.intersect1d(*both)) for both in zip(chosen, self.planned, strict=True))
+
+    def named(self) -> Iterator[tuple[Hashable, Iterable[int]]]:
+        """What controls leave alone, and where."""
+        return iter(())
+
+    def draw(self, draw: Draw) -> list[Indices]:
+        """What a control changes instead."""
+        raise NotImplementedError
+
+    def put(self, condition: Condition, chosen: Sequence[Indices]) -> None:
+        """Change `chosen` in the condition."""
+        raise NotImplementedError
+
+
+class _Weights(_Edit):
+    """Weights across one convolution. Controls: other weights of the same neurons, of the same sign and about as
+    large."""
+
+    kind, noun = "weights", "weight"
+    alike = ", of the same sign and of about the same magnitude"
+
+    def __init__(self, network: Network, change: Change) -> None:
+        """ValueError where more than one convolution lies between."""
+        self.layer, self.start = change["to"]["layer"], change["from"]["layer"]
+        self.factor = float(change.get("factor", 0))
+        self.done = f"multiplied by {self.factor:g}" if change["do"] == "scale" else "set to zero"
+        self.whose = f"of the same neurons of {self.layer}"
+        self.rows: list[tuple[str, int]] = []  # of each target: the parameter, and its row there
+        self._weights: dict[str, Tensor] = {}
+        self._signed: dict[str, Array] = {}  # (rows, channels before, cells of the kernel)
+        stage = network.stages[self.layer]
+        between = Between([stage], network.layer(self.start).channels)
+        for channel in change["to"]["channels"]:
+            branch, offset = between.branch(channel)
+            found = between.convolution(branch)
+            if found is None:
+                raise ValueError("More than one convolution lies between.")
+            path, scale = found[0].removeprefix("0").removeprefix("."), found[1]
+            name = f"{path}.weight" if path else "weight"
+            if name not in self._weights:
+                weight = self._weights[name] = stage.get_parameter(name).detach()
+                signed = weight if scale is None else weight * scale[:, None, None, None]
+                self._signed[name] = signed.flatten(2).cpu().double().numpy()
+            self.rows.append((name, channel - offset))
+        self.planned = [self._chosen(self._signed[name][row], change) for name, row in self.rows]
+        if not self.changed:
+            sort = {"keep_positive": "negative ", "keep_negative": "positive "}.get(change["do"], "")
+            raise CannotTest(
+                f"There is no {sort}weight from these neurons of {self.start} to those of {self.layer}, so this "
+                "changes nothing. Name others."
+            )
+
+    def _chosen(self, values: Array, change: Change) -> Indices:
+        chosen = np.zeros(values.shape, dtype=bool)
+        part = values[change["from"]["channels"]]
+        chosen[change["from"]["channels"]] = np.sign(part) == GOES[change["do"]] if change["do"] in GOES else part != 0
+        return np.flatnonzero(chosen)
+
+    def named(self) -> Iterator[tuple[Hashable, Iterable[int]]]:
+        for (name, row), planned in zip(self.rows, self.planned, strict=True):
+            yield (self.layer, name, row), planned.tolist()
+
+    def draw(self, draw: Draw) -> list[Indices]:
+        found = []
+        for (name, row), planned in zip(self.rows, self.planned, strict=True):
+            values = self._signed[name][row].copy()
+            signs, like = np.sign(values).ravel(), np.abs(values).ravel()
+            signs.reshape(values.shape)[sorted(draw.closed.get(self.start, ()))] = 0  # weights of what is silenced
+            part = []
+            for sign in (-1, 1):
+                own = planned[values.ravel()[planned] * sign > 0]
+                pool = np.flatnonzero(signs == sign)
+                part.append(draw.among((self.layer, name, row), pool, like[pool], like[own], own))
+            found.append(np.concatenate(part))
+        return found
+
+    def put(self, condition: Condition, chosen: Sequence[Indices]) -> None:
+        held = condition.weights.setdefault(self.layer, {})
+        for (name, row), places in zip(self.rows, chosen, strict=True):
+            if name not in held:
+                held[name] = self._weights[name].clone()
+            held[name][row].view(-1)[torch.from_numpy(places)] *= self.factor
+
+
+class _Through(_Edit):
+    """Weights across several convolutions: what the source neurons give. Controls: other neurons of their layer, that
+    respond about as much."""
+
+    kind, noun = "neurons", "neuron"
+    alike = ", that respond about as much on average"
+
+    def __init__(self, network: Network, change: Change) -> None:
+        source, target = change["from"], change["to"]
+        between = f"between {source['layer']} and {target['layer']}"
+        if change["do"] in GOES:
+            raise CannotTest(
+                f"More than one convolution lies {between}, so that no weight there has a sign. Set the weights to "
+                "zero, scale them, or drop neurons."
+            )
+        self.factor = float(change.get("factor", 0))
+        if self.factor < 0:
+            raise CannotTest(
+                f"More than one convolution lies {between}: weights can be made smaller or larger there, but not be "
+                "turned round. Scale them by 0 or more."
+            )
+        self.layer, self.start = target["layer"], source["layer"]
+        self.done = f"multiplied by {self.factor:g} on the way to {self.layer}"
+        self.whose = f"of {self.start}"
+        self.planned = [np.array(source["channels"])]
+        self._targets = torch.tensor(target["channels"], device=network.mean.device)
+        self._shape = network.layer(self.layer).channels, network.layer(self.start).channels
+
+    def named(self) -> Iterator[tuple[Hashable, Iterable[int]]]:
+        yield self.start, self.planned[0].tolist()
+
+    def draw(self, draw: Draw) -> list[Indices]:
+        return [draw.alike(self.start, self.planned[0])]
+
+    def put(self, condition: Condition, chosen: Sequence[Indices]) -> None:
+        device = self._targets.device
+        factors = condition.factors.setdefault(self.layer, torch.ones(self._shape, device=device))
+        factors[self._targets[:, None], torch.from_numpy(chosen[0]).to(device)] *= self.factor
+
+
+class _Drop(_Edit):
+    """Neurons whose values are zero. Controls: others of the layer, that respond about as much."""
+
+    kind, noun, done = "neurons", "neuron", "silenced"
+    alike = ", that respond about as much on average"
+
+    def __init__(self, network: Network, change: Change) -> None:
+        self.layer = self.start = change["at"]["layer"]
+        self.whose = f"of {self.layer}"
+        self.planned = [np.array(change["at"]["channels"])]
+        self._device = network.mean.device
+
+    def named(self) -> Iterator[tuple[Hashable, Iterable[int]]]:
+        yield self.layer, self.planned[0].tolist()
+
+    def draw(self, draw: Draw) -> list[Indices]:
+        return [draw.alike(self.layer, self.planned[0])]
+
+    def put(self, condition: Condition, chosen: Sequence[Indices]) -> None:
+        condition.silent.setdefault(self.layer, []).append(torch.from_numpy(chosen[0]).to(self._device))
+
+
+class _Transplant(_Edit):
+    """Neurons that get the incoming weights of others. Controls: those of yet others, drawn from the whole layer."""
+
+    kind, noun, alike = "transplants", "neuron", ", drawn at random"
+    done = "the donors"
+
+    def __init__(self, network: Network, change: Change) -> None:
+        self.layer = self.start = change["at"]["layer"]
+        self.whose = f"of {self.layer}"
+        self.at, self.planned = np.array(change["at"]["channels"]), [np.array(change["with"]["channels"])]
+        order = network.layer(self.layer).order
+        before = network.layers[order - 1].channels if order else 3
+        between = Between([network.stages[self.layer]], before)
+        self._biases = np.array([_bias(between, channel) for channel in range(network.layer(self.layer).channels)])
+        if np.isnan(self._biases[np.concatenate([self.at, *self.planned])]).any():
+            raise CannotTest(
+                f"What these neurons of {self.layer} compute is a sum of several convolutions, and not weights of "
+                "their own: there is nothing to transplant. Drop neurons instead."
+            )
+        self._device = network.mean.device
+
+    def named(self) -> Iterator[tuple[Hashable, Iterable[int]]]:
+        return iter(())
+
+    def draw(self, draw: Draw) -> list[Indices]:
+        own = np.concatenate([self.at, *self.planned])
+        pool = np.setdiff1d(np.flatnonzero(~np.isnan(self._biases)), own)
+        if not len(pool):
+            return self.planned
+        return [draw.random.choice(pool, len(self.at), replace=len(pool) < len(self.at))]
+
+    def put(self, condition: Condition, chosen: Sequence[Indices]) -> None:
+        more = self._biases[chosen[0]] - self._biases[self.at]
+        condition.given.setdefault(self.layer, []).append(
+            (
+                torch.from_numpy(self.at).to(self._device),
+                torch.from_numpy(chosen[0]).to(self._device),
+                torch.tensor(more, dtype=torch.float32, device=self._device),
+            )
+        )
+
+
+def _bias(between: Between, channel: int) -> float:
+    """That of the convolution which gives the channel; NaN where none does."""
+    branch, offset = between.branch(channel)
+    module = between.modules.get(str(branch.target)) if branch.op == "call_module" else None
+    if not isinstance(module, nn.Conv2d):
+        return np.nan
+    return 0.0 if module.bias is None else float(module.bias[channel - offset])
+
+
+@dataclass(frozen=True)
+class Design:
+    """The conditions of an experiment, and what they change.
+
+    `conditions` are the network as it is, as planned, and the controls; `control` says what these are. What comes
+    before layer `start`, and itself, is the same for all of them until something is done to it.
+    """
+
+    start: str
+    conditions: list[Condition]
+    control: dict[str, Any]
+    changed: dict[str, int]
+
+
+class Planner:
+    """Makes the conditions of a plan."""
+
+    def __init__(self, network: Network, plan: Mapping[str, Any]) -> None:
+        """KeyError for a layer that there is not; CannotTest where a change cannot be made, or changes nothing."""
+        self.network, self.plan = network, plan
+        self.edits = [_edit(network, change) for change in plan["do"]]
+        starts = [network.layer(edit.start).order for edit in self.edits]
+        self.start = network.layers[min(starts)].name
+        self.closed: dict[Hashable, set[int]] = {}
+        for edit in self.edits:
+            for where, what in edit.named():
+                self.closed.setdefault(where, set()).update(what)
+        of = plan["measure"].get("of")
+        if of:
+            self.closed.setdefault(of["layer"], set()).update(of["channels"])
+
+    @property
+    def matched(self) -> list[str]:
+        """The layers among whose neurons controls are drawn: their magnitudes are needed."""
+        return list(dict.fromkeys(edit.start for edit in self.edits if edit.kind == "neurons"))
+
+    def design(self, magnitudes: Mapping[str, Array]) -> Design:
+        """`magnitudes` are the mean responses of the neurons of the layers `matched`, over the stimuli.
+
+        CannotTest where there is nothing that a control could change.
+        """
+        drawn: dict[str, Condition] = {}
+        controls: list[Condition] = []
+        own: list[int] = []
+        for number in range(self.plan["controls"]):
+            random = np.random.default_rng([self.plan["seed"], 1, number])
+            for _ in range(TRIES):
+                taken = {where: set(what) for where, what in self.closed.items()}
+                draw = Draw(random, magnitudes, self.closed, taken)
+                chosen = [edit.draw(draw) for edit in self.edits]
+                mark = repr([[each.tolist() for each in part] for part in chosen])
+                if mark not in drawn:
+                    break
+            own = [edit.shared(part) for edit, part in zip(self.edits, chosen, strict=True)]
+            for edit, shared in zip(self.edits, own, strict=True):
+                if shared == edit.changed:
+                    raise CannotTest(
+                        f"There is no other {edit.noun} {edit.whose} that a control could change, and so nothing "
+                        "to compare with. Change fewer."
+                    )
+            if mark not in drawn:
+                drawn[mark] = self._condition(chosen)
+            controls.append(drawn[mark])
+        neurons = {
+            (change[name]["layer"], channel)
+            for change in self.plan["do"]
+            for name in ("to", "at")
+            if name in change
+            for channel in change[name]["channels"]
+        }
+        return Design(
+            start=self.start,
+            conditions=[Condition(), self._condition([edit.planned for edit in self.edits]), *controls],
+            control={
+                "kind": self.edits[0].kind,
+                "size": sum(edit.changed for edit in self.edits) - sum(own),
+                "changed": sum(edit.changed for edit in self.edits),
+                "words": self._in_words(own, len(drawn)),
+            },
+            changed={
+                "weights": sum(edit.changed for edit in self.edits if edit.kind == "weights"),
+                "neurons": len(neurons),
+            },
+        )
+
+    def _condition(self, chosen: Sequence[Sequence[Indices]]) -> Condition:
+        condition = Condition()
+        for edit, part in zip(self.edits, chosen, strict=True):
+            edit.put(condition, part)
+        return condition
+
+    def _in_words(self, own: Sequence[int], different: int) -> str:
+        told = []
+        for edit, shared in zip(self.edits, own, strict=True):
+            words = f"{count(edit.changed - shared, f'other {edit.noun}')} {edit.whose}{edit.alike}"
+            if shared:
+                words += f" (there are no more), and {shared:,} of those that the plan changes,"
+            told.append(f"{words} {'is' if edit.changed == 1 else 'are'} {edit.done}")
+        words = f"In each control {'; and '.join(told)}."
+        if different < self.plan["controls"]:
+            words += f" Only {different:,} of the controls {'differs' if different == 1 else 'differ'} from each other."
+        return words
+
+
+def _edit(network: Network, change: Change) -> _Edit:
+    if change["do"] in WEIGHTS:
+        try:
+            return _Weights(network, change)
+        except ValueError:
+            return _Through(network, change)
+    return _Drop(network, change) if change["do"] == "drop" else _Transplant(network, change)
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,78 @@
+"""What an experiment says: the effect with its interval, and whether that supports or refutes what was predicted."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Indices = NDArray[np.int64]
+
+RESAMPLES = 2000  # of the bootstrap
+SURE = 95.0  # per cent: how often its intervals hold what they estimate
+DRAWS = 2**22  # numbers that it draws at a time
+
+
+def intervals(values: Array, clusters: Indices, seed: int) -> tuple[Array, Array]:
+    """Means of the rows of `values` (rows, pairs), and as many of them as the bootstrap draws: (draws, rows).
+
+    Each draw is of as many clusters as there are, and in each of as many pairs as it has.
+    """
+    random = np.random.default_rng([seed, 2])
+    names, counts = np.unique(clusters, return_counts=True)
+    by_cluster = np.argsort(clusters, kind="stable")
+    firsts = np.cumsum(counts) - counts
+    widest = int(counts.max())
+    several = max(1, DRAWS // (len(names) * widest))
+    found = []
+    for begin in range(0, RESAMPLES, several):
+        draws = min(several, RESAMPLES - begin)
+        which = random.integers(len(names), size=(draws, len(names)))
+        places = (random.random((draws, len(names), widest)) * counts[which][..., None]).astype(np.int64)
+        inside = np.arange(widest) < counts[which][..., None]
+        pairs = by_cluster[firsts[which][..., None] + np.where(inside, places, 0)]
+        total = inside.sum(axis=(1, 2))
+        found.append(np.stack([(row[pairs] * inside).sum(axis=(1, 2)) / total for row in values], axis=1))
+    return values.mean(axis=1), np.concatenate(found)
+
+
+def between(drawn: Array) -> tuple[float, float]:
+    low, high = np.percentile(drawn, [(100 - SURE) / 2, (100 + SURE) / 2])
+    return float(low), float(high)
+
+
+def verdict(
+    expect: Mapping[str, Any], effect: float, low: float, high: float, controls: Sequence[float | None]
+) -> tuple[str, str]:
+    """What the effect, its interval and those of the controls say of the prediction; and why, in a few words.
+
+    A control that leaves nothing to measure (None) is as large as any.
+    """
+    margin = float(expect["margin"])
+    if expect["change"] == "unchanged":
+        if -margin <= low and high <= margin:
+            return "supported", "all of it within the margin"
+        if low > margin or high < -margin:
+            return "refuted", "all of it beyond the margin"
+        return "inconclusive", "part of it within the margin and part of it beyond"
+    sign = 1 if expect["change"] == "rises" else -1
+    near, far = (low, high) if sign == 1 else (-high, -low)
+    if far <= margin:
+        opposite = far < 0
+        return "refuted", "of the opposite sign" if opposite else "none of it beyond the margin"
+    if near <= margin:
+        return "inconclusive", "part of it beyond the margin and part of it not"
+    lost = sum(control is None for control in controls)
+    if lost:
+        return (
+            "inconclusive",
+            f"all of it beyond the margin, but under {lost} of the controls nothing could be measured",
+        )
+    larger = sum(sign * control >= sign * effect for control in controls if control is not None)
+    if larger:
+        return (
+            "inconclusive",
+            f"all of it beyond the margin, but {larger} of the {len(controls)} controls did as much",
+        )
+    return "supported", f"all of it beyond the margin, and more than any of the {len(controls)} controls did"
