@@ -1,4 +1,5 @@
-"""The demo world: the hand-written curve network, its evidence, and people who label, disagree and settle.
+"""The demo world: the hand-written curve network, its evidence, people who label, disagree and settle, and a note whose
+claims are tested; and its circuit built by hand, as a network beside it.
 
 Everything happens through the same commands and actions that a lab would use; a second run finds what is there.
 """
@@ -34,6 +35,7 @@ from taxonomy.actions import (
     reviews,
 )
 from taxonomy.interchange import distill
+from taxonomy.management import demo_note
 from taxonomy.management.commands import request_evidence
 from taxonomy.management.commands.register_network import describe
 from taxonomy.models import (
@@ -46,13 +48,15 @@ from taxonomy.models import (
     Layer,
     Network,
     Neuron,
+    Note,
     Proposal,
     Role,
     Standing,
     User,
 )
+from taxonomy.rendering import artificial
 
-NETWORK = "curve_network"
+NETWORK, ARTIFICIAL = "curve_network", "curves_by_hand"
 PICTURES = "curves"
 ABOUT = (
     "A small vision network whose weights are written by a program, after “Curve Circuits” (Cammarata et al., "
@@ -73,6 +77,7 @@ BY_CONSTRUCTION = ("conv2d0", "conv2d1", "conv2d2")
 # The neuron that is looked at more closely, and the steps of pictures that are not what a page is for.
 CLOSER = ("mixed3b", 6)
 BRIEF = 128
+FACES = {"objective": "neuron", "steps": BRIEF}
 SOURCE = "The hand-written curve network: known by construction"
 
 
@@ -101,12 +106,63 @@ class Command(BaseCommand):
         missed = Evidence.objects.filter(shard__job__needs__neuron__layer__network=network)
         self.wait([*asked, *missed.values_list("pk", flat=True)])
         needs.tend()
+        self.circuit(network, persons)
         self.stdout.write(
             f"Demo world: {Neuron.objects.filter(layer__network=network).count()} neurons, "
             f"{Neuron.objects.filter(layer__network=network, standing=Standing.ACCEPTED).count()} accepted.\n"
             f"Sign in as {CONTRIBUTORS[0]} (contributor), {REVIEWERS[0]} (reviewer), {EDITORS[0]} (editor) or "
             f"admin_demo (admin); the password of each is  {self.password()}"
         )
+
+    def circuit(self, network: Network, persons: dict[str, User]) -> None:
+        """A note on the network's curves, its claims tested, what came of them; and its circuit, built by hand."""
+        note = demo_note.write(network, ImageSet.objects.get(name=PICTURES), persons)
+        runs = demo_note.run(note, persons["rosa"])
+        self.wait([run.evidence_id for run in runs])
+        demo_note.correct(note, runs, persons)
+        if not Network.objects.filter(name=ARTIFICIAL).exists():
+            self.build(note)
+        built = Network.objects.get(name=ARTIFICIAL)
+        layer = built.layers.get(name="mixed3b")
+        wanted: list[dict[str, Any]] = [
+            {"kinds": ["tuning_curves", "weights"], "layers": [layer]},
+            {"kinds": ["feature_visualization"], "layers": [layer], "parameters": {"feature_visualization": FACES}},
+        ]
+        self.wait(self.ask(built, wanted))
+        early = Family.objects.get(layer__network=built, layer__name="mixed3a", name="Early Curves")
+        curves = Family.objects.get(layer=layer, name="Curves")
+        self.wait(self.ask(built, [{"kinds": ["family_weights"], "families": [curves], "other": early}]))
+
+    def build(self, note: Note) -> None:
+        """Write the file that a reader can download from the note, run it, and register what it makes."""
+        version = note.shown
+        title = f"{version.title} (version {version.number}), {note.get_absolute_url()}"
+        text = artificial.build(title, version.subgraph, demo_note.ends(note.network, version.subgraph))
+        folder = settings.HOME / ARTIFICIAL
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / f"{ARTIFICIAL}.py"
+        file.write_text(text, encoding="utf-8")
+        self.stdout.write("Building the note's circuit by hand ...")
+        made = subprocess.run([sys.executable, str(file)], cwd=folder, check=True, capture_output=True, text=True)
+        (folder / "tuning.txt").write_text(made.stdout, encoding="utf-8")
+        half = [0.5, 0.5, 0.5]
+        call_command(
+            "register_network",
+            ARTIFICIAL,
+            module=f"{file}:make",
+            weights=file.with_suffix(".safetensors"),
+            title="Curves, built by hand",
+            about="The circuit of a note on the curve network, from a few rules with named constants.",
+            source=title,
+            licence="Apache-2.0",
+            input_size=179,
+            mean=half,
+            std=half,
+        )
+        built = Network.objects.get(name=ARTIFICIAL)
+        for layer in built.layers.order_by("order"):
+            document = json.loads((folder / f"{ARTIFICIAL}_{layer.name}.json").read_text())
+            families.import_taxonomy(User.objects.system(), built, [distill.parse(document, layer.name)])
 
     def ask(self, network: Network, wanted: Sequence[dict[str, Any]]) -> list[int]:
         """Ask for all of it, and give the evidence's ids."""
