@@ -31,7 +31,7 @@ from taxonomy.models import (
     Standing,
     User,
 )
-from taxonomy.pages import history, near, panels
+from taxonomy.pages import claims, history, near, panels
 from taxonomy.pages.decisions import DecisionForm, box_of
 from taxonomy.pages.exhibits import applicable, exhibits
 from taxonomy.pages.gold import panel as golden
@@ -123,6 +123,7 @@ def page(
         "image_sets": list(ImageSet.objects.all()),
         "events": told(Event.objects.visible_to(user, hidden).filter(neuron=neuron), 12),
         "talk": talk,
+        **(claims.panel(neuron) if shown or settled else {}),
         "references": References(
             neuron.layer.network, layers, texts=[*talk.texts, *(label.note for label in readings)]
         ),

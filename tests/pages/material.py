@@ -231,3 +231,76 @@ def every_kind(neuron: Neuron, images: ImageSet, before: str = "conv1") -> None:
     make_evidence(
         neuron, "attribution", data=attribution(before), pictures=["map"], parameters=values, image_set=images
     )
+
+
+def experiment(plan: Mapping[str, Any], verdict: str = "supported", effect: float = 0.3) -> dict[str, Any]:
+    """What ``edit`` writes of a sweep: the curves of the plan's neurons, fallen or risen by the effect."""
+    measured = plan["measure"]["of"]["channels"]
+    axis = [float(angle) for angle in range(0, 360, 15)]
+
+    def curve(top: float, peak: float) -> list[float]:
+        return [top * max(-0.2, 1 - abs((angle - peak + 180) % 360 - 180) / 60) for angle in axis]
+
+    def figure(mean: float) -> dict[str, float]:
+        return {"mean": mean, "low": 0.9 * mean, "high": 1.1 * mean}
+
+    variants = [{"radius": 16.0, "stroke": stroke} for stroke in (2.0, 3.0, 4.0)]
+    pairs = [
+        [1.0 + 0.1 * index, (1.0 + 0.1 * index) * (1 + effect), index, number]
+        for index in measured
+        for number, _ in enumerate(variants)
+    ]
+    return {
+        "ruling": {"verdict": verdict, "effect": effect, "low": effect - 0.1, "high": effect + 0.1, "n": len(pairs)},
+        "reason": "It rises by 30 %, all of it beyond the margin.",
+        "unit": "activation",
+        "relative": bool(plan["expect"]["relative"]),
+        "before": figure(1.0),
+        "after": figure(1.0 + effect),
+        "pairs": pairs,
+        "variants": variants,
+        "controls": [0.01 * step - 0.1 for step in range(19)] + [None],
+        "control": {"kind": "weights", "size": 4, "changed": 4, "words": "4 other weights of the same neurons"},
+        "left_out": {"count": 1, "reason": "1 pair has no response before."},
+        "changed": {"weights": 4, "neurons": 2},
+        "sweep": {
+            "stimulus": "curve",
+            "axis": axis,
+            "period": 360,
+            "variant": variants[1],
+            "neurons": measured,
+            "before": [curve(1.0, 90.0 * index) for index in measured],
+            "after": [curve(1.0 + effect, 90.0 * index + 10) for index in measured],
+            "control": [curve(0.95, 90.0 * index) for index in measured],
+        },
+    }
+
+
+def experiment_on_pictures(plan: Mapping[str, Any], verdict: str = "supported") -> dict[str, Any]:
+    """What ``edit`` writes where pictures are shown and predictions measured."""
+
+    def figure(share: float) -> dict[str, float]:
+        return {"share": share, "low": share - 0.1, "high": min(1.0, share + 0.1)}
+
+    indices = plan["show"]["indices"]
+    flips = [
+        {
+            "image": index,
+            "before": {"class": 0, "probability": 0.9},
+            "after": {"class": 1, "probability": 0.6},
+            "label": 0,
+        }
+        for index in indices[:2]
+    ]
+    accuracy = {"before": figure(0.9), "after": figure(0.5)}
+    found = experiment(plan | {"measure": {"of": {"channels": []}}}, verdict, 0.4)
+    del found["sweep"], found["variants"]
+    return found | {
+        "ruling": {"verdict": verdict, "effect": 0.4, "low": 0.2, "high": 0.6, "n": len(indices)},
+        "unit": "",
+        "before": {"mean": 0.0, "low": 0.0, "high": 0.0},
+        "after": {"mean": 0.4, "low": 0.2, "high": 0.6},
+        "pairs": [[0.0, float(index % 2), index, 0] for index in indices],
+        "left_out": {"count": 0, "reason": ""},
+        "images": {"count": len(indices), "top1": accuracy, "top5": None, "flipped": 2, "flips": flips},
+    }
