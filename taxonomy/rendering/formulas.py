@@ -62,6 +62,7 @@ ATTRIBUTES = {
 }
 # A macro that calls itself twice would be written out for ever.
 MACROS = re.compile(r"\\(def|newcommand|renewcommand|providecommand|let|gdef|edef|xdef)(?![a-zA-Z])")
+ARG = re.compile(r"\\arg(?![a-zA-Z])")
 
 SENTENCES: dict[type[Exception], str] = {
     DenominatorNotFoundError: "a fraction has no denominator",
@@ -91,7 +92,8 @@ def mathml(tex: str, *, block: bool = False) -> SafeString:
     """
     _check(tex)
     try:
-        tree = Converter(display="block" if block else "inline").convert_to_element(tex)
+        spelt = ARG.sub(r"\\operatorname{arg}", tex)  # the one function that the converter does not know
+        tree = Converter(display="block" if block else "inline").convert_to_element(spelt)
         unknown = next((one.text for one in tree.iter("mi") if re.match(r"\\[a-zA-Z]", one.text or "")), None)
         if unknown is not None:
             raise FormulaError(f"{unknown} is no command that is known here")
