@@ -1,9 +1,11 @@
 """Notes, claims and runs as they are stored, held to events and to the rows and files that are never changed."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from taxonomy import storage
 from taxonomy.models import Artifact, Authorship, Claim, Event, Network, Note, NoteDecision, NoteReview, Run
@@ -85,8 +87,15 @@ def _found(run: Run, artifact: Artifact | None) -> Iterator[str]:
         ("high", run.high),
         ("n", run.n),
     ):
-        if made.get(name) != stored:
+        if not _same(made.get(name), stored):
             yield f"{name} is stored as {stored}, and its evidence says {made.get(name)}."
+
+
+def _same(made: Any, stored: Any) -> bool:
+    """Files keep nine digits of a number."""
+    if isinstance(made, (int, float)) and isinstance(stored, (int, float)):
+        return math.isclose(made, stored, rel_tol=1e-8)
+    return bool(made == stored)
 
 
 def _findings(network: Network) -> dict[int, Artifact]:
