@@ -596,7 +596,7 @@ const arrive = async (address, { focus }) => {
     if (number !== walking) return;
     walk.outerHTML = html;
   } catch {
-    window.location.assign(address);
+    window.location.reload(); // the address is the step's already
     return;
   }
   explorer?.walk(neuronIn(address));
