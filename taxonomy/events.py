@@ -24,15 +24,24 @@ def record(actor: User, verb: str, *, data: dict[str, Any] | None = None, **subj
     return Event.objects.create(actor=actor, verb=verb, data=data or {}, **subjects)
 
 
-def told(events: QuerySet[Event], count: int) -> list[Event]:
+def told(events: QuerySet[Event], count: int, *, said: bool = False) -> list[Event]:
     """The newest of these events, with all that their sentences name.
 
     One query, and one for each kind of subject that hardly any event has: with a join for each, Postgres would plan for
     longer than it reads.
+
+    Args:
+        said: with the comments that they tell of, for whoever quotes or links them.
     """
     found = list(
         events.select_related("actor", "network", "layer__sprite", "neuron", "family").prefetch_related(
-            "image_set", "proposal", "job", "person", "comment", Prefetch("note", Note.objects.titled()), "claim"
+            "image_set",
+            "proposal",
+            "job",
+            "person",
+            Prefetch("note", Note.objects.titled()),
+            "claim",
+            *(["comment"] if said else []),
         )[:count]
     )
     for event in found:  # ``events.record`` brings layer and network along with what lies in them

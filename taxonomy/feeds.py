@@ -120,7 +120,7 @@ def public(request: HttpRequest, title: str, page: str, events: EventQuerySet) -
     hidden = hidden_from(request.user)
     entries = [
         Entry(tag(event.at, f"/events/{event.pk}"), event, sentence(event))
-        for event in told(events.visible_to(AnonymousUser(), hidden), ENTRIES)
+        for event in told(events.visible_to(AnonymousUser(), hidden), ENTRIES, said=True)
     ]
     response = Entries()(request, source=Source(title, page, request.path, entries))
     response["Cache-Control"] = "private, no-cache" if request.user.is_authenticated else "public, max-age=300"

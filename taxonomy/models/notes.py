@@ -88,6 +88,10 @@ class NoteQuerySet(models.QuerySet["Note"]):
         title = Coalesce("published__title", "submitted__title", models.Subquery(newest.values("title")[:1]))
         return self.annotate(title=title)
 
+    def in_review(self) -> "NoteQuerySet":
+        """Those of which a version waits for an editor, the one that waits longest first."""
+        return self.filter(submitted__isnull=False, withdrawn_at=None).order_by("submitted")
+
     def in_thread(self) -> "NoteQuerySet":
         """What was published, in the order of its numbers."""
         return self.filter(number__isnull=False).order_by("number")

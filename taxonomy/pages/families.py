@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from typing import Any
 
+from django.contrib.postgres.fields import ArrayField
 from django.db.models import Case, JSONField, Q, When
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -23,13 +24,12 @@ from taxonomy.models import (
     Symmetry,
     User,
 )
-from taxonomy.pages import claims, figures, history, panels
+from taxonomy.pages import claims, figures, history, links, panels
 from taxonomy.pages.events import told_to
 from taxonomy.pages.exhibits import Exhibit, Shelf, done, put, rows_of
-from taxonomy.pages.links import links_to
 from taxonomy.pages.networks import layer_of
 from taxonomy.pages.talk import Talk
-from taxonomy.permissions import can_request_evidence, hidden_from
+from taxonomy.permissions import Person, can_request_evidence, hidden_from
 from taxonomy.rendering.chips import face
 from taxonomy.rendering.curves import UPRIGHT, Tuning, joint
 from taxonomy.rendering.markdown import References
@@ -99,12 +99,14 @@ def exhibits_of(family: Family, layers: list[Layer], hidden: Collection[int]) ->
     return shown
 
 
-def known(layers: list[Layer], pk: int) -> dict[int, Family]:
-    """The network's families; of the one of this page the newest figures too, as ``measured``. One query."""
+def known(user: Person, layers: list[Layer], pk: int) -> dict[int, Family]:
+    """The network's families; of the one of this page the newest figures too, as ``measured``, and as ``noted`` the
+    notes that name it. One query."""
     every = Family.objects.filter(layer__in=layers).select_related("parent", "proposal__author")
     measured = Case(When(pk=pk, then=figures.newest_of_family("pk")), default=None, output_field=JSONField())
+    noted = Case(When(pk=pk, then=links.column(user, Family)), default=None, output_field=ArrayField(JSONField()))
     families: dict[int, Family] = {
-        one.pk: one for one in every.annotate(measured=measured).order_by("layer__order", "name")
+        one.pk: one for one in every.annotate(measured=measured, noted=noted).order_by("layer__order", "name")
     }
     own = {layer.pk: layer for layer in layers}
     for one in families.values():
@@ -117,7 +119,7 @@ def family(request: HttpRequest, name: str, layer_name: str, pk: int) -> HttpRes
     if "at" in request.GET:
         return history.family(request, name, layer_name, pk)
     here, layers = layer_of(name, layer_name)
-    families = known(layers, pk)
+    families = known(request.user, layers, pk)
     found = families.get(pk)
     if found is None or found.layer != here:
         raise Http404(f"{here} has no such family. The families of {here.name} are on its page.")
@@ -133,8 +135,8 @@ def family(request: HttpRequest, name: str, layer_name: str, pk: int) -> HttpRes
     made = exhibits_of(found, layers, hidden)
     weights = [exhibit for exhibit in made if exhibit.kind.name == "family_weights"]
     living = [other for other in families.values() if other.retired_at is None]
-    links = FamilyLink.objects.filter(Q(source=found) | Q(target=found, kind__in=ONE_WAY))
-    linked = list(links.select_related("source__layer__network", "target__layer__network"))
+    kin = FamilyLink.objects.filter(Q(source=found) | Q(target=found, kind__in=ONE_WAY))
+    linked = list(kin.select_related("source__layer__network", "target__layer__network"))
     talk = Talk(request.user, found)
     context: dict[str, Any] = {
         "network": here.network,
@@ -157,7 +159,7 @@ def family(request: HttpRequest, name: str, layer_name: str, pk: int) -> HttpRes
         "events": told_to(request.user, Event.objects.visible_to(request.user, hidden).filter(family=found), 15),
         **claims.panel(found, hidden),
         "agreement": figures.of_family(request.user, found, families, hidden),
-        "noted": links_to(request.user, found),
+        "noted": links.links_to(request.user, found),
         "talk": talk,
         "references": References(here.network, layers, living, talk.texts),
     }

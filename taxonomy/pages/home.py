@@ -5,7 +5,7 @@ from django.db.models import Count, Exists, F, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from taxonomy.models import SETTLED, Event, Evidence, Family, Label, Layer, Network, Neuron, Outcome, User
+from taxonomy.models import SETTLED, Event, Evidence, Family, Label, Layer, Network, Neuron, Note, Outcome, User
 from taxonomy.pages.events import told_to
 from taxonomy.pages.networks import Coverage, faces_of
 from taxonomy.permissions import hidden_from
@@ -38,6 +38,9 @@ def home(request: HttpRequest) -> HttpResponse:
     families = dict(
         Family.objects.filter(retired_at=None).values_list("layer__network").annotate(count=Count("pk")).order_by()
     )
+    threads = dict(
+        Note.objects.filter(number__isnull=False).values_list("network").annotate(count=Count("pk")).order_by()
+    )
     layers: dict[int, list[Layer]] = {}
     for layer in Layer.objects.select_related("network", "sprite").order_by("network_id", "order"):
         layers.setdefault(layer.network_id, []).append(layer)
@@ -47,6 +50,7 @@ def home(request: HttpRequest) -> HttpResponse:
             "layers": [(layer, faces_of(layer, 12)) for layer in pictured],
             "depth": len(layers.get(network.pk, [])),
             "families": families.get(network.pk, 0),
+            "notes": threads.get(network.pk, 0),
             "coverage": coverage[network.pk],
         }
         for network in networks

@@ -146,8 +146,10 @@ def network(request: HttpRequest, name: str) -> HttpResponse:
         )
     )
     total = Coverage(sum((entry["coverage"].states for entry in shown), Counter()))  # type: ignore[attr-defined]
+    here = layers[0].network
     context = {
-        "network": layers[0].network,
+        "network": here,
+        "notes": list(here.notes.in_thread().titled().select_related("published").reverse()[:3]),
         "layers": shown,
         "coverage": total,
         "legend": [(name, words) for name, words in STATES.items() if total.states[name]],

@@ -36,23 +36,28 @@ from taxonomy.pages.decisions import DecisionForm, box_of
 from taxonomy.pages.exhibits import applicable, exhibits
 from taxonomy.pages.gold import panel as golden
 from taxonomy.pages.labels import LabelForm, initial_of
+from taxonomy.pages.links import column, links_to
 from taxonomy.pages.networks import layer_of, state
 from taxonomy.pages.people import asking
 from taxonomy.pages.stand import Stand
 from taxonomy.pages.talk import Talk
-from taxonomy.permissions import can_label, can_request_evidence, can_see_readings, hidden_from, require
+from taxonomy.permissions import Person, can_label, can_request_evidence, can_see_readings, hidden_from, require
 from taxonomy.rendering.markdown import References
 
 
-def neuron_of(network: str, layer_name: str, index: int) -> tuple[Neuron, list[Layer]]:
+def neuron_of(network: str, layer_name: str, index: int, reader: Person | None = None) -> tuple[Neuron, list[Layer]]:
     """The neuron at an address, and its network's layers.
+
+    Args:
+        reader: with the notes that name it, as far as this person may read them (``links.column``).
 
     Raises:
         Http404: with a sentence that says which part is not there.
     """
     here, layers = layer_of(network, layer_name)
     try:
-        return Neuron.objects.of(here, index), layers
+        rows = Neuron.objects.annotate(noted=column(reader, Neuron)) if reader is not None else Neuron.objects.all()
+        return rows.of(here, index), layers
     except Neuron.DoesNotExist as error:
         raise Http404(str(error)) from error
 
@@ -61,7 +66,7 @@ def neuron_of(network: str, layer_name: str, index: int) -> tuple[Neuron, list[L
 def neuron(request: HttpRequest, name: str, layer_name: str, index: int) -> HttpResponse:
     if "at" in request.GET:
         return history.neuron(request, name, layer_name, index)
-    return page(request, *neuron_of(name, layer_name, index))
+    return page(request, *neuron_of(name, layer_name, index, request.user))
 
 
 def page(
@@ -122,6 +127,7 @@ def page(
         "kinds": applicable(neuron.layer, layers),
         "image_sets": list(ImageSet.objects.all()),
         "events": told(Event.objects.visible_to(user, hidden).filter(neuron=neuron), 12),
+        "noted": links_to(user, neuron) if shown else [],
         "talk": talk,
         **(claims.panel(neuron) if shown or settled else {}),
         "references": References(

@@ -9,7 +9,7 @@ from django import forms
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import Prefetch, Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
@@ -18,7 +18,6 @@ from taxonomy.actions import labels, notes
 from taxonomy.models import (
     Authorship,
     Claim,
-    Family,
     Motif,
     Network,
     Neuron,
@@ -28,8 +27,10 @@ from taxonomy.models import (
     Subgraph,
     User,
 )
+from taxonomy.models.notes import NoteQuerySet
 from taxonomy.pages import claims
 from taxonomy.pages.articles import article
+from taxonomy.pages.links import links_to
 from taxonomy.pages.networks import layers_of
 from taxonomy.pages.people import asking
 from taxonomy.pages.proposals import add_errors
@@ -52,7 +53,6 @@ from taxonomy.rendering.markdown import References
 from taxonomy.rendering.notes import named
 
 PAGE = 30
-LINKS = 20
 
 
 def found(name: str) -> Network:
@@ -95,7 +95,7 @@ def version_of(note: Note, number: int) -> NoteVersion:
 # The thread
 
 
-def authored(notes: QuerySet[Note]) -> QuerySet[Note]:
+def authored(notes: NoteQuerySet) -> NoteQuerySet:
     """With ``authors``, those who are named."""
     people = Authorship.objects.named().select_related("person")
     return notes.prefetch_related(Prefetch("authorships", people, to_attr="authors"))
@@ -106,15 +106,15 @@ def thread(request: HttpRequest, name: str) -> HttpResponse:
     """A network's published notes in the order of their numbers; what is in review; and one's own drafts."""
     network = found(name)
     every = authored(Note.objects.filter(network=network).select_related("published", "submitted", "about__published"))
-    published = Paginator(every.in_thread(), PAGE)  # type: ignore[attr-defined]
+    published = Paginator(every.in_thread(), PAGE)
     page = published.get_page(request.GET.get("page") or published.num_pages)
     shown = list(page.object_list)
-    waiting = list(every.filter(number=None, submitted__isnull=False, withdrawn_at=None).order_by("pk")[:PAGE])
+    waiting = list(every.in_review().filter(number=None)[:PAGE])
     drafts: list[Note] = []
     if isinstance(request.user, User):
         own = Authorship.objects.current().filter(person=request.user)
         mine = every.filter(authorships__in=own, number=None, submitted=None, withdrawn_at=None)
-        drafts = list(mine.titled().order_by("-pk")[:PAGE])  # type: ignore[attr-defined]
+        drafts = list(mine.titled().order_by("-pk")[:PAGE])
     for note in (*shown, *waiting, *drafts):
         note.network = network
     _reveal_named(request, network, *(version.abstract for note in (*shown, *waiting) if (version := _said(note))))
@@ -128,6 +128,18 @@ def thread(request: HttpRequest, name: str) -> HttpResponse:
         "may_write": can_write_note(request.user),
     }
     return render(request, "notes/thread.html", context)
+
+
+def in_review(request: HttpRequest) -> list[tuple[Note, NoteVersion]]:
+    """The notes of all networks of which a version waits for an editor, with that version."""
+    rows = authored(Note.objects.in_review().select_related("network", "submitted", "about__published"))
+    found = [(note, note.submitted) for note in rows[:PAGE] if note.submitted is not None]
+    texts: dict[int, list[str]] = {}
+    for note, version in found:
+        texts.setdefault(note.network_id, []).append(version.abstract)
+    for network in {note.network for note, _ in found}:
+        _reveal_named(request, network, *texts[network.pk])
+    return found
 
 
 def _said(note: Note) -> NoteVersion | None:
@@ -221,7 +233,7 @@ def page_of(
         "may_edit": can_edit_note(user, note),
         "may_review": can_review_note(user, note),
         "may_write": can_write_note(user),
-        "links": links_to(user, note) if note.number is not None else [],
+        "noted": links_to(user, note) if note.number is not None else [],
         **claims.panel(note, hidden),
         "problems": list(problems),
         "form": form,
@@ -257,22 +269,6 @@ def _reveal(request: HttpRequest, version: NoteVersion, drawn: Circuit, *, lates
     labels.reveal(request.user, *neurons)
 
 
-def links_to(user: Person, subject: Neuron | Family | Note) -> list[Note]:
-    """The notes that name it, as far as this person may read them; the published ones first. One query.
-
-    To a note those lead whose text has its address, and its commentaries do.
-    """
-    every = Note.objects.readable_by(user).filter(withdrawn_at=None)
-    if isinstance(subject, Note):
-        address = f"/notes/{subject.public_id}/"
-        every = every.filter(network=subject.network_id, published__body__contains=address).exclude(about=subject)
-    elif isinstance(subject, Family):
-        every = every.filter(families=subject)
-    else:
-        every = every.filter(neurons=subject)
-    return list(every.titled().order_by("number", "pk")[:LINKS])
-
-
 # Writing
 
 
@@ -296,7 +292,7 @@ class NoteForm(forms.Form):
     )
     motifs = forms.MultipleChoiceField(
         required=False,
-        choices=[(value, str(label).capitalize()) for value, label in Motif.choices],
+        choices=[(value, value.capitalize()) for value in Motif.values],
         widget=forms.CheckboxSelectMultiple,
     )
     bibliography = forms.CharField(

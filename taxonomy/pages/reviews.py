@@ -25,6 +25,7 @@ from taxonomy.models import (
     Layer,
     Membership,
     Neuron,
+    Note,
     Outcome,
     Proposal,
     ProposalState,
@@ -36,7 +37,7 @@ from taxonomy.models import (
     User,
 )
 from taxonomy.pages import neurons as neuron_pages
-from taxonomy.pages import panels
+from taxonomy.pages import notes, panels
 from taxonomy.pages.decisions import DecisionForm, box_of
 from taxonomy.pages.exhibits import Exhibit, done
 from taxonomy.pages.networks import open_proposals
@@ -59,6 +60,7 @@ TABS = {
     "evidence": (Standing.NEEDS_EVIDENCE, "Waiting for evidence"),
     "family": (Standing.NEEDS_FAMILY, "Need a family"),
     "proposals": ("", "Proposals"),
+    "notes": ("notes", "Circuit notes"),
 }
 NOTHING = {
     "agreed": "No neuron waits for a reviewer. They come here when three readings agree.",
@@ -84,6 +86,8 @@ def review(request: HttpRequest) -> HttpResponse:
     if tab == "proposals":
         proposals = list(open_proposals().order_by("created_at"))
         context["proposals"] = [(proposal, can_decide_proposal(request.user, proposal)) for proposal in proposals]
+    elif tab == "notes":
+        context["waiting_notes"] = notes.in_review(request)
     return render(request, "reviews/review.html", context)
 
 
@@ -101,7 +105,7 @@ def _queue(request: HttpRequest, user: User, tab: str) -> dict[str, Any]:
         "family_names": list(dict.fromkeys(one.name for one in families if one.retired_at is None)),
         "chosen": chosen,
     }
-    if tab == "proposals":
+    if tab in ("proposals", "notes"):
         return context
     named = [one.pk for one in families if one.name == chosen["family"]] if tab == "agreed" else []
     found = waiting(user, TABS[tab][0], here, named if chosen["family"] and tab == "agreed" else None)
@@ -117,10 +121,15 @@ def _queue(request: HttpRequest, user: User, tab: str) -> dict[str, Any]:
 
 
 def _counts() -> dict[str, int]:
-    """How many neurons have which standing, and under "" how many proposals are open. One query."""
+    """How many neurons have which standing; under "" how many proposals are open, under "notes" how many are in review.
+
+    One query.
+    """
     neurons = Neuron.objects.order_by().values_list("standing").annotate(count=Count("pk"))
     proposals = Proposal.objects.order_by().filter(state=ProposalState.OPEN).annotate(standing=Value(""))
-    return dict(neurons.union(proposals.values_list("standing").annotate(count=Count("pk"))))
+    submitted = Note.objects.in_review().order_by().annotate(standing=Value("notes"))
+    rows = (found.values_list("standing").annotate(count=Count("pk")) for found in (proposals, submitted))
+    return dict(neurons.union(*rows))
 
 
 def waiting(

@@ -55,7 +55,7 @@ def key_of(subject: Subject) -> str:
 def with_events(notifications: Iterable[Notification]) -> list[Notification]:
     """These, each with its event and all that its sentence names."""
     found = list(notifications)
-    events = told(Event.objects.filter(pk__in=[each.event_id for each in found]), len(found))
+    events = told(Event.objects.filter(pk__in=[each.event_id for each in found]), len(found), said=True)
     known = {event.pk: event for event in events}
     for each in found:
         each.event = known[each.event_id]
