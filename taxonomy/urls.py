@@ -198,6 +198,7 @@ urlpatterns = [
     path("notifications/mute/<str:token>/", notifications.mute_told, name="mute_told"),
     path("notifications/stop/<str:token>/", notifications.stop_digest, name="stop_digest"),
     path("go/", search.go, name="go"),
+    path("complete/", search.complete, name="complete"),
     path("healthz", health.healthz, name="healthz"),
     path("api/v1/", include("taxonomy.api.urls")),
     path("accounts/", include("allauth.urls")),

@@ -204,6 +204,7 @@ PAGES = [
     look("/people/"),
     look("/people/owner/"),
     look("/go/"),
+    look("/complete/?network=tinynet&q=3b:"),
     look("/healthz"),
     look(f"{NEURON}/1/discussion/"),
     post(f"{NEURON}/1/discussion/", SCIENCE, {"text": "Bent, I think."}),
