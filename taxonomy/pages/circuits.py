@@ -115,8 +115,9 @@ def _grow(request: HttpRequest, table: Table, of: str) -> Subgraph:
         neuron = Neuron.objects.at(network.name, request.POST.get("start", ""))
     except Neuron.DoesNotExist as error:
         raise ValidationError(str(error)) from error
-    depth = _number(request, "depth", 2)
-    grown = circuits.grow(network, neuron, _number(request, "threshold", 30) / 100, int(depth) if depth == depth else 0)
+    depth = request.POST.get("depth", "2")
+    threshold = _number(request, "threshold", 30) / 100
+    grown = circuits.grow(network, neuron, threshold, int(depth) if depth in set("1234") else 0)
     table.told.append(f"Grown from {neuron.address}: it takes the place of what was there.")
     return grown
 

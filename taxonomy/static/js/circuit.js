@@ -176,7 +176,7 @@ async function stage(figure, drawn) {
   canvas.setAttribute("aria-label", `${figure.dataset.label}. The table below lists them.`);
   const wide = figure.clientWidth;
   const zoom = Math.min(1.15, wide / (drawn.width + 32));
-  scroll.hidden = true;
+  figure.classList.add("staged");
   scroll.after(canvas);
   canvas.style.height = `${Math.min((drawn.height + 40) * zoom, Math.max(320, window.innerHeight * 0.85))}px`;
   const cy = cytoscape({
