@@ -5,7 +5,7 @@ and the network that is studied stays as it is. `Planner` makes those of a plan:
 for, and its controls.
 """
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -125,118 +125,105 @@ def nearest(like: Array, sizes: Array, random: np.random.Generator) -> Indices:
 
 
 class _Edit:
-    """A change of a plan, and what controls do in its place.
+    """A change of a plan, and what controls do in its place: the same, from or to other neurons of the layer `start`.
 
-    `start` is the layer from which on the network differs, `planned` what is changed, in parts; `noun`, `whose`,
-    `alike` and `done` say it in words, of the others that controls change.
+    `planned` are the neurons that the plan names there, as far as anything is changed for them.
     """
 
     kind: str
-    noun: str
-    whose: str
-    alike: str
-    done: str
-    layer: str
+    alike: str  # what the neurons of controls have in common with them, in words
     start: str
-    planned: list[Indices]
+    planned: Indices
 
     @property
-    def changed(self) -> int:
-        return sum(map(len, self.planned))
+    def where(self) -> Hashable:
+        """Edits at the same place leave each other's neurons alone."""
+        return self.start
 
-    def shared(self, chosen: Sequence[Indices]) -> int:
-        """How many of what a control changes the plan changes too."""
-        return sum(len(np.intersect1d(*both)) for both in zip(chosen, self.planned, strict=True))
+    def size(self, neurons: Indices) -> int:
+        """How much is changed where it is done to these neurons."""
+        return len(neurons)
 
-    def named(self) -> Iterator[tuple[Hashable, Iterable[int]]]:
-        """What controls leave alone, and where."""
-        return iter(())
+    def draw(self, draw: Draw) -> Indices:
+        """The neurons that a control takes instead."""
+        return draw.alike(self.start, self.planned)
 
-    def draw(self, draw: Draw) -> list[Indices]:
-        """What a control changes instead."""
+    def put(self, condition: Condition, neurons: Indices) -> None:
+        """Do it in the condition, with these neurons."""
         raise NotImplementedError
 
-    def put(self, condition: Condition, chosen: Sequence[Indices]) -> None:
-        """Change `chosen` in the condition."""
+    def told(self, others: str, several: bool) -> str:
+        """What is done to `others`, in words."""
         raise NotImplementedError
 
 
 class _Weights(_Edit):
-    """Weights across one convolution. Controls: other weights of the same neurons, of the same sign and about as
-    large."""
+    """Weights across one convolution. Controls: the same weights from other neurons, of about as much weight."""
 
-    kind, noun = "weights", "weight"
-    alike = ", of the same sign and of about the same magnitude"
+    kind = "weights"
+    alike = ", of about as much weight,"
 
     def __init__(self, network: Network, change: Change) -> None:
         """ValueError where more than one convolution lies between."""
         self.layer, self.start = change["to"]["layer"], change["from"]["layer"]
         self.factor = float(change.get("factor", 0))
-        self.done = f"multiplied by {self.factor:g}" if change["do"] == "scale" else "set to zero"
-        self.whose = f"of the same neurons of {self.layer}"
-        self.rows: list[tuple[str, int]] = []  # of each target: the parameter, and its row there
-        self._weights: dict[str, Tensor] = {}
-        self._signed: dict[str, Array] = {}  # (rows, channels before, cells of the kernel)
+        self.sort = {"keep_positive": "negative ", "keep_negative": "positive "}.get(change["do"], "")
+        self._weights: dict[str, Tensor] = {}  # parameters of the stage
+        self._rows: list[tuple[str, int, NDArray[np.bool_]]] = []  # of each target: the parameter, its row, and which
         stage = network.stages[self.layer]
         between = Between([stage], network.layer(self.start).channels)
+        sizes = []
         for channel in change["to"]["channels"]:
             branch, offset = between.branch(channel)
             found = between.convolution(branch)
             if found is None:
                 raise ValueError("More than one convolution lies between.")
             path, scale = found[0].removeprefix("0").removeprefix("."), found[1]
-            name = f"{path}.weight" if path else "weight"
-            if name not in self._weights:
-                weight = self._weights[name] = stage.get_parameter(name).detach()
-                signed = weight if scale is None else weight * scale[:, None, None, None]
-                self._signed[name] = signed.flatten(2).cpu().double().numpy()
-            self.rows.append((name, channel - offset))
-        self.planned = [self._chosen(self._signed[name][row], change) for name, row in self.rows]
-        if not self.changed:
-            sort = {"keep_positive": "negative ", "keep_negative": "positive "}.get(change["do"], "")
+            name, row = f"{path}.weight" if path else "weight", channel - offset
+            weight = self._weights.setdefault(name, stage.get_parameter(name).detach())
+            signed = (weight[row] if scale is None else weight[row] * scale[row]).cpu().double().numpy()
+            chosen = np.sign(signed) == GOES[change["do"]] if change["do"] in GOES else signed != 0
+            self._rows.append((name, row, chosen))
+            sizes.append((np.abs(signed) * chosen).sum(axis=(1, 2)))
+        self._sizes: Array = np.sum(sizes, axis=0)  # for each neuron of `start`, the weight that would be changed
+        named = np.array(change["from"]["channels"])
+        self.planned = named[self._sizes[named] > 0]
+        if not len(self.planned):
             raise CannotTest(
-                f"There is no {sort}weight from these neurons of {self.start} to those of {self.layer}, so this "
+                f"There is no {self.sort}weight from these neurons of {self.start} to those of {self.layer}, so this "
                 "changes nothing. Name others."
             )
 
-    def _chosen(self, values: Array, change: Change) -> Indices:
-        chosen = np.zeros(values.shape, dtype=bool)
-        part = values[change["from"]["channels"]]
-        chosen[change["from"]["channels"]] = np.sign(part) == GOES[change["do"]] if change["do"] in GOES else part != 0
-        return np.flatnonzero(chosen)
+    @property
+    def where(self) -> Hashable:
+        return self.start, self.layer
 
-    def named(self) -> Iterator[tuple[Hashable, Iterable[int]]]:
-        for (name, row), planned in zip(self.rows, self.planned, strict=True):
-            yield (self.layer, name, row), planned.tolist()
+    def size(self, neurons: Indices) -> int:
+        return int(sum(chosen[neurons].sum() for _, _, chosen in self._rows))
 
-    def draw(self, draw: Draw) -> list[Indices]:
-        found = []
-        for (name, row), planned in zip(self.rows, self.planned, strict=True):
-            values = self._signed[name][row].copy()
-            signs, like = np.sign(values).ravel(), np.abs(values).ravel()
-            signs.reshape(values.shape)[sorted(draw.closed.get(self.start, ()))] = 0  # weights of what is silenced
-            part = []
-            for sign in (-1, 1):
-                own = planned[values.ravel()[planned] * sign > 0]
-                pool = np.flatnonzero(signs == sign)
-                part.append(draw.among((self.layer, name, row), pool, like[pool], like[own], own))
-            found.append(np.concatenate(part))
-        return found
+    def draw(self, draw: Draw) -> Indices:
+        pool = np.setdiff1d(np.flatnonzero(self._sizes > 0), list(draw.closed.get(self.start, ())))
+        return draw.among(self.where, pool, self._sizes[pool], self._sizes[self.planned], self.planned)
 
-    def put(self, condition: Condition, chosen: Sequence[Indices]) -> None:
+    def put(self, condition: Condition, neurons: Indices) -> None:
         held = condition.weights.setdefault(self.layer, {})
-        for (name, row), places in zip(self.rows, chosen, strict=True):
+        for name, row, chosen in self._rows:
             if name not in held:
                 held[name] = self._weights[name].clone()
-            held[name][row].view(-1)[torch.from_numpy(places)] *= self.factor
+            mask = np.zeros_like(chosen)
+            mask[neurons] = chosen[neurons]
+            held[name][row][torch.from_numpy(mask)] *= self.factor
+
+    def told(self, others: str, several: bool) -> str:
+        done = f"multiplied by {self.factor:g}" if self.factor else "set to zero"
+        return f"the {self.sort}weights from {others} to the same neurons of {self.layer} are {done}"
 
 
 class _Through(_Edit):
-    """Weights across several convolutions: what the source neurons give. Controls: other neurons of their layer, that
-    respond about as much."""
+    """Weights across several convolutions: what neurons give. Controls: what others give, that respond as much."""
 
-    kind, noun = "neurons", "neuron"
-    alike = ", that respond about as much on average"
+    kind = "neurons"
+    alike = ", that respond about as much on average,"
 
     def __init__(self, network: Network, change: Change) -> None:
         source, target = change["from"], change["to"]
@@ -253,86 +240,80 @@ class _Through(_Edit):
                 "turned round. Scale them by 0 or more."
             )
         self.layer, self.start = target["layer"], source["layer"]
-        self.done = f"multiplied by {self.factor:g} on the way to {self.layer}"
-        self.whose = f"of {self.start}"
-        self.planned = [np.array(source["channels"])]
+        self.planned = np.array(source["channels"])
         self._targets = torch.tensor(target["channels"], device=network.mean.device)
         self._shape = network.layer(self.layer).channels, network.layer(self.start).channels
 
-    def named(self) -> Iterator[tuple[Hashable, Iterable[int]]]:
-        yield self.start, self.planned[0].tolist()
-
-    def draw(self, draw: Draw) -> list[Indices]:
-        return [draw.alike(self.start, self.planned[0])]
-
-    def put(self, condition: Condition, chosen: Sequence[Indices]) -> None:
+    def put(self, condition: Condition, neurons: Indices) -> None:
         device = self._targets.device
         factors = condition.factors.setdefault(self.layer, torch.ones(self._shape, device=device))
-        factors[self._targets[:, None], torch.from_numpy(chosen[0]).to(device)] *= self.factor
+        factors[self._targets[:, None], torch.from_numpy(neurons).to(device)] *= self.factor
+
+    def told(self, others: str, several: bool) -> str:
+        done = f"multiplied by {self.factor:g}" if self.factor else "set to zero"
+        return f"what {others} {'give' if several else 'gives'} the same neurons of {self.layer} is {done}"
 
 
 class _Drop(_Edit):
-    """Neurons whose values are zero. Controls: others of the layer, that respond about as much."""
+    """Neurons whose values are zero. Controls: others, that respond about as much."""
 
-    kind, noun, done = "neurons", "neuron", "silenced"
-    alike = ", that respond about as much on average"
+    kind = "neurons"
+    alike = ", that respond about as much on average,"
 
     def __init__(self, network: Network, change: Change) -> None:
-        self.layer = self.start = change["at"]["layer"]
-        self.whose = f"of {self.layer}"
-        self.planned = [np.array(change["at"]["channels"])]
+        self.start = change["at"]["layer"]
+        self.planned = np.array(change["at"]["channels"])
         self._device = network.mean.device
 
-    def named(self) -> Iterator[tuple[Hashable, Iterable[int]]]:
-        yield self.layer, self.planned[0].tolist()
+    def put(self, condition: Condition, neurons: Indices) -> None:
+        condition.silent.setdefault(self.start, []).append(torch.from_numpy(neurons).to(self._device))
 
-    def draw(self, draw: Draw) -> list[Indices]:
-        return [draw.alike(self.layer, self.planned[0])]
-
-    def put(self, condition: Condition, chosen: Sequence[Indices]) -> None:
-        condition.silent.setdefault(self.layer, []).append(torch.from_numpy(chosen[0]).to(self._device))
+    def told(self, others: str, several: bool) -> str:
+        return f"{others} {'are' if several else 'is'} silenced"
 
 
 class _Transplant(_Edit):
     """Neurons that get the incoming weights of others. Controls: those of yet others, drawn from the whole layer."""
 
-    kind, noun, alike = "transplants", "neuron", ", drawn at random"
-    done = "the donors"
+    kind = "transplants"
+    alike = ", drawn at random"
 
     def __init__(self, network: Network, change: Change) -> None:
-        self.layer = self.start = change["at"]["layer"]
-        self.whose = f"of {self.layer}"
-        self.at, self.planned = np.array(change["at"]["channels"]), [np.array(change["with"]["channels"])]
-        order = network.layer(self.layer).order
+        self.start = change["at"]["layer"]
+        self.at, self.planned = np.array(change["at"]["channels"]), np.array(change["with"]["channels"])
+        order = network.layer(self.start).order
         before = network.layers[order - 1].channels if order else 3
-        between = Between([network.stages[self.layer]], before)
-        self._biases = np.array([_bias(between, channel) for channel in range(network.layer(self.layer).channels)])
-        if np.isnan(self._biases[np.concatenate([self.at, *self.planned])]).any():
+        between = Between([network.stages[self.start]], before)
+        self._biases = np.array([_bias(between, channel) for channel in range(network.layer(self.start).channels)])
+        if np.isnan(self._biases[np.concatenate([self.at, self.planned])]).any():
             raise CannotTest(
-                f"What these neurons of {self.layer} compute is a sum of several convolutions, and not weights of "
+                f"What these neurons of {self.start} compute is a sum of several convolutions, and not weights of "
                 "their own: there is nothing to transplant. Drop neurons instead."
             )
         self._device = network.mean.device
 
-    def named(self) -> Iterator[tuple[Hashable, Iterable[int]]]:
-        return iter(())
+    @property
+    def where(self) -> Hashable:
+        return self.start, "transplant"
 
-    def draw(self, draw: Draw) -> list[Indices]:
-        own = np.concatenate([self.at, *self.planned])
-        pool = np.setdiff1d(np.flatnonzero(~np.isnan(self._biases)), own)
-        if not len(pool):
-            return self.planned
-        return [draw.random.choice(pool, len(self.at), replace=len(pool) < len(self.at))]
+    def draw(self, draw: Draw) -> Indices:
+        pool = np.setdiff1d(np.flatnonzero(~np.isnan(self._biases)), np.concatenate([self.at, self.planned]))
+        if len(pool):
+            return draw.random.choice(pool, len(self.at), replace=len(pool) < len(self.at))
+        return self.planned
 
-    def put(self, condition: Condition, chosen: Sequence[Indices]) -> None:
-        more = self._biases[chosen[0]] - self._biases[self.at]
-        condition.given.setdefault(self.layer, []).append(
+    def put(self, condition: Condition, neurons: Indices) -> None:
+        more = self._biases[neurons] - self._biases[self.at]
+        condition.given.setdefault(self.start, []).append(
             (
                 torch.from_numpy(self.at).to(self._device),
-                torch.from_numpy(chosen[0]).to(self._device),
+                torch.from_numpy(neurons).to(self._device),
                 torch.tensor(more, dtype=torch.float32, device=self._device),
             )
         )
+
+    def told(self, others: str, several: bool) -> str:
+        return f"the neurons get the weights of {others}"
 
 
 def _bias(between: Between, channel: int) -> float:
@@ -369,8 +350,7 @@ class Planner:
         self.start = network.layers[min(starts)].name
         self.closed: dict[Hashable, set[int]] = {}
         for edit in self.edits:
-            for where, what in edit.named():
-                self.closed.setdefault(where, set()).update(what)
+            self.closed.setdefault(edit.where, set()).update(edit.planned.tolist())
         of = plan["measure"].get("of")
         if of:
             self.closed.setdefault(of["layer"], set()).update(of["channels"])
@@ -387,26 +367,19 @@ class Planner:
         """
         drawn: dict[str, Condition] = {}
         controls: list[Condition] = []
-        own: list[int] = []
+        sizes: list[int] = []
         for number in range(self.plan["controls"]):
             random = np.random.default_rng([self.plan["seed"], 1, number])
             for _ in range(TRIES):
-                taken = {where: set(what) for where, what in self.closed.items()}
-                draw = Draw(random, magnitudes, self.closed, taken)
+                draw = Draw(random, magnitudes, self.closed, {place: set(what) for place, what in self.closed.items()})
                 chosen = [edit.draw(draw) for edit in self.edits]
-                mark = repr([[each.tolist() for each in part] for part in chosen])
+                mark = repr([each.tolist() for each in chosen])
                 if mark not in drawn:
                     break
-            own = [edit.shared(part) for edit, part in zip(self.edits, chosen, strict=True)]
-            for edit, shared in zip(self.edits, own, strict=True):
-                if shared == edit.changed:
-                    raise CannotTest(
-                        f"There is no other {edit.noun} {edit.whose} that a control could change, and so nothing "
-                        "to compare with. Change fewer."
-                    )
             if mark not in drawn:
                 drawn[mark] = self._condition(chosen)
             controls.append(drawn[mark])
+            sizes.append(sum(edit.size(each) for edit, each in zip(self.edits, chosen, strict=True)))
         neurons = {
             (change[name]["layer"], channel)
             for change in self.plan["do"]
@@ -419,29 +392,38 @@ class Planner:
             conditions=[Condition(), self._condition([edit.planned for edit in self.edits]), *controls],
             control={
                 "kind": self.edits[0].kind,
-                "size": sum(edit.changed for edit in self.edits) - sum(own),
-                "changed": sum(edit.changed for edit in self.edits),
-                "words": self._in_words(own, len(drawn)),
+                "size": round(sum(sizes) / len(sizes)),
+                "changed": sum(edit.size(edit.planned) for edit in self.edits),
+                "words": self._in_words(chosen, len(drawn)),
             },
             changed={
-                "weights": sum(edit.changed for edit in self.edits if edit.kind == "weights"),
+                "weights": sum(edit.size(edit.planned) for edit in self.edits if edit.kind == "weights"),
                 "neurons": len(neurons),
             },
         )
 
-    def _condition(self, chosen: Sequence[Sequence[Indices]]) -> Condition:
+    def _condition(self, chosen: Sequence[Indices]) -> Condition:
         condition = Condition()
-        for edit, part in zip(self.edits, chosen, strict=True):
-            edit.put(condition, part)
+        for edit, neurons in zip(self.edits, chosen, strict=True):
+            edit.put(condition, neurons)
         return condition
 
-    def _in_words(self, own: Sequence[int], different: int) -> str:
+    def _in_words(self, chosen: Sequence[Indices], different: int) -> str:
+        """What a control does. CannotTest where one can do no other than the plan."""
         told = []
-        for edit, shared in zip(self.edits, own, strict=True):
-            words = f"{count(edit.changed - shared, f'other {edit.noun}')} {edit.whose}{edit.alike}"
+        for edit, neurons in zip(self.edits, chosen, strict=True):
+            shared = len(np.intersect1d(neurons, edit.planned))
+            if shared == len(edit.planned):
+                raise CannotTest(
+                    f"There is no other neuron of {edit.start} with which the same could be done, and so nothing to "
+                    "compare with. Change fewer."
+                )
+            others = f"{count(len(neurons) - shared, 'other neuron')} of {edit.start}"
             if shared:
-                words += f" (there are no more), and {shared:,} of those that the plan changes,"
-            told.append(f"{words} {'is' if edit.changed == 1 else 'are'} {edit.done}")
+                others += f" (there are no more) and {shared:,} of those that the plan names"
+            else:
+                others += edit.alike
+            told.append(edit.told(others, len(neurons) > 1))
         words = f"In each control {'; and '.join(told)}."
         if different < self.plan["controls"]:
             words += f" Only {different:,} of the controls {'differs' if different == 1 else 'differ'} from each other."
