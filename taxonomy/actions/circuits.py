@@ -10,9 +10,12 @@ import re
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import or_
 from typing import Any, TypeGuard
 
 from django.core.exceptions import ValidationError
+from django.db.models import Q
 
 from taxonomy import storage
 from taxonomy.models import (
@@ -726,13 +729,12 @@ def suggest_motifs(network: Network, subgraph: Subgraph, hidden: Collection[int]
     """Which motifs the weights between the circuit's families show: its own, and those that its neurons belong to.
 
     Equivariance and excitation by orientation are read off ``family_weights``; a union where several families of one
-    layer excite the same target, and hardly anything in them inhibits it. Six queries at most.
+    layer excite the same target, and hardly anything in them inhibits it. Four queries at most.
 
     Args:
         hidden: neurons whose family is not told to whoever asks.
     """
-    found = _places_of(network, subgraph)
-    kin = _kin(found, hidden)
+    kin = _kin(network, subgraph["nodes"], hidden)
     families = {one.pk for one in kin.values()}
     suggestions: list[Suggestion] = []
     joined = _families_joined(families) if families else []
@@ -741,15 +743,29 @@ def suggest_motifs(network: Network, subgraph: Subgraph, hidden: Collection[int]
             suggestions += [*_equivariance(row, version, data), *_opposition(row, version, data)]
         except (KeyError, IndexError, TypeError, ValueError, ZeroDivisionError):
             logger.warning("Version %s does not read as family weights.", version)
-    return [*suggestions, *_unions(found, subgraph["edges"], kin, joined)]
+    return [*suggestions, *_unions(subgraph, kin, joined)]
 
 
-def _kin(found: Mapping[str, Place], hidden: Collection[int]) -> dict[str, Family]:
-    """For each node its family: itself, or the primary one of its neuron. One query."""
-    kin = {key: place.family for key, place in found.items() if place.family is not None}
-    keys = {place.neuron.pk: key for key, place in found.items() if place.neuron is not None}
-    members = Membership.objects.shown(hidden).filter(neuron__in=keys, primary=True).select_related("family__layer")
-    return kin | {keys[member.neuron_id]: member.family for member in members}
+def _kin(network: Network, nodes: Iterable[Node], hidden: Collection[int]) -> dict[str, Family]:
+    """For each node its family: itself, or the primary one of its neuron. Two queries at most."""
+    named: dict[str, str] = {}
+    places: dict[str, dict[int, str]] = {}
+    for node in nodes:
+        if node["family"]:
+            named[node["family"]] = node["id"]
+        else:
+            layer, _, index = node["neuron"].rpartition(":")
+            places.setdefault(layer, {})[int(index)] = node["id"]
+    kin: dict[str, Family] = {}
+    if named:
+        rows = Family.objects.filter(layer__network=network, public_id__in=named).select_related("layer")
+        kin = {named[str(family.public_id)]: family for family in rows}
+    if places:
+        at = [Q(neuron__layer__name=layer, neuron__index__in=indices) for layer, indices in places.items()]
+        members = Membership.objects.shown(hidden).filter(reduce(or_, at), primary=True, family__layer__network=network)
+        for member in members.select_related("family__layer", "neuron"):
+            kin[places[member.family.layer.name][member.neuron.index]] = member.family
+    return kin
 
 
 def _equivariance(row: Evidence, version: EvidenceVersion, data: Mapping[str, Any]) -> list[Suggestion]:
@@ -810,18 +826,22 @@ def _opposition(row: Evidence, version: EvidenceVersion, data: Mapping[str, Any]
 
 
 def _unions(
-    found: Mapping[str, Place],
-    edges: Iterable[Edge],
+    subgraph: Subgraph,
     kin: Mapping[str, Family],
     joined: Iterable[tuple[Evidence, EvidenceVersion, dict[str, Any]]],
 ) -> list[Suggestion]:
     """Targets that several families of one layer excite, with hardly anything in them that inhibits."""
+    names = {
+        node["id"]: node["neuron"] or (f"{kin[node['id']].name} ({kin[node['id']].layer.name})")
+        for node in subgraph["nodes"]
+        if node["neuron"] or node["id"] in kin
+    }
     weights: dict[tuple[str, int], list[float]] = {}
     families = {family.pk: family for family in kin.values()}
-    for edge in edges:
+    for edge in subgraph["edges"]:
         family = kin.get(edge["source"])
         if family is not None:
-            weights.setdefault((found[edge["target"]].name, family.pk), []).append(edge["weight"])
+            weights.setdefault((names[edge["target"]], family.pk), []).append(edge["weight"])
     for row, _, data in joined:
         # All of a family's weights tell more than the strongest of them, which is what its edge shows.
         assert row.family is not None
@@ -836,10 +856,10 @@ def _unions(
     return [
         Suggestion(
             Motif.UNION,
-            f"{target} is excited by {len(names)} families of {layer}: "
-            + ", ".join(f"{name} ({excite * 100:.0f} % of its weight excites)" for name, excite in sorted(names))
+            f"{target} is excited by {len(found)} families of {layer}: "
+            + ", ".join(f"{name} ({excite * 100:.0f} % of its weight excites)" for name, excite in sorted(found))
             + ".",
         )
-        for (target, layer), names in sorted(cases.items())
-        if len(names) > 1
+        for (target, layer), found in sorted(cases.items())
+        if len(found) > 1
     ]

@@ -9,6 +9,7 @@ import base64
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode
 
@@ -100,7 +101,7 @@ class Circuit:
     height: float = 0.0
     columns: list[tuple[str, float]] = field(default_factory=list)  # a layer's name, and where its column begins
 
-    @property
+    @cached_property
     def scale(self) -> float:
         return max((abs(wire.weight) for wire in self.wires), default=0.0)
 
@@ -127,6 +128,15 @@ class Circuit:
         knots = list(self.knots.values())
         place = {knot.id: (-knot.layer.order, knot.y, number) for number, knot in enumerate(knots)}
         return sorted(self.wires, key=lambda wire: (place[wire.target.id], -abs(wire.weight)))
+
+    @property
+    def rows(self) -> SafeString:
+        """The edges as the rows of a table."""
+        return table(self)
+
+    @property
+    def rows_to_edit(self) -> SafeString:
+        return table(self, editing=True)
 
     @property
     def svg(self) -> SafeString:
@@ -182,7 +192,7 @@ def circuit(
             name, _, index = node["neuron"].rpartition(":")
             layer = here.get(name)
             if layer is not None and index.isdigit() and int(index) < layer.channels:
-                href = f"{layer.get_absolute_url()}{index}/"
+                href = f"{sheet(layer).url}{index}/"
                 knots[node["id"]] = Knot(node["id"], layer, node["neuron"], href, int(index), y=node["y"])
         elif node["family"] in families:
             family, members = families[node["family"]]
@@ -209,6 +219,9 @@ def _wires(edges: Iterable[Edge], knots: Mapping[str, Knot], hidden: Collection[
         "public_id", "pk", "evidence__current", "evidence__neuron"
     )
     versions = {str(public_id): (pk != current, neuron) for public_id, pk, current, neuron in (rows if named else ())}
+    # One address is looked up, and not a thousand.
+    nowhere = "00000000-0000-0000-0000-000000000000"
+    address = reverse("evidence_kernel", args=[nowhere])
     wires = []
     for edge in edges:
         source, target = knots[edge["source"]], knots[edge["target"]]
@@ -218,7 +231,7 @@ def _wires(edges: Iterable[Edge], knots: Mapping[str, Knot], hidden: Collection[
         kernel = ""
         if told:
             asked = {"weight": f"{edge['weight']:.9g}"} | ({} if source.is_family else {"of": source.name})
-            kernel = f"{reverse('evidence_kernel', args=[edge['evidence']])}?{urlencode(asked)}"
+            kernel = f"{address.replace(nowhere, edge['evidence'])}?{urlencode(asked)}"
         wires.append(Wire(source, target, edge["weight"], kernel, outdated))
     return wires
 
@@ -425,6 +438,35 @@ def _edges(circuit: Circuit, look: Mapping[str, SafeString]) -> SafeString:
         '<title>{}</title><path d="{}"/><path class="tip"{} stroke-linejoin="round" d="{}"/></g>',
         drawn,
     )
+
+
+def table(circuit: Circuit, *, editing: bool = False) -> SafeString:
+    """Rows of: from, to, weight, kernel; and to be edited, a button that removes the edge.
+
+    A template would take a second for a thousand of them.
+    """
+    rows = []
+    for wire in circuit.listed:
+        between = format_html('<span class="sr"> from {} to {}</span>', wire.source.name, wire.target.name)
+        kernel = SafeString('<span class="facts">by hand</span>')
+        if wire.kernel:
+            older = SafeString(' <span class="facts">older</span>') if wire.outdated else ""
+            kernel = format_html('<a href="{}">kernel{}</a>{}', wire.kernel, between, older)
+        removal: SafeString | str = ""
+        if editing:
+            removal = format_html(
+                '<td><button class="plain" name="do" value="cut {} {}">Remove{}</button></td>',
+                *(wire.source.id, wire.target.id, between),
+            )
+        ends = (_linked(wire.source), _linked(wire.target)) if not editing else (wire.source.name, wire.target.name)
+        sign = "excites" if wire.excites else "inhibits"
+        weight = f"{'+' if wire.excites else MINUS}{abs(wire.weight):.3g}"
+        rows.append((*ends, sign, weight, kernel, removal))
+    return format_html_join("", '<tr><td>{}</td><td>{}</td><td class="value {}">{}</td><td>{}</td>{}</tr>', rows)
+
+
+def _linked(knot: Knot) -> SafeString:
+    return format_html('<a href="{}">{}</a>', knot.href, knot.name)
 
 
 def _ends(wires: Sequence[Wire], side: str) -> list[float]:
