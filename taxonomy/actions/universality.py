@@ -11,7 +11,7 @@ from django.db import connection
 
 from taxonomy.models import Likeness, Network
 
-SAMPLE = 24  # so many members stand for a family, those with the lowest ids: a page is not to read 10,000 vectors
+SAMPLE = 12  # so many members stand for a family, evenly over their ids: a page is not to read 10,000 vectors
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,8 @@ def alike(first: Network, second: Network, hidden: Collection[int] = ()) -> list
             """
             WITH members AS (
                 SELECT family.id AS family, layer.network_id AS network, membership.neuron_id AS neuron,
-                       row_number() OVER (PARTITION BY family.id ORDER BY membership.neuron_id) AS place
+                       row_number() OVER (PARTITION BY family.id ORDER BY membership.neuron_id) AS place,
+                       count(*) OVER (PARTITION BY family.id) AS size
                 FROM taxonomy_membership membership
                 JOIN taxonomy_family family ON family.id = membership.family_id
                 JOIN taxonomy_layer layer ON layer.id = family.layer_id
@@ -55,20 +56,23 @@ def alike(first: Network, second: Network, hidden: Collection[int] = ()) -> list
                 SELECT DISTINCT ON (members.family, vector.neuron_id, vector.likeness, vector.image_set_id)
                        members.family, members.network, vector.likeness, vector.image_set_id AS images, vector.values
                 FROM members JOIN taxonomy_vector vector ON vector.neuron_id = members.neuron
-                WHERE members.place <= %(sample)s AND vector.likeness IN (%(rotation)s, %(activation)s)
+                WHERE (size <= %(sample)s OR place * %(sample)s / size > (place - 1) * %(sample)s / size)
+                  AND vector.likeness IN (%(rotation)s, %(activation)s)
                 ORDER BY members.family, vector.neuron_id, vector.likeness, vector.image_set_id, vector.evidence_id DESC
             ), means AS MATERIALIZED (
                 SELECT family, network, likeness, images, avg(values) AS mean
                 FROM newest GROUP BY family, network, likeness, images
+            ), pairs AS MATERIALIZED (
+                SELECT source.family AS first, target.family AS second, source.likeness,
+                       1 - (source.mean <=> target.mean) AS cosine
+                FROM means source JOIN means target
+                  ON target.likeness = source.likeness AND target.images IS NOT DISTINCT FROM source.images
+                WHERE source.network = %(first)s AND target.network = %(second)s
+                  AND vector_norm(source.mean) > 0 AND vector_norm(target.mean) > 0
             )
-            SELECT source.family, target.family,
-                   max(1 - (source.mean <=> target.mean)) FILTER (WHERE source.likeness = %(rotation)s),
-                   max(1 - (source.mean <=> target.mean)) FILTER (WHERE source.likeness = %(activation)s)
-            FROM means source JOIN means target
-              ON target.likeness = source.likeness AND target.images IS NOT DISTINCT FROM source.images
-            WHERE source.network = %(first)s AND target.network = %(second)s
-              AND vector_norm(source.mean) > 0 AND vector_norm(target.mean) > 0
-            GROUP BY source.family, target.family
+            SELECT first, second, max(cosine) FILTER (WHERE likeness = %(rotation)s),
+                   max(cosine) FILTER (WHERE likeness = %(activation)s)
+            FROM pairs GROUP BY first, second
             """,
             {
                 "first": first.pk,

@@ -401,7 +401,9 @@ def _aligned(sides: Sequence[Side], joint: Laid | None) -> list[tuple[float | No
         longest = max((len(side.members) for side in sides), default=0)
         return [(None, [side.members[i] if i < len(side.members) else None for side in sides]) for i in range(longest)]
     rows: list[tuple[float | None, list[Member | None]]] = []
-    for member in sorted(first.members, key=lambda one: (one.angle is None, one.angle or 0.0)):
+    # What peaks a little before the whole turn belongs to the beginning.
+    slack = period / (2 * len(first.members))
+    for member in sorted(first.members, key=lambda one: (one.angle is None, ((one.angle or 0.0) + slack) % period)):
         beside: list[Member | None] = [member]
         for side in others:
             placed = [one for one in side.members if one.angle is not None]

@@ -1,5 +1,6 @@
 """Which families of two networks are alike, and linking them as analogues."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -7,6 +8,7 @@ from urllib.parse import urlencode
 from django.contrib import messages
 from django.contrib.postgres.aggregates import ArrayAgg
 from django.core.exceptions import ValidationError
+from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -17,7 +19,8 @@ from taxonomy.models import Family, FamilyLink, Layer, LinkKind, Network, Neuron
 from taxonomy.pages.people import asking
 from taxonomy.permissions import can_link_families, hidden_from, require
 
-CANDIDATES = 3  # for each family
+PAGE = 20  # families of the first network
+CANDIDATES = 3  # for each of them
 FACES = 3
 
 
@@ -65,7 +68,7 @@ def chosen(name: str, named: dict[str, Network]) -> Network | None:
 
 
 def beside(request: HttpRequest, first: Network, second: Network) -> dict[str, Any]:
-    """The families of both, with the most alike beside each other. Six queries, whatever their number."""
+    """Families of the first, a page of them, each beside the most alike of the second. Six queries."""
     hidden = hidden_from(request.user)
     own = {first.pk: first, second.pk: second}
     layers = {layer.pk: layer for layer in Layer.objects.filter(network__in=own).select_related("sprite")}
@@ -93,16 +96,17 @@ def beside(request: HttpRequest, first: Network, second: Network) -> dict[str, A
         kin = alike.setdefault(pair.source, [])
         if len(kin) < CANDIDATES or (pair.source, pair.target) in linked:
             kin.append(pair)
+    page = Paginator([family for family in found.values() if family.pk in alike], PAGE).get_page(
+        request.GET.get("page")
+    )
     entries = [
         Entry(family, faces_of(family), [_pair(family, one, found[one.target], linked) for one in alike[family.pk]])
-        for family in found.values()
-        if family.pk in alike
+        for family in page
     ]
     if isinstance(request.user, User):
-        shown = {(family.layer_id, index) for family in found.values() for index in faces_of(family)}
-        _reveal(request.user, shown)
+        _reveal(request.user, entries)
     rest = [family for family in found.values() if family.pk not in compared and family.indices]
-    return {"entries": entries, "rest": rest}
+    return {"entries": entries, "page": page, "rest": rest}
 
 
 def faces_of(family: Family) -> list[int]:
@@ -110,11 +114,12 @@ def faces_of(family: Family) -> list[int]:
     return indices[:FACES]
 
 
-def _reveal(user: User, shown: set[tuple[int, int]]) -> None:
-    """Whose family is told by a face that stands beside its name."""
-    layers = {layer for layer, _ in shown}
-    neurons = Neuron.objects.filter(layer__in=layers, index__in={index for _, index in shown})
-    labels.reveal(user, *(one for one in neurons if (one.layer_id, one.index) in shown))
+def _reveal(user: User, shown: Sequence[Entry]) -> None:
+    """Whose family is told by a face that stands beside its name. Two queries."""
+    families = [family for entry in shown for family in (entry.family, *(pair.family for pair in entry.pairs))]
+    faces = {(family.layer_id, index) for family in families for index in faces_of(family)}
+    neurons = Neuron.objects.filter(layer__in={layer for layer, _ in faces}, index__in={index for _, index in faces})
+    labels.reveal(user, *(neuron for neuron in neurons if (neuron.layer_id, neuron.index) in faces))
 
 
 def _pair(family: Family, one: universality.Alike, target: Family, linked: set[tuple[int, int]]) -> Pair:
