@@ -57,6 +57,31 @@ def test_a_layer_that_is_not_named_is_the_next(user, network) -> None:
     assert [values["layer"] for values in ask(user, network, "weight_factors", layer="conv3")] == ["conv2"]
 
 
+def test_weights_between_whole_layers_are_asked_for_like_others(user, network) -> None:
+    requested = evidence.request(user, network, kinds=["layer_weights"])
+    rows = Evidence.objects.filter(pk__in=requested.evidence).order_by("layer__order")
+    assert [(row.layer.name, row.parameters, row.neuron) for row in rows] == [
+        ("conv2", {"layer": "conv1"}, None),
+        ("conv3", {"layer": "conv2"}, None),
+    ]
+    layers = [network.layers.get(name="conv3")]
+    expanded = {"layer_weights": {"layer": "conv1"}}
+    far = evidence.request(user, network, layers=layers, kinds=["layer_weights"], parameters=expanded)
+    assert Evidence.objects.get(pk__in=far.evidence).parameters == {"layer": "conv1"}
+    # The page's way of asking is the same recipe.
+    assert evidence.request_of_layer(user, layers[0], network.layers.get(name="conv1")).pk in far.evidence
+    for more, words in (
+        ({"kinds": ["layer_weights", "weights"]}, "layer_weights is made of whole layers, not of neurons"),
+        ({"kinds": ["layer_weights"], "neurons": [0]}, "name layers, and no neurons"),
+        (
+            {"kinds": ["layer_weights"], "layers": layers[:1], "parameters": {"layer_weights": {"layer": "conv3"}}},
+            "conv3 does not lie before conv3. Layers that do: conv1, conv2.",
+        ),
+    ):
+        with pytest.raises(recipes.RecipeError, match=words):
+            evidence.request(user, network, **more)
+
+
 def test_a_layer_that_is_named_picks_the_direction(user, network) -> None:
     assert ask(user, network, "weights", layer="conv3", changes={"layer": "conv1"}) == [
         {"direction": "in", "layer": "conv1"}
@@ -117,9 +142,8 @@ def test_all_kinds_are_those_that_need_not_be_told_more(user, network) -> None:
     for images in (None, make_image_set()):
         evidence.request(user, network, kinds=[recipes.EVERY], image_set=images)
         made = set(Evidence.objects.values_list("kind", flat=True))
-        told = {"attribution", "family_weights", "joint_tuning"}
         pictures = {"dataset_examples", "activation_histogram", "facets"}
-        assert made == {*recipes.COMPUTED} - told - (set() if images else pictures)
+        assert made == {*recipes.OF_NEURONS} - {"attribution"} - (set() if images else pictures)
 
 
 def test_weights_from_a_family_to_another(user, network) -> None:

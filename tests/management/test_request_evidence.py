@@ -63,7 +63,7 @@ def test_all_kinds_that_apply(network: Network) -> None:
     assert set(Evidence.objects.values_list("kind", flat=True)) == set(recipes.BY_DEFAULT)
     run("tinynet", "--kind", "all", images="some")
     made = set(Evidence.objects.values_list("kind", flat=True))
-    assert made == {*recipes.COMPUTED} - {"attribution", "family_weights", "joint_tuning"}
+    assert made == {*recipes.OF_NEURONS} - {"attribution"}
     assert not Evidence.objects.filter(kind="kernels").exclude(layer__name="conv1").exists()
 
 
@@ -71,6 +71,9 @@ def test_recipes_are_changed_by_name(network: Network) -> None:
     words = "tinynet --layer mixed3b --neurons 0 --kind weights --set weights.direction=in --set weights.layer=conv1"
     assert "Requested 1 of 1" in run(*words.split())
     assert Evidence.objects.get().parameters == {"direction": "in", "layer": "conv1"}
+    words = "tinynet --layer mixed3b --kind layer_weights --set layer_weights.layer=conv1"
+    assert "Requested 1 of 1" in run(*words.split())
+    assert Evidence.objects.get(kind="layer_weights").parameters == {"layer": "conv1"}
 
 
 def test_a_family_by_its_name(network: Network) -> None:
