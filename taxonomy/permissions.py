@@ -217,16 +217,16 @@ def discussions_visible_to(user: Person, discussions: QuerySet[Discussion]) -> Q
 UNREAD = Denied("What is said about this neuron is shown after you have given your own reading of it.")
 
 
-def can_see_discussion(user: Person, subject: Subject) -> Answer:
+def can_see_discussion(user: Person, subject: Subject, hidden: Collection[int] | None = None) -> Answer:
     """Of a family or a proposal everybody; of a note who may read it; of a neuron who may see how it is read.
 
-    At most two queries.
+    At most two queries; one where it is known what is ``hidden_from`` this person.
     """
     if isinstance(subject, Note):
         return can_read_note(user, subject)
     if not isinstance(subject, Neuron):
         return Allowed()
-    if subject.pk not in hidden_from(user):
+    if subject.pk not in (hidden_from(user) if hidden is None else hidden):
         told = Q(standing__in=SETTLED) | told_in_passing(user)
         if Neuron.objects.filter(told, pk=subject.pk).exists():
             return Allowed()
@@ -397,24 +397,28 @@ def can_state_claim(user: Person, subject: Note | Family | Neuron | None = None)
     return answer
 
 
-def can_see_claim(user: Person, claim: Claim) -> Answer:
+def can_see_claim(user: Person, claim: Claim, hidden: Collection[int] | None = None) -> Answer:
     """One on a draft is for its authors; one on an unsettled neuron waits for this person's own reading of it.
 
-    So does one that names a neuron whose answer is hidden from them. At most four queries.
+    So does one that names a neuron whose answer is hidden from them. At most three queries; two where it is known what
+    is ``hidden_from`` them.
     """
-    answer = can_read_note(user, claim.note) if claim.note is not None else can_see_discussion(user, claim.subject)
-    return can_see_members(claim.names(Neuron.objects.with_layers(hidden_from(user)))) if answer else answer
+    hidden = hidden_from(user) if hidden is None else hidden
+    answer = can_see_discussion(user, claim.subject, hidden)
+    return can_see_members(claim.names(Neuron.objects.with_layers(hidden))) if answer else answer
 
 
-def claims_visible_to(user: Person, claims: ClaimQuerySet) -> ClaimQuerySet:
-    """``can_see_claim`` for a list. Two queries with it; a third where neurons are hidden from this person."""
+def claims_visible_to(user: Person, claims: ClaimQuerySet, hidden: Collection[int] | None = None) -> ClaimQuerySet:
+    """``can_see_claim`` for a list. At most three queries; one where it is known that nothing is ``hidden_from``
+    them."""
     visible = Q(neuron=None) | Q(neuron__standing__in=SETTLED) | told_in_passing(user, "neuron")
     found = claims.readable_by(user).filter(visible)
-    hidden = Neuron.objects.with_layers(hidden_from(user))
-    if not hidden:
+    untold = Neuron.objects.with_layers(hidden_from(user) if hidden is None else hidden)
+    if not untold:
         return found
-    near = found.filter(network__in={neuron.layer.network_id for neuron in hidden}).only("network", "neuron", "plan")
-    return found.exclude(pk__in=[claim.pk for claim in near if claim.names(hidden)])
+    near = found.filter(network__in={neuron.layer.network_id for neuron in untold}).select_related(None)
+    plain = near.prefetch_related(None).only("network", "neuron", "plan")
+    return found.exclude(pk__in=[claim.pk for claim in plain if claim.names(untold)])
 
 
 def can_run_claim(user: Person, claim: Claim) -> Answer:
