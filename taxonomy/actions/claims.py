@@ -397,9 +397,14 @@ def run(user: User, claim: Claim) -> Run:
     return found
 
 
-def asks_for_another_run(claim: Claim) -> bool:
-    """Whether the recipe or the network's weights have changed since its latest run, or it has none."""
-    latest = claim.runs.select_related("evidence").order_by("-number").first()
+def asks_for_another_run(claim: Claim, runs: Sequence[Run] | None = None) -> bool:
+    """Whether the recipe or the network's weights have changed since its latest run, or it has none.
+
+    Args:
+        runs: all of them with their evidence, if they are known.
+    """
+    every = claim.runs.select_related("evidence") if runs is None else runs
+    latest = max(every, key=lambda run: run.number, default=None)
     return latest is None or latest.evidence.key != evidence.key_of_claim(claim)
 
 

@@ -384,8 +384,8 @@ def _row(
 def measured_at(claim: Claim) -> Layer:
     """The layer whose neurons a claim measures; the last one, where it measures what the network predicts."""
     of = claim.plan["measure"].get("of")
-    layers = claim.network.layers.select_related("network")
-    return layers.get(name=of["layer"]) if of else layers.order_by("-order")[0]
+    layers = sorted(claim.network.layers.all(), key=lambda layer: layer.order)
+    return next((layer for layer in layers if of and layer.name == of["layer"]), layers[-1])
 
 
 @transaction.atomic

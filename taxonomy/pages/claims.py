@@ -1,5 +1,6 @@
 """Claims: stating one in a form that reads like a sentence, reading what became of it, having it tested."""
 
+import datetime
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -7,9 +8,11 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
+from django.contrib.postgres.expressions import ArraySubquery
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
-from django.db.models import Count
+from django.db.models import Count, OuterRef, Prefetch, Q, QuerySet, prefetch_related_objects
+from django.db.models.functions import JSONObject
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -32,6 +35,7 @@ from taxonomy.models import (
     Run,
     User,
 )
+from taxonomy.models.claims import ClaimQuerySet
 from taxonomy.pages import panels
 from taxonomy.pages.events import told_to
 from taxonomy.pages.exhibits import Exhibit, Shelf
@@ -398,8 +402,7 @@ def claim_new(request: HttpRequest) -> HttpResponse:
         "problems": problems,
         "earlier": earlier,
         "called": names_of(network, layers),
-        "plan": _previewed(request, subject, form) if request.POST.get("do") == "preview" else Planned(),
-        "do": request.POST.get("do"),
+        "plan": _previewed(request, subject, form) if form.is_bound else Planned(),
         "target": f"{reverse('claim_preview')}?{request.GET.urlencode()}",
     }
     problems |= context["plan"].problems
@@ -422,7 +425,7 @@ def _press(request: HttpRequest, subject: Subject, network: Network) -> tuple[Cl
         _rearrange(data, pressed)
         return ClaimForm(None, network=network, initial=_kept(data)), {}, None
     form = ClaimForm(data, network=network, initial={})
-    if pressed == "preview":
+    if pressed != "state":
         for name in WORDS:  # they may be written last
             form.errors.pop(name, None)
         return form, {}, None
@@ -525,20 +528,23 @@ def about(subject: Subject) -> str:
 
 
 CLAIMS = Claim.objects.select_related(
-    *("author", "network", "note", "image_set", "restates"),
+    *("author", "network", "note", "image_set"),
     *("family__layer__network", "neuron__layer__network", "neuron__layer__sprite"),
 )
 
 
-def claim_at(request: HttpRequest, public_id: str) -> Claim:
+def claim_at(request: HttpRequest, public_id: str, hidden: Collection[int] | None = None) -> Claim:
     """The claim at this address.
+
+    Args:
+        hidden: ``hidden_from`` this person, if it is known.
 
     Raises:
         Http404: when there is none.
         Refused: when this person may not see it.
     """
     found = get_object_or_404(CLAIMS.with_rulings(), public_id=public_id)
-    require(can_see_claim(request.user, found))
+    require(can_see_claim(request.user, found, hidden))
     return found
 
 
@@ -552,18 +558,23 @@ class WithdrawForm(forms.Form):
 
 @require_safe
 def claim(request: HttpRequest, public_id: str) -> HttpResponse:
-    return _page(request, claim_at(request, public_id))
+    hidden = hidden_from(request.user)
+    return _page(request, claim_at(request, public_id, hidden), hidden)
 
 
-def _page(request: HttpRequest, shown: Claim, form: WithdrawForm | None = None) -> HttpResponse:
-    layers = layers_of(shown.network.name)
-    shown.network = layers[0].network
+def _page(
+    request: HttpRequest, shown: Claim, hidden: Collection[int], form: WithdrawForm | None = None
+) -> HttpResponse:
+    every = Layer.objects.select_related("sprite").order_by("order")
+    prefetch_related_objects([shown.network], Prefetch("layers", queryset=every))
+    layers = list(shown.network.layers.all())
     runs = list(
         shown.runs.select_related("evidence__current", "evidence__shard__job", "requested_by").order_by("-number")
     )
-    hidden = hidden_from(request.user)
     if isinstance(request.user, User):
         claims.look(request.user, [shown])
+    near = Claim.objects.filter(Q(restates=shown) | Q(pk=shown.restates_id))
+    kin = list(claims_visible_to(request.user, near, hidden))
     exhibit = exhibit_of(shown, runs, layers)
     latest = runs[0] if runs else None
     done = [run for run in runs if run.ruling]
@@ -583,11 +594,12 @@ def _page(request: HttpRequest, shown: Claim, form: WithdrawForm | None = None) 
         "exhibit": exhibit,
         "live": latest is not None and latest.is_live,
         "stopped": latest is not None and latest.evidence.status in (Outcome.FAILED, Outcome.CANCELLED),
-        "asks": claims.asks_for_another_run(shown),
-        "restated": claims_visible_to(request.user, shown.restated.all()),
+        "asks": claims.asks_for_another_run(shown, runs),
+        "restated": [one for one in kin if one.restates_id == shown.pk],
+        "earlier": next((one for one in kin if one.pk == shown.restates_id), None),
         "may_run": can_run_claim(request.user, shown),
         "may_withdraw": can_withdraw_claim(request.user, shown),
-        "may_state": can_state_claim(request.user, shown.subject),
+        "may_state": can_state_claim(request.user, shown.note),  # who sees this one may see its neuron
         "anew": f"{address_new(shown.subject)}&restates={shown.public_id}",
         "own": shown.author_id == request.user.pk,
         "form": form or WithdrawForm(),
@@ -645,7 +657,7 @@ def claim_withdraw(request: HttpRequest, public_id: str) -> HttpResponse:
         else:
             messages.success(request, "Withdrawn, with your reason. It stays readable.")
             return redirect(shown)
-    return _page(request, shown, form)
+    return _page(request, shown, hidden_from(request.user), form)
 
 
 UNTESTED = "untested"
@@ -677,11 +689,35 @@ def claim_list(request: HttpRequest, name: str) -> HttpResponse:
 
 
 PANEL = 20
+# What a claim's line in a panel shows, and what it names.
+COLUMNS = ("public_id", "sentence", "kind", "network_id", "neuron_id", "plan", "withdrawn_at", "ruling", "status")
 
 
 def panel(subject: Subject, hidden: Collection[int] = ()) -> dict[str, Any]:
-    """The claims on what a page is about, for who may see how it is read. One query; two where neurons are hidden."""
-    own = {type(subject).__name__.lower(): subject}
-    found = Claim.objects.filter(**own).select_related("author").with_rulings()[:PANEL]
-    untold = Neuron.objects.with_layers(hidden)
-    return {"claims": [one for one in found if not one.names(untold)], "claim_new": address_new(subject)}
+    """The claims on what a page is about, for who may see how it is read.
+
+    One query, unless the subject was read with its ``column``; one more where neurons are hidden.
+    """
+    path = type(subject).__name__.lower()
+    rows = getattr(subject, "claimed", None)
+    if rows is None:
+        rows = _lines(Claim.objects.filter(**{path: subject})).values_list("told", flat=True)
+    untold = Neuron.objects.with_layers(hidden if rows else ())
+    found = [claim for row in rows if not (claim := _claim(**row)).names(untold)]
+    return {"claims": found, "claim_new": address_new(subject)}
+
+
+def column(of: type[Neuron] | type[Family]) -> ArraySubquery:
+    """The claims on a neuron or a family as a column ``claimed`` of it, for a page that reads it anyway."""
+    return ArraySubquery(_lines(Claim.objects.filter(**{of.__name__.lower(): OuterRef("pk")})).values("told"))
+
+
+def _lines(found: ClaimQuerySet) -> QuerySet[Any]:
+    columns = {name: name for name in COLUMNS} | {"by": "author__username", "at": "stated_at"}
+    return found.with_rulings().order_by("-pk").annotate(told=JSONObject(**columns))[:PANEL]
+
+
+def _claim(ruling: str, status: str, by: str, at: str, **columns: Any) -> Claim:
+    claim = Claim(author=User(username=by), stated_at=datetime.datetime.fromisoformat(at), **columns)
+    claim.ruling, claim.status = ruling, status  # type: ignore[attr-defined]
+    return claim

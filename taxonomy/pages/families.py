@@ -100,14 +100,14 @@ def exhibits_of(family: Family, layers: list[Layer], hidden: Collection[int]) ->
 
 
 def known(user: Person, layers: list[Layer], pk: int) -> dict[int, Family]:
-    """The network's families; of the one of this page the newest figures too, as ``measured``, and as ``noted`` the
-    notes that name it. One query."""
+    """The network's families; of the one of this page the newest figures too, as ``measured``, as ``noted`` the notes
+    that name it, and as ``claimed`` the claims on it. One query."""
     every = Family.objects.filter(layer__in=layers).select_related("parent", "proposal__author")
     measured = Case(When(pk=pk, then=figures.newest_of_family("pk")), default=None, output_field=JSONField())
     noted = Case(When(pk=pk, then=links.column(user, Family)), default=None, output_field=ArrayField(JSONField()))
-    families: dict[int, Family] = {
-        one.pk: one for one in every.annotate(measured=measured, noted=noted).order_by("layer__order", "name")
-    }
+    claimed = Case(When(pk=pk, then=claims.column(Family)), default=None, output_field=ArrayField(JSONField()))
+    every = every.annotate(measured=measured, noted=noted, claimed=claimed)
+    families: dict[int, Family] = {one.pk: one for one in every.order_by("layer__order", "name")}
     own = {layer.pk: layer for layer in layers}
     for one in families.values():
         one.layer = own[one.layer_id]

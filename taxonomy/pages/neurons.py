@@ -49,14 +49,16 @@ def neuron_of(network: str, layer_name: str, index: int, reader: Person | None =
     """The neuron at an address, and its network's layers.
 
     Args:
-        reader: with the notes that name it, as far as this person may read them (``links.column``).
+        reader: with the notes that name it, as far as this person may read them, and the claims on it (``column``).
 
     Raises:
         Http404: with a sentence that says which part is not there.
     """
     here, layers = layer_of(network, layer_name)
     try:
-        rows = Neuron.objects.annotate(noted=column(reader, Neuron)) if reader is not None else Neuron.objects.all()
+        rows = Neuron.objects.all()
+        if reader is not None:
+            rows = rows.annotate(noted=column(reader, Neuron), claimed=claims.column(Neuron))
         return rows.of(here, index), layers
     except Neuron.DoesNotExist as error:
         raise Http404(str(error)) from error
