@@ -36,6 +36,7 @@ Plan = Mapping[str, Any]
 LEAST_PAIRS = 5  # fewer say nothing
 MOST_PAIRS, MOST_NEURONS, MOST_FLIPS = 2000, 24, 48  # that are told of one by one
 
+FROM_ZERO = ("peak", "prediction")  # they are changes themselves
 UNITS = {"response": "activation", "peak": "degrees", "width": "degrees"}  # the others are shares
 CALLED = {
     "response": "response",
@@ -419,11 +420,13 @@ def _reason(plan: Plan, effect: float, low: float, high: float, n: int, because:
     def written(value: float, sign: str = "") -> str:
         return f"{value:{sign}.1%}" if expect.get("relative") else f"{value:{sign}.3g}"
 
-    unit = "" if expect.get("relative") else UNITS.get(plan["measure"]["what"], "")
+    what = plan["measure"]["what"]
+    does = f"is {written(effect)}" if what in FROM_ZERO else f"changes by {written(effect, '+')}"
+    unit = "" if expect.get("relative") else UNITS.get(what, "")
     after = f" {unit}" if unit else ""
     pairs = count(n, "picture" if plan["show"]["kind"] == "images" else "pair")
     return (
-        f"The {CALLED[plan['measure']['what']]} changes by {written(effect, '+')}{after} on average over {pairs} "
+        f"The {CALLED[what]} {does}{after} on average over {pairs} "
         f"(95 % interval {written(low)} to {written(high)}, margin {written(expect['margin'])}): {because}."
     )
 
