@@ -21,6 +21,7 @@ import pytest
 import torch
 from django.conf import settings as django_settings
 from django.db import OperationalError, connection
+from django.test import Client
 from django.utils import timezone
 from PIL import Image
 
@@ -42,6 +43,7 @@ from taxonomy.models import (
     User,
     Vector,
 )
+from taxonomy.pages.wiring import Weights
 from tests.factory import make_family, picture
 from workers import figures, tasks, zoo
 from workers.evidence import Failure, Finding
@@ -622,3 +624,26 @@ def test_a_version_says_that_it_was_computed_in_full_precision():
     environment = _environment()
     assert environment["tf32"] is False
     assert environment["threads"] == torch.get_num_threads()
+
+
+def test_weights_between_layers_from_the_worker_to_the_explorer(client: Client, network: Network) -> None:
+    source, target = network.layers.get(name="mixed3a"), network.layers.get(name="mixed3b")
+    row = evidence.request_of_layer(User.objects.system(), target, source)
+    compute()
+    row.refresh_from_db()
+    assert (row.status, row.reason) == (Outcome.DONE, "")
+    assert row.current is not None
+    files = {file.name: np.load(storage.path(file.sha256)) for file in row.current.artifacts.filter(suffix=".npy")}
+    assert {name: array.dtype for name, array in files.items()} == {"strengths": np.float32, "kernels": np.int8}
+    weight = zoo.load("curve_network").stages["mixed3b"][1].weight.numpy()
+    near = Weights(row.current, source, target).kernels([(3, 5), (41, 0)])
+    assert np.allclose(near, weight[[3, 41], [5, 0]], atol=np.abs(weight).max() / 254)
+    page = client.get("/networks/curve_network/weights/?neuron=3b:3").content.decode()
+    assert "data-explorer=" in page
+    strongest = np.abs(weight[3]).reshape(len(weight[3]), -1).max(axis=1).argmax()
+    inputs = page.split("Strongest inputs, from mixed3a")[1]
+    assert inputs.split('class="addr">')[1].split("<")[0] == f"mixed3a:{strongest}"
+    again = evidence.reproduce(User.objects.system(), row.current)
+    compute()
+    again.refresh_from_db()
+    assert again.identical
