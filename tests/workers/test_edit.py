@@ -136,6 +136,6 @@ def test_output_belongs_to_version_1():
         "kind": "weights",
         "size": 108,
         "changed": 108,
-        "words": "In each control the weights from 2 other neurons of parts, of about as much weight, to the same neurons "
-        "of whole are set to zero.",
+        "words": "In each control the weights from 2 other neurons of parts, of about as much weight, to the same "
+        "neurons of whole are set to zero.",
     }
