@@ -725,7 +725,12 @@ class Suggestion:
     evidence: str = ""  # the public id of a version
 
 
-def suggest_motifs(network: Network, subgraph: Subgraph, hidden: Collection[int] = ()) -> list[Suggestion]:
+def suggest_motifs(
+    network: Network,
+    subgraph: Subgraph,
+    hidden: Collection[int] = (),
+    families: Iterable[Family] | None = None,
+) -> list[Suggestion]:
     """Which motifs the weights between the circuit's families show: its own, and those that its neurons belong to.
 
     Equivariance and excitation by orientation are read off ``family_weights``; a union where several families of one
@@ -733,11 +738,11 @@ def suggest_motifs(network: Network, subgraph: Subgraph, hidden: Collection[int]
 
     Args:
         hidden: neurons whose family is not told to whoever asks.
+        families: those among the nodes, with their layers, where whoever asks has them already.
     """
-    kin = _kin(network, subgraph["nodes"], hidden)
-    families = {one.pk for one in kin.values()}
+    kin = _kin(network, subgraph["nodes"], hidden, families)
     suggestions: list[Suggestion] = []
-    joined = _families_joined(families) if families else []
+    joined = _families_joined({one.pk for one in kin.values()}) if kin else []
     for row, version, data in joined:
         try:
             suggestions += [*_equivariance(row, version, data), *_opposition(row, version, data)]
@@ -746,7 +751,9 @@ def suggest_motifs(network: Network, subgraph: Subgraph, hidden: Collection[int]
     return [*suggestions, *_unions(subgraph, kin, joined)]
 
 
-def _kin(network: Network, nodes: Iterable[Node], hidden: Collection[int]) -> dict[str, Family]:
+def _kin(
+    network: Network, nodes: Iterable[Node], hidden: Collection[int], known: Iterable[Family] | None
+) -> dict[str, Family]:
     """For each node its family: itself, or the primary one of its neuron. Two queries at most."""
     named: dict[str, str] = {}
     places: dict[str, dict[int, str]] = {}
@@ -759,7 +766,7 @@ def _kin(network: Network, nodes: Iterable[Node], hidden: Collection[int]) -> di
     kin: dict[str, Family] = {}
     if named:
         rows = Family.objects.filter(layer__network=network, public_id__in=named).select_related("layer")
-        kin = {named[str(family.public_id)]: family for family in rows}
+        kin = {named[str(family.public_id)]: family for family in (rows if known is None else known)}
     if places:
         at = [Q(neuron__layer__name=layer, neuron__index__in=indices) for layer, indices in places.items()]
         members = Membership.objects.shown(hidden).filter(reduce(or_, at), primary=True, family__layer__network=network)

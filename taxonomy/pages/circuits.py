@@ -9,7 +9,7 @@ from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 from django_htmx.http import HttpResponseClientRedirect
 
@@ -52,7 +52,7 @@ def subgraph_of(version: NoteVersion) -> Subgraph:
 @require_http_methods(["GET", "HEAD", "POST"])
 def edit(request: HttpRequest, public_id: str) -> HttpResponse:
     """Build the circuit. Each step comes back changed and unsaved; *Save* makes it the note's next version."""
-    note = note_of(request, public_id)
+    note = get_object_or_404(Note.objects.select_related("network"), public_id=public_id)
     require(can_edit_note(request.user, note))
     latest = note.latest
     hidden = hidden_from(request.user)
@@ -213,7 +213,7 @@ def _show(request: HttpRequest, table: Table) -> HttpResponse:
         "knots": knots,
         "text": json.dumps(table.subgraph),
         "selection": circuits.selection(table.subgraph),
-        "suggestions": circuits.suggest_motifs(network, table.subgraph, table.hidden),
+        "suggestions": circuits.suggest_motifs(network, table.subgraph, table.hidden, drawn.families),
         "motifs": [(value, value in table.motifs) for value in Motif.values],
         "theirs": _drawn(table.theirs, table.hidden, layers) if table.theirs else None,
         "start": request.POST.get("start") or (grown["neuron"] if grown else ""),

@@ -97,6 +97,7 @@ class Circuit:
     knots: dict[str, Knot]
     wires: list[Wire]
     subgraph: Subgraph
+    families: list[Family]  # those among its nodes, with their layers
     width: float = 0.0
     height: float = 0.0
     columns: list[tuple[str, float]] = field(default_factory=list)  # a layer's name, and where its column begins
@@ -174,7 +175,8 @@ class Circuit:
 def circuit(
     network: Network, subgraph: Subgraph, *, hidden: Collection[int] = (), layers: Iterable[Layer] = ()
 ) -> Circuit:
-    """Look up what the subgraph names, and put it in its places. Four queries; three where the page has the layers.
+    """Look up what the subgraph names, and put it in its places. Three queries at most where the page has the
+    layers, one more where a family has no members.
 
     Args:
         hidden: neurons whose family is not told to whoever looks: they are no members of the families drawn.
@@ -187,6 +189,7 @@ def circuit(
     families = _families(network, [node["family"] for node in nodes if node["family"]], hidden)
     by_pk = {layer.pk: layer for layer in here.values()}
     knots: dict[str, Knot] = {}
+    kin: list[Family] = []
     for node in nodes:
         if node["neuron"]:
             name, _, index = node["neuron"].rpartition(":")
@@ -197,6 +200,7 @@ def circuit(
         elif node["family"] in families:
             family, members = families[node["family"]]
             family.layer = by_pk[family.layer_id]
+            kin.append(family)
             knots[node["id"]] = Knot(
                 *(node["id"], family.layer, family.name, family.get_absolute_url()),
                 members=members[:SHOWN],
@@ -204,7 +208,7 @@ def circuit(
                 retired=family.retired_at is not None,
                 y=node["y"],
             )
-    found = Circuit(knots, _wires(subgraph.get("edges") or [], knots, hidden), subgraph)
+    found = Circuit(knots, _wires(subgraph.get("edges") or [], knots, hidden), subgraph, kin)
     _arrange(found)
     for wire, start, end in zip(found.wires, _ends(found.wires, "source"), _ends(found.wires, "target"), strict=True):
         wire.start, wire.end = start, end
@@ -239,17 +243,26 @@ def _wires(edges: Iterable[Edge], knots: Mapping[str, Knot], hidden: Collection[
 def _families(
     network: Network, wanted: Collection[str], hidden: Collection[int]
 ) -> dict[str, tuple[Family, list[int]]]:
-    """Families by public id, with their members in order of the angle (or other parameter) that each has."""
+    """Families by public id, with their members in order of the angle (or other parameter) that each has.
+
+    One query; another one where a family has no members.
+    """
     if not wanted:
         return {}
-    families = {one.pk: one for one in Family.objects.filter(public_id__in=wanted, layer__network=network)}
-    members: dict[int, list[tuple[bool, float, int]]] = {pk: [] for pk in families}
-    current = Membership.objects.shown(hidden).filter(family__in=families)
-    for pk, parameter, index in current.values_list("family", "parameter", "neuron__index"):
-        members[pk].append((parameter is None, parameter or 0.0, index))
+    families: dict[str, Family] = {}
+    members: dict[str, list[tuple[bool, float, int]]] = {}
+    current = Membership.objects.shown(hidden).filter(family__public_id__in=wanted, family__layer__network=network)
+    for one in current.select_related("family", "neuron"):
+        key = str(one.family.public_id)
+        families[key] = one.family
+        members.setdefault(key, []).append((one.parameter is None, one.parameter or 0.0, one.neuron.index))
+    empty = [key for key in wanted if key not in families]
+    if empty:
+        rows = Family.objects.filter(public_id__in=empty, layer__network=network)
+        families |= {str(family.public_id): family for family in rows}
     return {
-        str(family.public_id): (family, _spread([index for *_, index in sorted(members[pk])]))
-        for pk, family in families.items()
+        key: (family, _spread([index for *_, index in sorted(members.get(key, []))]))
+        for key, family in families.items()
     }
 
 

@@ -112,11 +112,11 @@ def test_an_empty_circuit_is_nothing(network):
     assert circuits.draw(network, {}) == ""
 
 
-def test_it_asks_three_times_at_most(network, django_assert_num_queries):
+def test_it_asks_twice(network, django_assert_num_queries):
     family = make_family(network.layers.get(name="mixed3b"), units=[1, 2])
     nodes = [node(f"n{i}", f"conv1:{i}") for i in range(8)] + [node("f", family=str(family.public_id))]
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(2):
         circuits.draw(network, graph(nodes))
     layers = list(Layer.objects.filter(network=network).select_related("network", "sprite"))
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(1):
         circuits.draw(network, graph(nodes), layers=layers)
