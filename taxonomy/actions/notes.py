@@ -452,7 +452,7 @@ def _version(version: NoteVersion, user: User, summary: str, content: Content) -
         raise ValidationError({"title": "Give it a title."})
     version.full_clean(exclude=["note", "subgraph", "motifs"], validate_constraints=False)
     if "subgraph" in content:
-        drawn = circuits.check(version.note.network, content["subgraph"] or {})
+        drawn = circuits.check(version.note.network, content["subgraph"])
         version.subgraph = dict(drawn) if drawn["nodes"] else {}
     return version
 

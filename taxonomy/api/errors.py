@@ -10,6 +10,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
+from taxonomy.actions.notes import Overtaken
 from taxonomy.interchange.distill import FormError
 from taxonomy.permissions import Refused
 from taxonomy.plans import PlanError
@@ -18,6 +19,10 @@ from taxonomy.recipes import RecipeError
 
 class TooLarge(exceptions.APIException):
     status_code = 413
+
+
+class Conflict(exceptions.APIException):
+    status_code = 409
 
 
 def handle(error: Exception, context: dict[str, Any]) -> Response | None:
@@ -40,6 +45,8 @@ def _translated(error: Exception, context: dict[str, Any]) -> Exception:
         return exceptions.ValidationError(error.message_dict if fields else error.messages)
     if isinstance(error, PlanError):
         return exceptions.ValidationError({error.part: [str(error)]})
+    if isinstance(error, Overtaken):
+        return Conflict(str(error))
     if isinstance(error, (RecipeError, FormError)):
         return exceptions.ValidationError(str(error))
     if isinstance(error, ObjectDoesNotExist):  # raised by the record's questions, with a sentence

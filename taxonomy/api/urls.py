@@ -18,6 +18,7 @@ from taxonomy.api.images import ImageSetViewSet
 from taxonomy.api.jobs import JobViewSet
 from taxonomy.api.labels import LabelViewSet
 from taxonomy.api.networks import LayerViewSet, NetworkViewSet, NeuronViewSet
+from taxonomy.api.notes import NoteViewSet
 from taxonomy.api.notifications import NotificationViewSet, SubscriptionViewSet
 from taxonomy.api.people import MeViewSet, PeopleViewSet, TermsViewSet, TokenView
 from taxonomy.api.proposals import ProposalViewSet
@@ -38,7 +39,7 @@ ONE = {"get": "retrieve"}
 WRITE = {"get": "list", "post": "create"}
 RESOURCES = (
     *("networks", "layers", "neurons", "families", "evidence", "image-sets"),
-    *("labels", "reviews", "agreement", "proposals", "claims", "discussions", "comments", "jobs", "people"),
+    *("labels", "reviews", "agreement", "proposals", "notes", "claims", "discussions", "comments", "jobs", "people"),
     *("notifications", "subscriptions", "terms", "docs", "schema"),
 )
 
@@ -92,6 +93,21 @@ urlpatterns = [
     path("proposals/<uuid:public_id>/accept/", ProposalViewSet.as_view({"post": "accept"})),
     path("proposals/<uuid:public_id>/reject/", ProposalViewSet.as_view({"post": "reject"})),
     path("proposals/<uuid:public_id>/withdraw/", ProposalViewSet.as_view({"post": "withdraw"})),
+    path("notes/", NoteViewSet.as_view(WRITE)),
+    path("notes/<uuid:public_id>/", NoteViewSet.as_view(ONE)),
+    path("notes/<uuid:public_id>/versions/", NoteViewSet.as_view({"get": "versions", "post": "save"})),
+    path("notes/<uuid:public_id>/versions/<int:number>/", NoteViewSet.as_view({"get": "version"})),
+    path("notes/<uuid:public_id>/submit/", NoteViewSet.as_view({"post": "submit"})),
+    path("notes/<uuid:public_id>/retract/", NoteViewSet.as_view({"post": "retract"})),
+    path("notes/<uuid:public_id>/decide/", NoteViewSet.as_view({"post": "decide"})),
+    path("notes/<uuid:public_id>/withdraw/", NoteViewSet.as_view({"post": "withdraw"})),
+    path("notes/<uuid:public_id>/supersede/", NoteViewSet.as_view({"post": "supersede"})),
+    path("notes/<uuid:public_id>/doi/", NoteViewSet.as_view({"post": "doi"})),
+    path("notes/<uuid:public_id>/authors/", NoteViewSet.as_view({"post": "ask"})),
+    path("notes/<uuid:public_id>/authors/unask/", NoteViewSet.as_view({"post": "unask"})),
+    path("notes/<uuid:public_id>/authors/agree/", NoteViewSet.as_view({"post": "agree"})),
+    path("notes/<uuid:public_id>/authors/leave/", NoteViewSet.as_view({"post": "leave"})),
+    path("notes/<uuid:public_id>/cite/", NoteViewSet.as_view({"get": "cite"})),
     path("claims/", ClaimViewSet.as_view(WRITE)),
     path("claims/preview/", ClaimViewSet.as_view({"post": "preview"})),
     path("claims/<uuid:public_id>/", ClaimViewSet.as_view(ONE)),
