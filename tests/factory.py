@@ -221,9 +221,10 @@ def make_note(network: Network, *authors: User, published: bool = False, **said:
     return Note.objects.get(pk=note.pk)
 
 
-def make_plan(**parts: Any) -> dict[str, Any]:
-    """What can be carried out on ``make_network()``."""
-    source, target = ({"layer": layer, "channels": [0, 1], "named": ""} for layer in ("conv1", "mixed3b"))
+def make_plan(units: Sequence[int] = (0, 1), **parts: Any) -> dict[str, Any]:
+    """What can be carried out on ``make_network()``, about these neurons of mixed3b."""
+    source = {"layer": "conv1", "channels": [0, 1], "named": ""}
+    target = {"layer": "mixed3b", "channels": list(units), "named": ""}
     return {
         "do": [{"do": "keep_positive", "from": source, "to": target}],
         "show": {"kind": "sweep", "stimulus": "curve", "step": 15, "radii": [16], "strokes": [2, 3, 4]},

@@ -24,7 +24,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, resolve
 from hypothesis import strategies as st
 from rest_framework.authtoken.models import Token
 
-from taxonomy.actions import discussions, gold, leases, notifications, people, reviews, sheets
+from taxonomy.actions import discussions, gold, leases, notes, notifications, people, reviews, sheets
 from taxonomy.actions.sheets import leases_of
 from taxonomy.actions.sprites import build_sprite
 from taxonomy.models import (
@@ -34,6 +34,7 @@ from taxonomy.models import (
     Decision,
     Discussion,
     Label,
+    Note,
     Notification,
     Proposal,
     Review,
@@ -46,17 +47,22 @@ from taxonomy.models import (
 from taxonomy.permissions import Refused
 from tests.factory import (
     make_agreed,
+    make_claim,
     make_evidence,
     make_family,
     make_image_set,
     make_job,
     make_label,
     make_network,
+    make_note,
     make_pictured,
+    make_plan,
     make_proposal,
+    make_run,
     make_user,
     neuron_at,
 )
+from tests.pages.material import experiment, weights
 
 pytestmark = pytest.mark.django_db
 
@@ -161,6 +167,44 @@ def sorted_just_now(world: World) -> None:
     neuron = leases_of(sheet)[0].neuron
     given = sheets.submit(sheet.person, sheet, [neuron], submission=uuid.uuid4(), verdict="none of these")
     world.sorted = given[0].public_id
+
+
+def submitted(world: World) -> None:
+    notes.submit(world.people[OWNER], Note.objects.get(public_id=world.draft))
+
+
+def written(**said: str) -> dict[str, str]:
+    """What the form of a note sends."""
+    return {"title": "Curves", "abstract": "Lines make curves.", "body": "As one sees.", "began_from": "1"} | said
+
+
+def drawn(world: World) -> dict[str, Any]:
+    circuit = json.dumps({"nodes": [node("mixed3b:1"), node("conv1:0")], "edges": [], "threshold": 0.3})
+    return {"do": "save", "subgraph": circuit, "began_from": "1"}
+
+
+CLAIM = {
+    "changes": "1",
+    "change-0-do": "keep_positive",
+    "change-0-source": "conv1:0,1",
+    "change-0-target": "3b:1,5",
+    "stimulus": "curve",
+    "step": "15",
+    "radii": "16",
+    "strokes": "2, 3",
+    "what": "response",
+    "of": "3b:1,5",
+    "change": "rises",
+    "margin": "10",
+    "relative": "relative",
+    "sentence": "It bends.",
+    "kind": "causality",
+}
+
+
+def stated(world: World, **subject: Any) -> dict[str, Any]:
+    said = {"kind": "causality", "sentence": "It bends.", "plan": make_plan((1, 5))}
+    return {"network": "tinynet"} | said | subject
 
 
 def own_name(world: World) -> dict[str, Any]:
@@ -297,6 +341,63 @@ PAGES = [
     post("/jobs/{job}/cancel/", {OWNER, EDITOR, ADMIN}),
     post("/jobs/{failed}/retry/", {OWNER, EDITOR, ADMIN}),
     post("/evidence/{version}/reproduce/", SIGNED_IN),
+    look("/networks/tinynet/thread/"),
+    look("/networks/tinynet/thread/feed.atom"),
+    look("/networks/tinynet/notes/new/"),
+    post("/networks/tinynet/notes/new/", SCIENCE, written()),
+    *(look(f"/notes/{{note}}/{page}") for page in ("", "latest/", "versions/", "versions/1/", "versions/1/diff/")),
+    *(look(f"/notes/{{note}}/{page}") for page in ("authors/", "circuit.svg", "cite.bib", "cite.json", "cite.txt")),
+    *(look(f"/notes/{{note}}/{page}") for page in ("feed.atom", "discussion/", "discussion/feed.atom")),
+    look("/notes/{note}/artificial.py", NOBODY, refused=(422,)),  # only circuits of the curve network are built
+    *(look(f"/notes/{{draft}}/{page}", {OWNER}) for page in ("", "latest/", "versions/", "versions/1/")),
+    *(look(f"/notes/{{draft}}/{page}", {OWNER}) for page in ("versions/1/diff/", "authors/", "edit/", "circuit/")),
+    *(look(f"/notes/{{draft}}/{page}", {OWNER}) for page in ("circuit.svg", "cite.bib", "discussion/")),
+    *(
+        look(f"/notes/{{draft}}/{page}", NOBODY, refused=(403, 404))  # a feed has no reader who could sign in
+        for page in ("feed.atom", "discussion/feed.atom")
+    ),
+    look("/notes/{note}/edit/", {OWNER}),
+    post("/notes/{note}/edit/", {OWNER}, written(body="As all see.")),
+    post("/notes/{draft}/edit/", {OWNER}, written(body="As all see.")),
+    post("/notes/{note}/preview/", {OWNER}, written(), changes=False),
+    look("/notes/{note}/circuit/", {OWNER}),
+    post("/notes/{note}/circuit/", {OWNER}, drawn),
+    post("/notes/{draft}/submit/", {OWNER}),
+    post("/notes/{draft}/retract/", {OWNER}, ready=submitted),
+    post("/notes/{draft}/decide/", {EDITOR}, {"version": 1, "decision": "approve"}, ready=submitted),
+    post(
+        "/notes/{draft}/decide/",
+        {EDITOR},
+        {"version": 1, "decision": "request changes", "comment": "?"},
+        ready=submitted,
+    ),
+    post("/notes/{note}/decide/", NOBODY, {"version": 1, "decision": "approve"}),  # nothing of it is in review
+    post("/notes/{note}/withdraw/", {OWNER}, {"reason": "It was wrong."}),
+    post("/notes/{note}/supersede/", {OWNER}, {"by": "2"}),
+    post("/notes/{note}/doi/", {OWNER}, {"doi": "10.1234/curves"}),
+    post("/notes/{note}/authors/", {OWNER}, {"do": "ask", "person": "novice"}),
+    post("/notes/{note}/authors/", {OWNER}, {"do": "unask", "person": "asked"}),
+    post("/notes/{asking}/authors/", {OWNER}, {"do": "agree"}),
+    post("/notes/{asking}/authors/", {OWNER}, {"do": "leave"}),
+    post("/notes/{note}/discussion/", SCIENCE, {"text": "Bent, I think."}),
+    look("/networks/tinynet/claims/"),
+    look("/claims/new/?note={note}"),
+    look("/claims/new/?note={draft}"),
+    post("/claims/new/?note={note}", SCIENCE, CLAIM | {"do": "state"}),
+    post("/claims/new/?note={draft}", {OWNER}, CLAIM | {"do": "state"}),
+    post("/claims/new/preview/?note={note}", SCIENCE, CLAIM, changes=False),
+    look("/claims/{claim}/"),
+    look("/claims/{draft_claim}/", {OWNER}),
+    post("/claims/{claim}/run/", REVIEWS),
+    post("/claims/{claim}/withdraw/", {OWNER}, {"reason": "It was wrong."}),
+    look("/evidence/{claim_version}/"),
+    look("/evidence/{kernels}/kernel/?of=conv1:1"),
+    look("/networks/tinynet/weights/"),
+    look("/networks/tinynet/weights/walk/?neuron=3b:1"),
+    post("/networks/tinynet/weights/request/", SIGNED_IN, {"from": "conv1", "to": "mixed3b"}),
+    look("/compare/?with=tinynet/3b:0&with=tinynet/3b:1"),
+    look("/universality/"),
+    post("/universality/link/", REVIEWS, lambda world: {"source": world.bends, "target": world.elsewhere}),
     post("/people/novice/", {EDITOR, ADMIN}, {"role": "reviewer", "reason": "Reads with care."}),
     post("/people/novice/", {ADMIN}, {"role": "editor", "reason": "Reads with care."}),
     post("/me/", SIGNED_IN, {"token": "new"}),
@@ -355,6 +456,31 @@ TAXONOMY = [
             ("undo", "3b:0", {"comment": "Too early."}),
         )
     ),
+    look(f"{API}/notes/"),
+    *(look(f"{API}/notes/{{note}}/{page}") for page in ("", "versions/", "versions/1/", "cite/")),
+    *(look(f"{API}/notes/{{draft}}/{page}", {OWNER}) for page in ("", "versions/", "versions/1/", "cite/")),
+    post(f"{API}/notes/", SCIENCE, {"network": "tinynet", "title": "Curves"}),
+    post(f"{API}/notes/{{note}}/versions/", {OWNER}, {"body": "As all see.", "began_from": 1}),
+    post(f"{API}/notes/{{draft}}/submit/", {OWNER}),
+    post(f"{API}/notes/{{draft}}/retract/", {OWNER}, ready=submitted),
+    post(f"{API}/notes/{{draft}}/decide/", {EDITOR}, {"version": 1, "decision": "approve"}, ready=submitted),
+    post(f"{API}/notes/{{note}}/withdraw/", {OWNER}, {"reason": "It was wrong."}),
+    post(f"{API}/notes/{{note}}/supersede/", {OWNER}, lambda world: {"by": world.later}),
+    post(f"{API}/notes/{{note}}/doi/", {OWNER}, {"doi": "10.1234/curves"}),
+    post(f"{API}/notes/{{note}}/authors/", {OWNER}, {"person": "novice"}),
+    post(f"{API}/notes/{{note}}/authors/unask/", {OWNER}, {"person": "asked"}),
+    post(f"{API}/notes/{{asking}}/authors/agree/", {OWNER}),
+    post(f"{API}/notes/{{asking}}/authors/leave/", {OWNER}),
+    look(f"{API}/claims/"),
+    look(f"{API}/claims/{{claim}}/"),
+    look(f"{API}/claims/{{draft_claim}}/", {OWNER}),
+    post(f"{API}/claims/", SCIENCE, lambda world: stated(world, note=world.note)),
+    post(f"{API}/claims/", {OWNER}, lambda world: stated(world, note=world.draft)),
+    post(f"{API}/claims/preview/", SCIENCE, lambda world: stated(world, note=world.note), changes=False),
+    post(f"{API}/claims/{{claim}}/run/", REVIEWS),
+    post(f"{API}/claims/{{claim}}/withdraw/", {OWNER}, {"reason": "It was wrong."}),
+    look(f"{API}/universality/?first=tinynet&second=othernet"),
+    post(f"{API}/families/{{curves}}/links/", REVIEWS, lambda world: {"target": world.elsewhere_pk}),
     look(f"{API}/discussions/"),
     look(f"{API}/comments/"),
     look(f"{API}/comments/{{comment}}/"),
@@ -446,6 +572,18 @@ def world(db: None) -> World:
     comment = discussions.add(owner, neuron_at("3b:1"), "As @reviewer says.")
     discussions.add(readers[0], neuron_at("3b:1"), "Bent.", parent=comment)
     gold.mark(editor, settled, "Clear.")
+    circuit = {"nodes": [node("mixed3b:1")], "edges": [], "threshold": 0.3}
+    note, draft = (make_note(network, owner, published=published, subgraph=circuit) for published in (True, False))
+    later = make_note(network, owner, published=True)
+    asking = make_note(network, readers[0])
+    notes.ask(readers[0], asking, owner)
+    notes.ask(owner, note, make_user("asked"))
+    plan = make_plan((1, 5))
+    claim, draft_claim = (make_claim(on, owner, plan=plan) for on in (note, draft))
+    tested = make_run(make_claim(note, owner, "They do not.", plan=plan), "refuted", data=experiment(plan, "refuted"))
+    kernels = make_evidence(neuron_at("3b:1"), "weights", data=weights("conv1", "in"), pictures=["kernels"])
+    other = make_network("othernet").layers.get(name="mixed3b")
+    elsewhere = make_family(other, "Curves")
     notification = Notification.objects.filter(person=owner).latest("pk")
     return World(
         people=everybody,
@@ -473,7 +611,22 @@ def world(db: None) -> World:
         on_sheet=leases_of(sheet)[0].neuron_id,
         feed=notifications.renew_feed_key(owner),
         own_label=own_label.public_id,
+        note=note.public_id,
+        draft=draft.public_id,
+        later=later.public_id,
+        asking=asking.public_id,
+        claim=claim.public_id,
+        draft_claim=draft_claim.public_id,
+        claim_version=tested.evidence.current.public_id,
+        kernels=kernels.current.public_id,
+        bends=curves.public_id,
+        elsewhere=elsewhere.public_id,
+        elsewhere_pk=elsewhere.pk,
     )
+
+
+def node(neuron: str) -> dict[str, Any]:
+    return {"id": neuron, "neuron": neuron, "family": "", "x": 0, "y": 0}
 
 
 class Stranger(Exception):

@@ -93,13 +93,6 @@ def read_by_three(neuron: Neuron, family: Family, note: str = "") -> list[User]:
     return people
 
 
-def plan_on(*units: int) -> dict[str, Any]:
-    plan = make_plan()
-    for of in (plan["do"][0]["to"], plan["measure"]["of"]):
-        of["channels"] = list(units)
-    return plan
-
-
 @pytest.fixture
 def world(db: None) -> World:
     """In mixed3b 0 is gold, 1 settled and held, 2 agreed and objected to, 3 and 4 need evidence, 5 needs a family."""
@@ -134,7 +127,7 @@ def world(db: None) -> World:
     author = make_user("author")
     draft = make_note(network, author, title=f"The {DRAFT_TITLE}", body=f"A {DRAFT_BODY}, as [[3b:9]] shows.")
     published = make_note(network, author, published=True, title="Edges", body="See [[3b:9]].")
-    plan = plan_on(8, 9)
+    plan = make_plan((8, 9))
     claims_ = {
         "claim": make_claim(neurons[2], people[0], f"A {CLAIM} it is.", plan=plan),
         "gold_claim": make_claim(neurons[0], judge, f"A {GOLD_CLAIM} it is.", plan=plan),
