@@ -118,9 +118,14 @@ logger = logging.getLogger(__name__)
 
 
 class EvidenceFilter(NeuronFilter):
+    path = "layer"  # not all evidence is of a neuron
+
     kind = choice_filter(tuple(recipes.KINDS), help_text="a kind of evidence")
     status = choice_filter(Outcome, help_text="how far it is")
     job = filters.UUIDFilter(field_name="shard__job__public_id", help_text="the id of the job that makes or made it")
+
+    def of_index(self, queryset: QuerySet[Any], name: str, value: int) -> QuerySet[Any]:
+        return queryset.filter(neuron__index=value)
 
 
 class EvidenceViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource):
@@ -134,7 +139,7 @@ class EvidenceViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource
         return (
             (
                 Evidence.objects.select_related(
-                    *("network", "image_set", "current", "neuron__layer__network"),
+                    *("network", "image_set", "current", "neuron__layer__network", "layer__network"),
                     *("family__layer__network", "other__layer__network", "claim"),
                 )
                 .prefetch_related("current__artifacts")

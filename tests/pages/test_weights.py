@@ -307,3 +307,18 @@ def test_pages_lead_to_it(client, world, woven) -> None:
 def test_it_can_be_asked_for_by_whoever_is_signed_in(client, world) -> None:
     client.force_login(make_user())
     assert client.post(f"{ADDRESS}request/", {"from": "conv1", "to": "mixed3b"}, follow=True).status_code == 200
+
+
+def test_the_api_tells_of_it_as_of_other_evidence(client, world, woven) -> None:
+    for query in ("network=tinynet", "network=tinynet&layer=mixed3b"):
+        (row,) = client.get(f"/api/v1/evidence/?{query}&kind=layer_weights").json()["results"]
+        assert row["subject"] == "tinynet/mixed3b"
+        assert row["recipe"]["parameters"] == {"layer": "conv1"}
+        assert {file["name"] for file in row["artifacts"]} == {"data", "strengths", "kernels"}
+    assert client.get("/api/v1/evidence/?network=tinynet&layer=conv1&kind=layer_weights").json()["count"] == 0
+    assert client.get("/api/v1/evidence/?network=tinynet&index=3&kind=layer_weights").json()["count"] == 0
+
+
+def test_a_card_for_other_sites_leads_to_the_explorer(client, world, woven) -> None:
+    card = client.get(f"/evidence/{woven.current.public_id}/embed").content.decode()
+    assert f"{ADDRESS}?from=conv1&amp;to=mixed3b" in card
