@@ -71,7 +71,8 @@ class Checking:
     problems: list[str] = field(default_factory=list)
 
     def __call__(self, sentence: str) -> None:
-        self.problems.append(sentence)
+        # Half a character of what was sent could not be told at all.
+        self.problems.append(sentence.encode(errors="replace").decode())
 
     def stop(self) -> None:
         if self.problems:

@@ -25,7 +25,7 @@ from taxonomy.rendering.sprites import cut
 FACE, NAME, GAP = 52.0, 18.0, 12.0
 CARD, CARD_HIGH, SMALL = 172.0, 66.0, 28.0
 HEAD, BETWEEN, BESIDE = 30.0, 120.0, 22.0
-DEEPEST = 12  # nodes below each other, before a layer takes a second column
+DEEPEST = 16  # nodes below each other, before a layer takes a second column
 SWEEPS = 7  # the last one goes from the outputs back
 ASIDE = 0.3  # of a place in the target's column
 SHOWN = 5  # members of a family
@@ -295,11 +295,12 @@ def _arrange(circuit: Circuit) -> None:
         for row in rows:
             for place, knot in enumerate(row):
                 knot.x = left + place * pitch
-                knot.y = max(knot.y, top) if by_hand else top
-            top = max(knot.y + knot.height for knot in row) + GAP
+                # Each a little lower than the one before it, so that edges pass between those of the next row.
+                knot.y = max(knot.y, top) if by_hand else top + place * (knot.height + GAP) / beside
+            top = max(knot.y if by_hand else top for knot in row) + max(knot.height for knot in row) + GAP
         circuit.columns.append((column[0].layer.name, left))
         left += pitch * beside - BESIDE + BETWEEN
-        circuit.height = max(circuit.height, top - GAP)
+        circuit.height = max(circuit.height, *(knot.y + knot.height for knot in column))
     circuit.width = max(left - BETWEEN, 0.0)
     if not by_hand:
         for column in columns:  # shorter columns stand in the middle

@@ -1,9 +1,12 @@
 """What a circuit may hold, and how it grows from a neuron's weights."""
 
+import json
 import math
 
 import pytest
 from django.core.exceptions import ValidationError
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from taxonomy.actions import circuits
 from taxonomy.models import Membership, Motif
@@ -80,6 +83,7 @@ A, B, C = node("a", "conv1:0"), node("b", "mixed3a:0"), node("c", "mixed3b:0")
         ({"nodes": [node("a", "conv1:0", y=10**400)]}, "stands nowhere"),
         ({"nodes": [A, B], "edges": [edge("a", "z")]}, "ends at 'z'"),
         ({"nodes": [A, B], "edges": [edge("a", ["b"])]}, "which is no node"),
+        ({"nodes": [A, B], "edges": [edge("a", "\ud800")]}, "ends at '?'"),
         ({"nodes": [A, B], "edges": [edge("a", "b"), edge("a", "b", 2)]}, "is there twice"),
         ({"nodes": [A, B], "edges": [edge("b", "a")]}, "edges go from an earlier layer to a later one"),
         ({"nodes": [A, B, C], "edges": [edge("a", "b"), edge("b", "c"), edge("c", "a")]}, "which lies before it"),
@@ -106,6 +110,36 @@ def test_a_hundred_mistakes_are_told_by_the_first_few(network):
     told = refusals(network, {"nodes": [node("a", "conv1:0"), *({"id": 4} for _ in range(100))]})
     assert len(told) == circuits.MOST_TOLD + 1
     assert told[-1] == "And 80 more."
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=12) | st.sampled_from(["conv1:0", "a"]),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(
+                ["nodes", "edges", "threshold", "grown", "id", "neuron", "family", "source", "target", "weight"]
+            ),
+            inner,
+            max_size=6,
+        )
+    ),
+    max_leaves=25,
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(sent=JSON)
+def test_whatever_is_sent_is_a_circuit_or_refused_in_words(network, sent):
+    try:
+        found = circuits.check(network, sent)
+    except ValidationError as error:
+        refused = error.message_dict["subgraph"]
+    else:
+        refused = ["It is taken, and is the same when it is sent again."]
+        assert circuits.check(network, found) == found
+        assert json.dumps(found, allow_nan=False)
+    assert all(sentence.encode() for sentence in refused)
 
 
 def test_checking_asks_the_same_few_questions_whatever_the_size(network, django_assert_max_num_queries):
@@ -282,8 +316,6 @@ def test_an_edge_drawn_by_hand_says_so_and_stays(network):
 
 
 def test_newer_evidence_changes_weights_in_words(network):
-    import json
-
     row = weights("mixed3b:0", "mixed3a", {0: 1.0, 1: -0.5, 2: 0.4})
     found = circuits.grow(network, neuron_at("mixed3b:0"))
     assert circuits.refreshed(network, found) == (found, [])
@@ -304,7 +336,8 @@ def test_the_selection_is_told_as_it_is(network):
     found = circuits.grow(network, neuron_at("mixed3b:0"))
     assert circuits.selection(found) == (
         "Grown from mixed3b:0, two layers deep: of each neuron those inputs whose strongest weight reaches 30 % of "
-        "its largest, which gives 3 neurons. Not followed further, as their own weights were not made: mixed3a:0, mixed3a:1."
+        "its largest, which gives 3 neurons. Not followed further, as their own weights were not made: mixed3a:0, "
+        "mixed3a:1."
     )
     found = circuits.add(network, circuits.remove(found, "mixed3a:1"), "conv1:4")
     assert circuits.selection(found).endswith("Added by hand: conv1:4. Left out by hand: mixed3a:1.")
