@@ -335,7 +335,7 @@ def can_write_note(user: Person) -> Answer:
 
 def is_author(user: Person, note: Note) -> bool:
     """Whether this person is named as one, or was asked to be."""
-    return isinstance(user, User) and note.authorships.current().filter(person=user).exists()
+    return any(one.person_id == user.pk and one.ended_at is None for one in note.people)
 
 
 def can_read_note(user: Person, note: Note) -> Answer:
@@ -351,7 +351,7 @@ def can_edit_note(user: Person, note: Note) -> Answer:
     if not answer:
         return answer
     assert isinstance(user, User)
-    if not note.authorships.named().filter(person=user).exists():
+    if user.pk not in note.written_by:
         return Denied("Only its authors change a note. Comment on it, or write a commentary.")
     if note.state in (NoteState.WITHDRAWN, NoteState.SUPERSEDED):
         return Denied(f"This note is {note.state}: it stays as it is.")
@@ -363,8 +363,7 @@ def can_leave_note(user: Person, note: Note) -> Answer:
     answer = _signed_in(user, "leave the authors of a note")
     if not answer:
         return answer
-    named = list(note.authorships.named().values_list("person", flat=True))
-    if named == [user.pk]:
+    if note.written_by == {user.pk}:
         return Denied("You are its only author: withdraw the note instead, or ask somebody else first.")
     if not is_author(user, note):
         return Denied("You are not among the authors of this note.")
@@ -379,7 +378,7 @@ def can_review_note(user: Person, note: Note) -> Answer:
     assert isinstance(user, User)
     if user.role != Role.EDITOR:
         return Denied("Only editors decide on circuit notes.")
-    if note.authorships.filter(person=user).exists():
+    if any(one.person_id == user.pk for one in note.people):
         return Denied("Nobody decides on a note of their own: another editor has to.")
     if note.submitted_id is None or note.withdrawn_at is not None:
         return Denied("Nothing of this note is in review.")

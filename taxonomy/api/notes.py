@@ -37,7 +37,7 @@ class NoteSerializer(serializers.ModelSerializer):
     network = serializers.CharField(source="network.name")
     title = serializers.CharField()
     state = serializers.CharField()
-    authors = AuthorSerializer(many=True)
+    authors = AuthorSerializer(source="people", many=True)
     about = serializers.UUIDField(source="about.public_id", allow_null=True, default=None, help_text="if a commentary")
     superseded_by = serializers.UUIDField(source="superseded_by.public_id", allow_null=True, default=None)
     published = serializers.IntegerField(
@@ -191,7 +191,7 @@ class NoteViewSet(mixins.ListModelMixin, Resource):
         people = Authorship.objects.current().select_related("person").order_by("order", "pk")
         rows = Note.objects.readable_by(self.request.user).titled().order_by("-id")
         related = "network", "about", "superseded_by", "published", "submitted"
-        return rows.select_related(*related).prefetch_related(Prefetch("authorships", people, to_attr="authors"))
+        return rows.select_related(*related).prefetch_related(Prefetch("authorships", people, to_attr="people"))  # type: ignore[no-redef]
 
     def get_object(self) -> Note:
         return self.called(self.kwargs["public_id"])

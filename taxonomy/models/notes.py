@@ -174,9 +174,19 @@ class Note(models.Model):
         return NoteState.IN_REVIEW if self.submitted_id is not None else NoteState.DRAFT
 
     @cached_property
+    def people(self) -> "list[Authorship]":
+        """Everybody who was ever asked to be an author, in the order in which they are named. Read once."""
+        return list(self.authorships.select_related("person").order_by("order", "pk"))
+
+    @property
+    def authors(self) -> "list[Authorship]":
+        """Those who agreed to be named."""
+        return [one for one in self.people if one.ended_at is None and one.agreed_at is not None]
+
+    @property
     def written_by(self) -> frozenset[int]:
-        """Its authors who agreed to be named, by primary key."""
-        return frozenset(self.authorships.named().values_list("person", flat=True))
+        """Its authors by primary key."""
+        return frozenset(one.person_id for one in self.authors)
 
     @cached_property
     def title(self) -> str:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import OuterRef
+from django.db.models import OuterRef, Q
 from django.db.models.functions import JSONObject
 
 from taxonomy.models import Family, Neuron, Note
@@ -23,14 +23,15 @@ def _readable(user: Person) -> NoteQuerySet:
 def links_to(user: Person, subject: Neuron | Family | Note) -> list[Note]:
     """The notes that name it, as far as this person may read them. One query, unless it was read with its ``column``.
 
-    To a note those lead whose text has its address; its commentaries stand beside it anyway.
+    To a note those lead whose text has its address, and its commentaries.
     """
     if hasattr(subject, "noted"):
         return [_note(**row) for row in subject.noted or ()]
     every = _readable(user)
     if isinstance(subject, Note):
         address = f"/notes/{subject.public_id}/"
-        found = every.filter(network=subject.network_id, published__body__contains=address).exclude(about=subject)
+        leading = Q(about=subject) | Q(published__body__contains=address)
+        found = every.filter(leading, network=subject.network_id, number__isnull=False)
     else:
         found = every.filter(**{_path(type(subject)): subject})
     return list(found[:LINKS])

@@ -1,5 +1,6 @@
 """Circuit notes: a network's thread, a note to read, writing it with others, reviewing it, its versions, citing it."""
 
+import datetime
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -7,9 +8,11 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
+from django.contrib.postgres.expressions import ArraySubquery
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
-from django.db.models import Prefetch, Q
+from django.db.models import OuterRef, Prefetch, Q
+from django.db.models.functions import JSONObject
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
@@ -44,7 +47,6 @@ from taxonomy.permissions import (
     can_write_note,
     claims_visible_to,
     hidden_from,
-    is_author,
     require,
 )
 from taxonomy.rendering import citations, differences
@@ -77,11 +79,38 @@ def note_of(request: HttpRequest, public_id: str) -> Note:
     rows = Note.objects.select_related(
         "network", "about", "about__published", "superseded_by__published", "published__saved_by", "submitted__saved_by"
     )
-    note = rows.filter(public_id=public_id).first()
+    note = rows.annotate(asked=_ASKED, saved=_SAVED).filter(public_id=public_id).first()
     if note is None:
         raise Http404("There is no such note here.")
+    note.people = [Authorship(person=User(**row.pop("person")), **row) for row in note.asked]
     require(can_read_note(request.user, note))
     return note
+
+
+# Whom a note's page names, and what was saved of it, as columns of the note: read in one query with it.
+_PERSON = JSONObject(
+    id="person_id",
+    username="person__username",
+    affiliation="person__affiliation",
+    is_active="person__is_active",
+    erased_at="person__erased_at",
+)
+_ASKED = ArraySubquery(
+    Authorship.objects.filter(note=OuterRef("pk"))
+    .order_by("order", "pk")
+    .values(told=JSONObject(person=_PERSON, contribution="contribution", agreed_at="agreed_at", ended_at="ended_at"))
+)
+_SAVED = ArraySubquery(
+    NoteVersion.objects.filter(note=OuterRef("pk"))
+    .order_by("-number")
+    .values(told=JSONObject(id="pk", number="number", summary="summary", saved_at="saved_at"))
+)
+
+
+def saved_of(note: Note) -> list[NoteVersion]:
+    """Its versions without their texts, the latest first."""
+    rows: list[dict[str, Any]] = note.saved  # type: ignore[attr-defined]
+    return [NoteVersion(**row | {"saved_at": datetime.datetime.fromisoformat(row["saved_at"])}) for row in rows]
 
 
 def version_of(note: Note, number: int) -> NoteVersion:
@@ -96,9 +125,9 @@ def version_of(note: Note, number: int) -> NoteVersion:
 
 
 def authored(notes: NoteQuerySet) -> NoteQuerySet:
-    """With ``authors``, those who are named."""
-    people = Authorship.objects.named().select_related("person")
-    return notes.prefetch_related(Prefetch("authorships", people, to_attr="authors"))
+    """With their people, in one query for all."""
+    people = Authorship.objects.select_related("person").order_by("order", "pk")
+    return notes.prefetch_related(Prefetch("authorships", people, to_attr="people"))  # type: ignore[no-redef]
 
 
 @require_safe
@@ -203,14 +232,15 @@ def page_of(
     layers = layers_of(note.network.name)
     hidden = hidden_from(user)
     drawn = circuit(note.network, _subgraph(shown), hidden=hidden, layers=layers)
-    since = list(note.versions.defer("body", "bibliography", "subgraph").order_by("-number"))
+    since = saved_of(note)
     latest = since[0]
     _reveal(request, shown, drawn, latest=shown.number == latest.number)
     talk = Talk(user, note, shown=True)
+    talk.layer = layers[-1]
     texts = [*talk.texts, shown.abstract, shown.body, shown.selection]
     references = References(note.network, layers, texts=texts, user=user)
-    authors = list(note.authorships.current().select_related("person").order_by("order", "pk"))
-    named = [one for one in authors if one.agreed_at is not None]
+    asked = [one for one in note.people if one.ended_at is None and one.agreed_at is None]
+    noted = links_to(user, note) if note.number is not None else []
     context: dict[str, Any] = {
         "network": note.network,
         "note": note,
@@ -219,21 +249,21 @@ def page_of(
         "latest": latest,
         "unpublished": note.published is not None and latest.number > note.published.number,
         "corrections": [one for one in since if _corrects(note, one)],
-        "authors": named,
-        "asked": [one for one in authors if one.agreed_at is None],
-        "asked_me": next((one for one in authors if one.person_id == user.pk and one.agreed_at is None), None),
-        "own": any(one.person_id == user.pk for one in named),
-        "article": article(shown, user, references),
+        "authors": note.authors,
+        "asked": asked,
+        "asked_me": next((one for one in asked if one.person_id == user.pk), None),
+        "own": user.pk in note.written_by,
+        "article": article(shown, user, references, hidden=hidden),
         "circuit": drawn,
         "diagram": picture(drawn),
         "motifs": shown.motifs,
-        "commentaries": list(authored(note.commentaries.in_thread().select_related("published"))),
+        "commentaries": [one for one in noted if one.about_id == note.pk],
         "citation": citations.text(shown),
         "bibtex": citations.bibtex(shown),
         "may_edit": can_edit_note(user, note),
         "may_review": can_review_note(user, note),
         "may_write": can_write_note(user),
-        "noted": links_to(user, note) if note.number is not None else [],
+        "noted": [one for one in noted if one.about_id != note.pk],
         **claims.panel(note, hidden),
         "problems": list(problems),
         "form": form,
@@ -539,7 +569,7 @@ def authors(request: HttpRequest, public_id: str) -> HttpResponse:
             status = 422
         else:
             messages.success(request, told)
-            if not is_author(request.user, note) and note.opened_at is None:
+            if not can_read_note(request.user, Note.objects.get(pk=note.pk)):  # who left a draft
                 return redirect("thread", note.network.name)
             return redirect("note_authors", note.public_id)
     every = list(note.authorships.current().select_related("person", "added_by").order_by("order", "pk"))

@@ -98,10 +98,7 @@ def _numbered(version: NoteVersion) -> str:
 
 def _authors(note: Note) -> list[str]:
     """The names under which its authors are known here."""
-    if (known := note.__dict__.get("_cited")) is None:
-        known = [_name(one.person) for one in note.authorships.named().select_related("person")]
-        note.__dict__["_cited"] = known
-    return list(known)
+    return [_name(one.person) for one in note.authors]
 
 
 def _name(person: User) -> str:

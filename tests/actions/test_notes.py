@@ -164,7 +164,7 @@ def test_others_do_not_write_it(note: Note, author: User, editor: User, act: str
 def test_authors_are_asked_and_named_once_they_agree(note: Note, author: User) -> None:
     bob = make_user("bob")
     notes.ask(author, note, bob, contribution="Measured.")
-    assert can_read_note(bob, note)
+    assert can_read_note(bob, again(note))
     assert list(note.authorships.named().values_list("person__username", flat=True)) == ["ada"]
     told = Notification.objects.get(person=bob)
     assert told.event.verb == "note.author_asked"
@@ -176,7 +176,7 @@ def test_authors_are_asked_and_named_once_they_agree(note: Note, author: User) -
     notes.arrange(bob, note, [bob, author])
     assert list(note.authorships.named().values_list("person__username", flat=True)) == ["bob", "ada"]
     notes.leave(bob, note)
-    assert not can_read_note(bob, note)
+    assert not can_read_note(bob, again(note))
     with pytest.raises(Refused, match="only author"):
         notes.leave(author, note)
 
