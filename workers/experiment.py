@@ -103,6 +103,7 @@ def _swept(
         cells, row = seen(network, view, design.start)
         for part, before in drawn(view, each, design.start):
             for condition, answer in zip(design.conditions, answers, strict=True):
+                tick()
                 after = condition.through(network, before[..., cells, cells], design.start, of["layer"])
                 answer[part] = after[: len(part), view.channels, row, row].cpu().numpy()
         if not np.isfinite(answers).all():
@@ -209,6 +210,7 @@ def _shown(
         before = torch.cat([before, before[-1:].expand(batch - len(before), -1, -1, -1)])
         top: Tensor | None = None
         for number, condition in enumerate(design.conditions):
+            tick()
             after = condition.through(network, before, design.start, end)
             logits = None
             if network.head is not None and (number < 2 or "of" not in measure):
