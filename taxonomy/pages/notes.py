@@ -17,7 +17,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from taxonomy.actions import labels, notes
+from taxonomy.actions import circuits, labels, notes
 from taxonomy.models import (
     Authorship,
     Claim,
@@ -358,10 +358,10 @@ class NoteForm(forms.Form):
 
 
 def new(request: HttpRequest, name: str) -> HttpResponse:
-    """Begin a note, or a commentary on the one that ``?about=`` names."""
+    """Begin a note: a commentary on the one that ``?about=`` names, or with the circuit that ``?grow=`` asks for."""
     network = found(name)
     may = can_write_note(request.user)
-    about = _about(request, network)
+    about, grown = _about(request, network), _grown(request, network)
     form = NoteForm(request.POST or None)
     note = Note(network=network, about=about)
     if request.method == "POST":
@@ -370,14 +370,25 @@ def new(request: HttpRequest, name: str) -> HttpResponse:
             return _preview(request, note, form)
         if form.is_valid():
             try:
-                made = notes.create(asking(request), network, about=about, **form.content())
+                begun = form.content() | ({"subgraph": grown} if grown else {})
+                made = notes.create(asking(request), network, about=about, **begun)
             except ValidationError as error:
                 add_errors(form, error)
             else:
                 messages.success(request, "Saved as a draft. You read it, and whom you ask to be an author.")
                 return redirect("note_edit", made.public_id)
-    context = {"network": network, "note": note, "about": about, "form": form, "may": may}
+    context = {"network": network, "note": note, "about": about, "grown": grown, "form": form, "may": may}
     return render(request, "notes/edit.html", context, status=422 if form.errors else 200)
+
+
+def _grown(request: HttpRequest, network: Network) -> Subgraph | None:
+    """The circuit behind the neuron that the address names; none for what is no neuron, or has no weights yet."""
+    if "grow" not in request.GET:
+        return None
+    try:
+        return circuits.grow(network, Neuron.objects.at(network.name, request.GET["grow"]))
+    except (Neuron.DoesNotExist, ValidationError):
+        return None
 
 
 def _about(request: HttpRequest, network: Network) -> Note | None:

@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from taxonomy.actions import circuits, notes
 from taxonomy.actions.sprites import build_sprite
-from taxonomy.models import Reveal
+from taxonomy.models import Note, Reveal
 from tests.factory import make_evidence, make_family, make_network, make_user, neuron_at
 from tests.pages.material import make_family_evidence
 from tests.pages.test_accessibility import SETTINGS, check, sign_in
@@ -94,6 +94,17 @@ def test_a_circuit_is_built_step_by_step_and_saved(desk, at):
     )
     assert saved.motifs == ["equivariance"]
     assert saved.summary == "A circuit"
+
+
+def test_a_note_begins_with_the_circuit_of_a_neuron(desk, client):
+    client.force_login(desk.author)
+    assert "?grow=mixed3b%3A0" in client.get(neuron_at("mixed3b:0").get_absolute_url()).text
+    address = reverse("note_new", args=[desk.network.name])
+    assert "the circuit of mixed3b:0: 5 neurons" in client.get(f"{address}?grow=3b:0").text
+    client.post(f"{address}?grow=3b:0", {"title": "Grown"})
+    assert len(Note.objects.latest("pk").latest.subgraph["nodes"]) == 5
+    for nothing in ("3b:1", "3b:99", "%00", "nonsense"):
+        assert "It begins with the circuit" not in client.get(f"{address}?grow={nothing}").text
 
 
 def test_enter_in_a_field_does_what_the_field_is_for(at):
