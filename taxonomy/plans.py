@@ -419,7 +419,7 @@ def measure_in_words(measure: Mapping[str, Any], classes: Sequence[str] = ()) ->
 
 def margin_in_words(measure: Mapping[str, Any], expect: Mapping[str, Any]) -> str:
     if expect.get("relative"):
-        return f"{expect['margin']:.0%} of what it was"
+        return f"{100 * expect['margin']:g} % of what it was"
     unit = MEASURES[measure["what"]].unit
     return f"{expect['margin']:g}{f' {unit}' if unit else ''}"
 
@@ -428,9 +428,9 @@ def controls_in_words(plan: Mapping[str, Any]) -> str:
     """What stands against the changes: the same done to others, drawn by the plan's seed."""
     kinds = {change["do"] for change in plan["do"]}
     others = [
-        ("as many other weights, of similar size", kinds & set(WEIGHTS)),
-        ("as many other neurons of the layer, of similar activation", "drop" in kinds),
-        ("the weights of other neurons of the layer", "transplant" in kinds),
+        ("the weights from as many other neurons of the layer", kinds & set(WEIGHTS)),
+        ("as many other neurons of the layer that respond about as much", "drop" in kinds),
+        ("the incoming weights of other neurons of the layer", "transplant" in kinds),
     ]
     return f"{CONTROLS} controls: the same with {'; '.join(words for words, used in others if used)}"
 

@@ -256,5 +256,5 @@ def test_a_plan_in_words() -> None:
     )
     assert plans.in_words(lesion, ["cat", "dog"]) == (
         "When early:4 is silenced, and 1 picture of pictures are shown, the probability of “dog” falls by more than "
-        "20% of what it was."
+        "20 % of what it was."
     )

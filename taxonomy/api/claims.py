@@ -92,7 +92,7 @@ class PlanBody(Body):
     family = FamilyReference(required=False, allow_null=True, default=None, help_text="a family's id or name")
     neuron = Address(required=False, allow_null=True, default=None)
     plan = serializers.DictField(
-        help_text="do, show, measure and expect, as the vocabulary says. Sets of neurons may be given in words, such "
+        help_text="do, show, measure and expect, as docs/circuits.md says. Sets of neurons may be given in words, such "
         "as “mixed3b/Curves” or “3b:6, 9, 12-15”; of pictures “pictures” may say which instead of “indices”"
     )
 

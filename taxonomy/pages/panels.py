@@ -596,7 +596,7 @@ def _edit(exhibit: Exhibit) -> Panel:
         sides = [_side(name, data[name], "mean") for name in ("before", "after")]
         found["ranges"] = experiments.ranges(sides, f"{measure.title}, on average")
     points = [(before, after) for before, after, *_ in data["pairs"]]
-    if (measure.of_neurons or measure.of_class) and len(set(points)) > 1:
+    if (measure.of_neurons or measure.of_class) and len({before for before, _ in points}) > 1:
         found["pairs"] = experiments.pairs(points, measure.unit)
     return found
 

@@ -260,7 +260,7 @@ def experiment(plan: Mapping[str, Any], verdict: str = "supported", effect: floa
         "pairs": pairs,
         "variants": variants,
         "controls": [0.01 * step - 0.1 for step in range(19)] + [None],
-        "control": {"kind": "weights", "size": 4, "changed": 4, "words": "4 other weights of the same neurons"},
+        "control": {"kind": "weights", "size": 4, "changed": 4, "words": "In each control as much is set to zero."},
         "left_out": {"count": 1, "reason": "1 pair has no response before."},
         "changed": {"weights": 4, "neurons": 2},
         "sweep": {
