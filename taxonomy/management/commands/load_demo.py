@@ -77,7 +77,8 @@ BY_CONSTRUCTION = ("conv2d0", "conv2d1", "conv2d2")
 # The neuron that is looked at more closely, and the steps of pictures that are not what a page is for.
 CLOSER = ("mixed3b", 6)
 BRIEF = 128
-FACES = {"objective": "neuron", "steps": BRIEF}
+# Curves that bulge right, down, left and up.
+QUARTERS = [0, 6, 12, 18]
 SOURCE = "The hand-written curve network: known by construction"
 
 
@@ -124,10 +125,14 @@ class Command(BaseCommand):
             self.build(note)
         built = Network.objects.get(name=ARTIFICIAL)
         layer = built.layers.get(name="mixed3b")
+        tuning = {"kinds": ["tuning_curves"], "layers": [layer]}
         wanted: list[dict[str, Any]] = [
-            {"kinds": ["tuning_curves", "weights"], "layers": [layer]},
-            {"kinds": ["feature_visualization"], "layers": [layer], "parameters": {"feature_visualization": FACES}},
+            *(tuning | {"parameters": {"tuning_curves": {"stimulus": stimulus}}} for stimulus in ("curve", "line")),
+            {"kinds": ["weights"], "layers": [layer]},
         ]
+        # Their faces come when they come: whoever reads the note does not wait for them.
+        faces = {"kinds": ["feature_visualization"], "layers": [layer], "neurons": QUARTERS}
+        self.ask(built, [faces | {"parameters": {"feature_visualization": {"objective": "neuron", "steps": BRIEF}}}])
         self.wait(self.ask(built, wanted))
         early = Family.objects.get(layer__network=built, layer__name="mixed3a", name="Early Curves")
         curves = Family.objects.get(layer=layer, name="Curves")
