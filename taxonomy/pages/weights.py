@@ -32,7 +32,7 @@ from taxonomy.rendering.plots import loom
 
 logger = logging.getLogger(__name__)
 
-DRAWN = 6_000  # weights of a matrix that the page draws itself, for who has no canvas
+DRAWN = 15_000  # weights of a matrix that the page draws itself, for who has no canvas
 KIND = "layer_weights"
 
 
@@ -215,18 +215,20 @@ def shown(view: View, weights: Weights) -> dict[str, Any]:
         "rows": target.told(),
         "columns": source.told(),
         "k": weights.k,
-        "scale": weights.scale,
         "strengths": weights.strengths_href,
         "kernels": weights.kernels_href,
         "linearised": [int(one) for one in weights.data["linearised"]],
         "shape": [target.layer.channels, source.layer.channels],
         "step": view.step,
     }
+    strongest = weights.strongest(target.order, source.order)
+    scale = abs(strongest[0]["value"]) if strongest else weights.scale
     small = len(target.order) * len(source.order) * weights.k**2 <= DRAWN
     return {
         "matrix": json.dumps(matrix, separators=(",", ":")),
-        "strongest": weights.strongest(target.order, source.order),
-        "drawn": drawn(view, weights) if small else "",
+        "strongest": strongest,
+        "scale": scale,
+        "drawn": drawn(view, weights, scale) if small else "",
         "rows": len(target.order),
         "columns": len(source.order),
         "facts": weights.data,
@@ -234,7 +236,7 @@ def shown(view: View, weights: Weights) -> dict[str, Any]:
     }
 
 
-def drawn(view: View, weights: Weights) -> SafeString:
+def drawn(view: View, weights: Weights, scale: float) -> SafeString:
     """All of a small matrix."""
     rows, columns = view.target.order, view.source.order
     flat = weights.kernels([(row, column) for row in rows for column in columns])
@@ -246,7 +248,7 @@ def drawn(view: View, weights: Weights) -> SafeString:
         ]
         for end in (view.target, view.source)
     )
-    return loom(kernels, weights.scale, down, across, f"Weights from {view.source.name} to {view.target.name}")
+    return loom(kernels, scale, down, across, f"Weights from {view.source.name} to {view.target.name}")
 
 
 @require_safe

@@ -168,8 +168,11 @@ class Weights:
 
     def strongest(self, rows: Collection[int], columns: Collection[int]) -> list[dict[str, Any]]:
         """The strongest connections between these neurons, by magnitude."""
-        pairs = ((row, column) for row in rows for column in columns)
-        places = heapq.nsmallest(LISTED, pairs, key=lambda at: (-abs(self.strengths[at[0]][at[1]]), at))
+        if len(rows) * len(columns) == self.target.channels * self.source.channels:
+            places = [(int(row), int(column)) for row, column, _ in self.data["strongest"][:LISTED]]
+        else:
+            pairs = ((row, column) for row in rows for column in columns)
+            places = heapq.nsmallest(LISTED, pairs, key=lambda at: (-abs(self.strengths[at[0]][at[1]]), at))
         places = [at for at in places if self.strengths[at[0]][at[1]]]
         return [
             {"row": row, "column": column, "value": self.strengths[row][column], "kernel": kernel}

@@ -83,6 +83,8 @@ def test_families_are_ends(client, world, woven) -> None:
     # Small enough to be drawn without a script, with a way on from each neuron.
     assert '<svg class="loom kernel"' in text
     assert 'aria-label="mixed3b:1"' in text
+    # To the scale of the strongest that is shown: of mixed3b:0, 1 that is 0.3, while the layer has 0.7.
+    assert '<path class="i" fill-opacity="1.00"' in text.split('class="loom kernel"')[1]
 
 
 def test_neurons_that_are_hidden_show_in_no_band_no_order_and_no_list(client, world, woven) -> None:
