@@ -19,8 +19,8 @@ from taxonomy.models.people import User
 class Node(TypedDict):
     """A neuron or a family in a subgraph: one of ``neuron`` (layer:index) and ``family`` (its public id).
 
-    ``y`` is where it stands in its layer's column, in units of the drawing; ``x`` follows from the layer. Both are 0
-    until somebody moved it.
+    ``x`` and ``y`` are where it was put by hand, in units of the drawing; both 0 until then. It keeps to its layer's
+    column: of ``x`` counts where it stands beside others of its layer.
     """
 
     id: str

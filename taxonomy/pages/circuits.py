@@ -280,6 +280,9 @@ def kernel(request: HttpRequest, public_id: str) -> HttpResponse:
             by_hidden = Neuron.objects.filter(pk__in=hidden_from(request.user), layer=row.layer, index=row.index)
             require(can_see_members(by_hidden.exists()))
         context |= {"row": row, "neuron": exhibit.neuron, "inward": exhibit.values.get("direction") == "in"}
+    elif exhibit.panel is not None:
+        strengths = [float(value) for row in exhibit.panel["rows"] for value in row["strengths"]]
+        context |= {"lowest": min(strengths, default=0.0), "highest": max(strengths, default=0.0)}
     template = "circuits/_kernel.html" if request.headers.get("HX-Request") else "circuits/kernel.html"
     return render(request, template, context)
 

@@ -48,6 +48,7 @@ class Knot:
     retired: bool = False
     x: float = 0.0
     y: float = 0.0
+    placed: bool = False  # by hand
 
     @property
     def is_family(self) -> bool:
@@ -196,7 +197,7 @@ def circuit(
             layer = here.get(name)
             if layer is not None and index.isdigit() and int(index) < layer.channels:
                 href = f"{sheet(layer).url}{index}/"
-                knots[node["id"]] = Knot(node["id"], layer, node["neuron"], href, int(index), y=node["y"])
+                knots[node["id"]] = Knot(node["id"], layer, node["neuron"], href, int(index))
         elif node["family"] in families:
             family, members = families[node["family"]]
             family.layer = by_pk[family.layer_id]
@@ -206,8 +207,10 @@ def circuit(
                 members=members[:SHOWN],
                 count=len(members),
                 retired=family.retired_at is not None,
-                y=node["y"],
             )
+        if node["id"] in knots:
+            knot = knots[node["id"]]
+            knot.x, knot.y, knot.placed = node["x"], node["y"], bool(node["x"] or node["y"])
     found = Circuit(knots, _wires(subgraph.get("edges") or [], knots, hidden), subgraph, kin)
     _arrange(found)
     for wire, start, end in zip(found.wires, _ends(found.wires, "source"), _ends(found.wires, "target"), strict=True):
@@ -280,24 +283,13 @@ def _arrange(circuit: Circuit) -> None:
     for knot in circuit.knots.values():
         by_layer.setdefault(knot.layer.order, []).append(knot)
     columns = [by_layer[order] for order in sorted(by_layer)]
-    by_hand = any(knot.y for knot in circuit.knots.values())
-    if by_hand:
-        for column in columns:
-            column.sort(key=lambda knot: knot.y)
-    else:
+    by_hand = any(knot.placed for knot in circuit.knots.values())
+    if not by_hand:
         _order(columns, circuit.wires)
     left = 0.0
     for column in columns:
-        beside = 1 if by_hand else math.ceil(len(column) / DEEPEST)
         pitch = max(knot.width for knot in column) + BESIDE
-        rows = [column[start : start + beside] for start in range(0, len(column), beside)]
-        top = HEAD
-        for row in rows:
-            for place, knot in enumerate(row):
-                knot.x = left + place * pitch
-                # Each a little lower than the one before it, so that edges pass between those of the next row.
-                knot.y = max(knot.y, top) if by_hand else top + place * (knot.height + GAP) / beside
-            top = max(knot.y if by_hand else top for knot in row) + max(knot.height for knot in row) + GAP
+        beside = (_keep if by_hand else _stack)(column, left, pitch)
         circuit.columns.append((column[0].layer.name, left))
         left += pitch * beside - BESIDE + BETWEEN
         circuit.height = max(circuit.height, *(knot.y + knot.height for knot in column))
@@ -307,6 +299,33 @@ def _arrange(circuit: Circuit) -> None:
             spare = (circuit.height - max(knot.y + knot.height for knot in column)) / 2
             for knot in column:
                 knot.y += spare
+
+
+def _stack(column: Sequence[Knot], left: float, pitch: float) -> int:
+    """Place a layer's nodes in their order, row by row; returns how many stand beside each other."""
+    beside, top = math.ceil(len(column) / DEEPEST), HEAD
+    for start in range(0, len(column), beside):
+        row = column[start : start + beside]
+        for place, knot in enumerate(row):
+            knot.x = left + place * pitch
+            # Each a little lower than the one before it, so that edges pass between those of the next row.
+            knot.y = top + place * (knot.height + GAP) / beside
+        top += max(knot.height for knot in row) + GAP
+    return beside
+
+
+def _keep(column: Sequence[Knot], left: float, pitch: float) -> int:
+    """Leave a layer's nodes where somebody put them, but for what would overlap; new ones come last."""
+    first = min((knot.x for knot in column if knot.placed), default=0.0)
+    stacks: dict[int, list[Knot]] = {}
+    for knot in column:
+        stacks.setdefault(min(max(round((knot.x - first) / pitch), 0), DEEPEST) if knot.placed else 0, []).append(knot)
+    for place, stack in stacks.items():
+        top = HEAD
+        for knot in sorted(stack, key=lambda knot: (not knot.placed, knot.y)):
+            knot.x, knot.y = left + place * pitch, max(knot.y, top)
+            top = knot.y + knot.height + GAP
+    return max(stacks) + 1
 
 
 def _order(columns: Sequence[list[Knot]], wires: Sequence[Wire]) -> None:

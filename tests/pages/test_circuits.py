@@ -1,6 +1,7 @@
 """A note's circuit: built without JavaScript, seen as a file, asked and moved in the browser."""
 
 import json
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -217,7 +218,9 @@ def test_a_family_s_edge_leads_to_the_whole_matrix(desk, at, client):
     make_family_evidence(curves, "family_weights", MATRIX, {}, other=earlier, pictures=["matrix"])
     page = at("connect")
     (wire,) = page.context["circuit"].wires
-    assert "The whole matrix" in client.get(wire.kernel).text
+    told = client.get(wire.kernel).text
+    assert "The whole matrix" in told
+    assert re.search("from <b[^>]*>−0.5</b> to <b[^>]*>\\+1</b>", told)
     assert "Excitation and inhibition by orientation" in page.text
 
 

@@ -63,6 +63,21 @@ def test_where_authors_moved_nodes_their_order_stays_and_nothing_overlaps(networ
     assert knots["a"].y == 300.0
 
 
+def test_moving_one_of_many_leaves_the_others_where_they_are():
+    network = make_network(layers={"conv1": 60, "mixed3a": 2})
+    nodes = [node(f"a{i}", f"conv1:{i}") for i in range(50)] + [node("b", "mixed3a:0")]
+    edges = [edge(f"a{i}", "b") for i in range(50)]
+    before = circuits.circuit(network, graph(nodes, edges)).knots
+    kept = [one | {"x": before[one["id"]].x, "y": before[one["id"]].y} for one in nodes]
+    kept[3]["y"] += 5_000.0
+    new = node("new", "conv1:59")
+    after = circuits.circuit(network, graph([*kept, new], edges)).knots
+    assert after["a3"].y == before["a3"].y + 5_000.0
+    for key in before.keys() - {"a3"}:
+        assert (after[key].x, after[key].y) == pytest.approx((before[key].x, before[key].y))
+    assert after["new"].y > max(knot.y for key, knot in after.items() if key not in ("a3", "new") and knot.x == 0)
+
+
 def test_many_nodes_of_a_layer_stand_in_several_columns():
     network = make_network(layers={"conv1": 60, "mixed3a": 2})
     nodes = [node(f"a{i}", f"conv1:{i}") for i in range(60)] + [node("b", "mixed3a:0")]
