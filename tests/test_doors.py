@@ -476,11 +476,18 @@ TAXONOMY = [
     look(f"{API}/claims/{{draft_claim}}/", {OWNER}),
     post(f"{API}/claims/", SCIENCE, lambda world: stated(world, note=world.note)),
     post(f"{API}/claims/", {OWNER}, lambda world: stated(world, note=world.draft)),
-    post(f"{API}/claims/preview/", SCIENCE, lambda world: stated(world, note=world.note), changes=False),
+    post(
+        f"{API}/claims/preview/",
+        SCIENCE,
+        lambda world: {"network": "tinynet", "note": world.note, "plan": make_plan((1, 5))},
+        changes=False,
+    ),
     post(f"{API}/claims/{{claim}}/run/", REVIEWS),
     post(f"{API}/claims/{{claim}}/withdraw/", {OWNER}, {"reason": "It was wrong."}),
     look(f"{API}/universality/?first=tinynet&second=othernet"),
-    post(f"{API}/families/{{curves}}/links/", REVIEWS, lambda world: {"target": world.elsewhere_pk}),
+    post(
+        f"{API}/families/{{curves}}/links/", REVIEWS, lambda world: {"target": world.elsewhere_pk, "kind": "analogue"}
+    ),
     look(f"{API}/discussions/"),
     look(f"{API}/comments/"),
     look(f"{API}/comments/{{comment}}/"),
