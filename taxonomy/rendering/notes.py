@@ -33,7 +33,7 @@ MOST_TEX = 20_000  # characters of all formulas together
 MOST_FIGURES = 24
 MOST_PROBLEMS = 50
 
-CITATION = re.compile(r"\[(@[^\[\]\n]{1,300})\](?![(\[:])")
+CITATION = re.compile(r"\[(@[^\[\]\n]{1,300})\](?![(\[])")
 CITED = re.compile(r"@([\w:./+-]{1,80})(?:,\s*(.{1,60}))?")
 # Words without brackets, and neurons, families and sources among them.
 CAPTION = r"(?:[^\[\]]|\[\[[^\[\]\n]{1,160}\]\]|\[@[^\[\]\n]{1,300}\]){0,1000}"
