@@ -24,7 +24,7 @@ from taxonomy.rendering.sprites import cut
 # Units of the drawing: pixels, where there is room.
 FACE, NAME, GAP = 52.0, 18.0, 12.0
 CARD, CARD_HIGH, SMALL = 172.0, 66.0, 28.0
-HEAD, BETWEEN, BESIDE = 30.0, 120.0, 22.0
+HEAD, BETWEEN, CLIMB, BESIDE = 30.0, 120.0, 7.0, 22.0
 DEEPEST = 16  # nodes below each other, before a layer takes a second column
 SWEEPS = 7  # the last one goes from the outputs back
 ASIDE = 0.3  # of a place in the target's column
@@ -286,14 +286,17 @@ def _arrange(circuit: Circuit) -> None:
     by_hand = any(knot.placed for knot in circuit.knots.values())
     if not by_hand:
         _order(columns, circuit.wires)
+    # The higher the drawing, the more room edges get to climb in.
+    rows = max((min(len(column), DEEPEST) for column in columns), default=0)
+    between = BETWEEN + CLIMB * max(rows - 6, 0)
     left = 0.0
     for column in columns:
         pitch = max(knot.width for knot in column) + BESIDE
         beside = (_keep if by_hand else _stack)(column, left, pitch)
         circuit.columns.append((column[0].layer.name, left))
-        left += pitch * beside - BESIDE + BETWEEN
+        left += pitch * beside - BESIDE + between
         circuit.height = max(circuit.height, *(knot.y + knot.height for knot in column))
-    circuit.width = max(left - BETWEEN, 0.0)
+    circuit.width = max(left - between, 0.0)
     if not by_hand:
         for column in columns:  # shorter columns stand in the middle
             spare = (circuit.height - max(knot.y + knot.height for knot in column)) / 2
