@@ -528,7 +528,7 @@ def about(subject: Subject) -> str:
 
 
 CLAIMS = Claim.objects.select_related(
-    *("author", "network", "note", "image_set"),
+    *("author", "network", "note__network", "image_set"),
     *("family__layer__network", "neuron__layer__network", "neuron__layer__sprite"),
 )
 

@@ -385,6 +385,7 @@ def test_no_more_queries_however_many_claims(client, world, django_assert_max_nu
     for number in range(12):
         make_run(make_claim(world.curves, sentence=f"Claim {number}."), "refuted" if number % 2 else "")
         make_claim(neuron_at("3b:0"), sentence=f"Claim {number}.")
+        make_claim(make_note(world.network, published=True), sentence=f"Claim {number}.")
     client.get("/")
     for person in (None, world.contributor, world.reviewer):
         if person is not None:
