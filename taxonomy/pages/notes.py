@@ -425,7 +425,9 @@ def edit(request: HttpRequest, public_id: str) -> HttpResponse:
             except notes.Overtaken as error:
                 overtaken, status = error, 409
                 latest = error.latest
-                form = NoteForm(request.POST | {"began_from": str(latest.number)})
+                sent = request.POST.copy()
+                sent["began_from"] = str(latest.number)
+                form = NoteForm(sent)
             except ValidationError as error:
                 add_errors(form, error)
             else:

@@ -1,0 +1,108 @@
+"""A note's pages in the browser, as authors, an editor and visitors see them: axe finds nothing, nothing is lost."""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from taxonomy.actions import discussions, notes
+from taxonomy.models import Note
+from tests.factory import make_user
+from tests.pages.test_accessibility import SETTINGS, check, sign_in
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+
+BODY = """As [[3b:2]] shows[@olah], and [[family:3b/curves]].
+
+## How
+
+$$r = \\sum_i w_i x_i$$
+
+### And how not
+
+## What follows
+
+> Something.
+"""
+BIBLIOGRAPHY = "@article{olah, title={Zoom In}, author={Olah, Chris}, year={2020}}"
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_axe_finds_nothing(visit: Callable[[], Page], world: SimpleNamespace, setting: str) -> None:
+    ada, bob = make_user("ada", affiliation="Institute of Curves"), make_user("bob")
+    subgraph = {
+        "nodes": [
+            {"id": "a", "neuron": "conv1:1", "family": ""},
+            {"id": "b", "neuron": "mixed3b:2", "family": ""},
+            {"id": "c", "neuron": "", "family": str(world.curves.public_id)},
+        ],
+        "edges": [
+            {"source": "a", "target": to, "weight": weight, "evidence": ""} for to, weight in (("b", 1), ("c", -1))
+        ],
+        "threshold": 0.3,
+    }
+    content = {"title": "Curves from lines", "abstract": "In short.", "body": BODY, "bibliography": BIBLIOGRAPHY}
+    said = content | {"subgraph": subgraph, "motifs": ["invariance"], "selection": "All of them."}
+    note = notes.create(ada, world.network, contribution="Wrote.", **said)
+    notes.ask(ada, note, bob)
+    here, thread = f"/notes/{note.public_id}/", "/networks/tinynet/thread/"
+    page, found = visit(), []
+    page.set_viewport_size({"width": SETTINGS[setting]["width"], "height": 800})
+    page.emulate_media(color_scheme=SETTINGS[setting]["color_scheme"])
+    page.goto("/")
+
+    def look(*addresses: str) -> None:
+        for address in addresses:
+            page.goto(address)
+            page.wait_for_timeout(400)  # what is being written is shown a moment later
+            page.wait_for_function("!document.querySelector('.stale')")
+            found.extend(check(page, address))
+
+    sign_in(page, bob)
+    look(here, f"{here}authors/")
+    sign_in(page, ada)
+    look(here, f"{here}edit/", f"{here}authors/", thread, "/networks/tinynet/notes/new/")
+    notes.agree(bob, note)
+    notes.submit(ada, note)
+    sign_in(page, world.editor)
+    look(here, thread, "/review/?tab=notes")
+    notes.decide(world.editor, note, version=1, decision="approve", comment="Good.")
+    notes.save(bob, note, began_from=1, body=f"{BODY}\nMore.", summary="More.")
+    notes.submit(bob, note)
+    notes.decide(world.editor, note, version=2, decision="approve")
+    note = Note.objects.get(pk=note.pk)
+    commentary = notes.create(bob, world.network, about=note, title="On it", abstract="Short.", body="Not quite.")
+    notes.submit(bob, commentary)
+    notes.decide(world.editor, commentary, version=1, decision="approve")
+    discussions.add(bob, note, "Is [[3b:2]] an echo?")
+    page.context.clear_cookies()
+    look(here, thread, f"{here}versions/", f"{here}versions/2/diff/", f"{here}versions/1/", f"{here}discussion/")
+    notes.withdraw(ada, note, reason="Wrong.")
+    look(here)
+    assert found == []
+
+
+def test_both_texts_are_there_where_two_saved(browser: Browser, live_server, world: SimpleNamespace) -> None:
+    ada, bob = make_user("ada"), make_user("bob")
+    note = notes.create(ada, world.network, title="Curves", abstract="In short.", body="What we know.")
+    notes.ask(ada, note, bob)
+    notes.agree(bob, note)
+    context = browser.new_context(base_url=live_server.url)  # not ``visit``: the browser complains of the 409
+    page = context.new_page()
+    page.goto("/")
+    sign_in(page, ada)
+    page.goto(f"/notes/{note.public_id}/")
+    page.get_by_role("link", name="Edit", exact=True).click()
+    page.get_by_label("Body", exact=True).fill("What Ada knows.")
+    notes.save(bob, note, began_from=1, body="What Bob knows.")
+    page.get_by_role("button", name="Save version 2").click()
+    expect(page.get_by_role("alert")).to_contain_text("bob saved version 2 while you were writing")
+    expect(page.get_by_label("Body", exact=True)).to_have_value("What Ada knows.")
+    expect(page.locator(".overtaken")).to_contain_text("Bob")
+    page.get_by_role("button", name="Save version 3").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Curves")
+    assert [version.body for version in note.versions.order_by("number")] == [
+        *("What we know.", "What Bob knows.", "What Ada knows."),
+    ]
+    context.close()
