@@ -265,6 +265,13 @@ def test_weights_that_were_cut_or_linearised_say_so(client, world) -> None:
     assert "3 of 8 rows are linearised" in text
 
 
+def test_a_large_matrix_is_not_drawn_by_the_page_which_says_so(client, world) -> None:
+    make_layer_weights(*world.network.layers.all(), found=layer_weights(8, 4, k=25))
+    text = page(client)
+    assert "which this browser does not run" in text
+    assert "svg" not in text.split("data-drawn")[1].split("</section>")[0]
+
+
 def test_names_of_families_are_no_markup(client, world, woven) -> None:
     world.lines.__class__.objects.filter(pk=world.curves.pk).update(name='"><script>alert(1)</script>')
     text = page(client)
