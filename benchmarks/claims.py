@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from benchmarks.evidence import processor
 from tests import planted
@@ -155,7 +156,7 @@ def _pictured(
 
 
 def _colourful(network: Network) -> list[int]:
-    weight = network.stages["conv1"].get_parameter("weight")
+    (weight,) = (module.weight for module in network.stages["conv1"].modules() if isinstance(module, nn.Conv2d))
     grey = weight.mean(dim=1, keepdim=True)
     share = (weight - grey).square().sum(dim=(1, 2, 3)) / weight.square().sum(dim=(1, 2, 3))
     return [int(channel) for channel in (share > COLOURFUL).nonzero()[:, 0]]
