@@ -390,7 +390,6 @@ PAGES = [
     look("/claims/{draft_claim}/", {OWNER}),
     post("/claims/{claim}/run/", REVIEWS),
     post("/claims/{claim}/withdraw/", {OWNER}, {"reason": "It was wrong."}),
-    look("/evidence/{claim_version}/"),
     look("/evidence/{kernels}/kernel/?of=conv1:1"),
     look("/networks/tinynet/weights/"),
     look("/networks/tinynet/weights/walk/?neuron=3b:1"),
@@ -587,7 +586,7 @@ def world(db: None) -> World:
     notes.ask(owner, note, make_user("asked"))
     plan = make_plan((1, 5))
     claim, draft_claim = (make_claim(on, owner, plan=plan) for on in (note, draft))
-    tested = make_run(make_claim(note, owner, "They do not.", plan=plan), "refuted", data=experiment(plan, "refuted"))
+    make_run(make_claim(note, owner, "They do not.", plan=plan), "refuted", data=experiment(plan, "refuted"))
     kernels = make_evidence(neuron_at("3b:1"), "weights", data=weights("conv1", "in"), pictures=["kernels"])
     other = make_network("othernet").layers.get(name="mixed3b")
     elsewhere = make_family(other, "Curves")
@@ -624,7 +623,6 @@ def world(db: None) -> World:
         asking=asking.public_id,
         claim=claim.public_id,
         draft_claim=draft_claim.public_id,
-        claim_version=tested.evidence.current.public_id,
         kernels=kernels.current.public_id,
         bends=curves.public_id,
         elsewhere=elsewhere.public_id,
