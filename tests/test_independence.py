@@ -217,6 +217,10 @@ def every(*forms: str) -> list[str]:
     return [form.replace("#", str(index)) for form in forms for index in range(6)]
 
 
+PAGES_OF_NOTES = (
+    *("", "latest/", "versions/", "versions/1/", "versions/1/diff/", "authors/", "edit/", "circuit/", "circuit.svg"),
+    *("cite.bib", "cite.txt", "feed.atom", "discussion/", "discussion/feed.atom", "artificial.py"),
+)
 CLAIMS = ("claim", "gold_claim", "held_claim", "draft_claim", "noted_claim")
 
 
@@ -255,6 +259,19 @@ PLACES = [
     *(f"{API}/{path}/" for path in ("people", "people/{reader}", "people/candidates", "me", "me/data", "me/progress")),
     *(f"{API}/{path}/" for path in ("terms", "gold", "gold/record", "notifications", "notifications/digest")),
     f"{API}/subscriptions/",
+    *("/networks/tinynet/thread/", "/networks/tinynet/thread/feed.atom", "/networks/tinynet/notes/new/"),
+    *(f"/notes/{{{name}}}/{page}" for name in ("note", "draft") for page in PAGES_OF_NOTES),
+    *(
+        f"{API}/notes/{{{name}}}/{page}"
+        for name in ("note", "draft")
+        for page in ("", "versions/", "versions/1/", "cite/")
+    ),
+    *(f"{API}/notes/", f"{API}/claims/", "/networks/tinynet/claims/", "/claims/new/?note={note}"),
+    *(f"{prefix}/claims/{{{name}}}/" for prefix in ("", API) for name in CLAIMS),
+    *(f"/complete/?network=tinynet&q={typed}" for typed in ("3b:", "claim:it", "claim:saol", "claim:quol", "family:cur")),
+    *("/networks/tinynet/weights/", "/networks/tinynet/weights/walk/?neuron=3b:2", "/evidence/{version}/kernel/"),
+    *every("/compare/?with=tinynet/3b:#&with=tinynet/3b:9", "/claims/new/?neuron={neuron_#}"),
+    *("/compare/?with=tinynet/mixed3b/Curves&with=tinynet/mixed3b/Arches", "/universality/", f"{API}/universality/"),
     *every(f"{NEURONS}/#/?at={{today}}", f"{API}/neurons/tinynet/mixed3b:#/history/"),
     *(f"{API}/families/{{{name}}}/history/" for name in ("curves", "arches", "rings")),
     f"{API}/agreement/",
@@ -291,7 +308,8 @@ def names(world: World) -> dict[str, Any]:
     person = User.objects.filter(username=world.me).get()
     keys = {"feed": person.feed_key or notifications.renew_feed_key(person), "stop": notifications.stop_token(person)}
     ids |= keys | {"today": datetime.datetime.now(datetime.UTC).date().isoformat()}
-    return {"curves": curves, "lines": lines, "arches": arches, "rings": rings} | people | ids
+    neurons = {f"neuron_{neuron.index}": neuron.public_id for neuron in world.neurons}
+    return {"curves": curves, "lines": lines, "arches": arches, "rings": rings} | people | ids | neurons
 
 
 def signed_in(user: User | None) -> tuple[Client, Client]:

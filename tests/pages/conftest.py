@@ -1,26 +1,39 @@
 """A small world in which every page has something to show."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from taxonomy.actions import discussions
+from taxonomy.actions import discussions, notes
 from taxonomy.actions.sprites import build_sprite
-from taxonomy.models import Comment, Comparison, Family, FamilyLink, Role, User
+from taxonomy.models import Comment, Comparison, Family, FamilyLink, Note, Role, Ruling, User
 from tests.factory import (
     make_agreed,
+    make_claim,
     make_evidence,
     make_family,
     make_image_set,
     make_job,
     make_label,
     make_network,
+    make_note,
+    make_plan,
     make_proposal,
+    make_run,
     make_shard,
     make_user,
     neuron_at,
 )
-from tests.pages.material import every_kind, family_weights, joint_tuning, make_family_evidence, photographs
+from tests.pages.material import (
+    every_kind,
+    experiment,
+    experiment_on_pictures,
+    family_weights,
+    joint_tuning,
+    make_family_evidence,
+    photographs,
+)
 
 
 @pytest.fixture
@@ -77,10 +90,76 @@ def talk(about: Family, readers: list[User]) -> None:
     discussions.edit(second, open_, "Are these all *curves*?")
 
 
+BIBLIOGRAPHY = """@article{olah2020zoom,
+  author = {Olah, Chris and Cammarata, Nick}, title = {Zoom In}, journal = {Distill}, year = {2020},
+  doi = {10.23915/distill.00024.001}
+}"""
+
+
+def node(of: str, family: Family | None = None) -> dict[str, Any]:
+    return {"id": of, "neuron": "" if family else of, "family": str(family.public_id) if family else "", "x": 0, "y": 0}
+
+
 @pytest.fixture
-def addresses(world) -> dict[str, str]:
+def circuit(world) -> SimpleNamespace:
+    """A note with everything in it, corrected once, with a commentary; claims of each ruling, and one not tested."""
+    author, network = make_user("wanda"), world.network
+    subgraph = {
+        "nodes": [node("conv1:0"), node("conv1:1"), node("mixed3b:0"), node("curves", world.curves)],
+        "edges": [
+            {"source": "conv1:0", "target": "mixed3b:0", "weight": 0.5, "evidence": ""},
+            {"source": "conv1:1", "target": "mixed3b:0", "weight": -0.25, "evidence": ""},
+        ],
+        "threshold": 0.3,
+    }
+    matrix = world.curves.evidence.get(kind="family_weights").current
+    note = make_note(network, author, make_user("yusuf"), published=True, bibliography=BIBLIOGRAPHY, subgraph=subgraph)
+    claims = {ruling: make_claim(note, author, f"It is {ruling or 'untested'}.") for ruling in ("", *Ruling.values)}
+    for ruling, claim in claims.items():
+        if ruling:
+            make_run(claim, ruling, data=experiment(claim.plan, ruling))
+    flips = make_plan(
+        show={"kind": "images", "image_set": "pictures", "indices": [0, 1]}, measure={"what": "prediction"}
+    )
+    flips["expect"] = {"change": "rises", "margin": 0.1, "relative": False}
+    network.class_names = ["a curve", "a line", "nothing"]
+    network.save()
+    on_pictures = make_claim(world.curves, author, "Pictures change.", plan=flips, image_set=world.images)
+    run = make_run(on_pictures, "supported", data=experiment_on_pictures(flips))
+    said = "\n\n".join(
+        [
+            "## What one sees",
+            "[[3b:0]] is a curve [@olah2020zoom], and [[family:3b/curves]] are more: $x^2$ of them. @wanda says so.",
+            "$$\\sum_i w_i x_i$$",
+            f"![Weights to [[3b:0]].](/evidence/{matrix.public_id}/)",
+            *(f"- [[claim:{claim.public_id}]]" for claim in claims.values()),
+        ]
+    )
+    motifs = ["equivariance"]
+    notes.save(author, note, began_from=1, body=said, selection="All of them.", motifs=motifs, summary="What one sees.")
+    notes.submit(author, note)
+    notes.decide(world.editor, note, version=2, decision="approve")
+    answer = make_note(network, world.readers[0], published=True, about=Note.objects.get(pk=note.pk), title="On curves")
+    waiting = make_note(network, author, title="Lines")
+    notes.submit(author, waiting)
+    discussions.add(world.readers[0], Note.objects.get(pk=note.pk), "Do they echo?")
+    return SimpleNamespace(
+        author=author,
+        note=note,
+        draft=make_note(network, author),
+        claims=claims,
+        run=run,
+        answer=answer,
+        waiting=waiting,
+    )
+
+
+@pytest.fixture
+def addresses(world, circuit) -> dict[str, str]:
     """One address for each kind of page that a visitor may open."""
     base = f"/networks/{world.network.name}/"
+    make_family(make_network("othernet").layers.get(name="mixed3b"), "Bends", units=[0])
+    article = circuit.note.get_absolute_url()
     talk(world.curves, world.readers)
     version = world.read.evidence.first().current
     compared = Comparison.objects.create(
@@ -115,6 +194,27 @@ def addresses(world) -> dict[str, str]:
         "quilt": f"/evidence/{world.read.evidence.get(kind='dataset_examples').current.public_id}/",
         "matrix": f"/evidence/{world.curves.evidence.get(kind='family_weights').current.public_id}/",
         "comparison": f"/comparisons/{compared.public_id}/",
+        "thread": f"{base}thread/",
+        "note": article,
+        "note as it was": f"{article}versions/1/",
+        "versions of a note": f"{article}versions/",
+        "what a version changed": f"{article}versions/2/diff/",
+        "authors of a note": f"{article}authors/",
+        "discussion of a note": f"{article}discussion/",
+        "commentary": circuit.answer.get_absolute_url(),
+        "note in review": circuit.waiting.get_absolute_url(),
+        "write a note": f"{base}notes/new/",
+        "claims": f"{base}claims/",
+        **{f"claim {ruling or 'not tested'}": claim.get_absolute_url() for ruling, claim in circuit.claims.items()},
+        "claim on pictures": circuit.run.claim.get_absolute_url(),
+        "experiment": circuit.run.evidence.current.get_absolute_url(),
+        "state a claim": f"/claims/new/?family={world.curves.public_id}",
+        "weights": f"{base}weights/",
+        "walk along weights": f"{base}weights/?neuron=3b:3",
+        "kernel": f"/evidence/{world.read.evidence.get(kind='weights').current.public_id}/kernel/?of=conv1:0",
+        "compare neurons": "/compare/?with=tinynet/3b:2&with=tinynet/3b:3",
+        "compare families": "/compare/?with=tinynet/mixed3b/Curves&with=othernet/mixed3b/Bends",
+        "universality": "/universality/?first=tinynet&second=othernet",
         "people": "/people/",
         "person": f"/people/{world.readers[0].username}/",
         "go": "/go/",
