@@ -26,7 +26,7 @@ from django.utils import timezone
 from PIL import Image
 
 from taxonomy import dispatch, embedded, recipes, storage
-from taxonomy.actions import evidence, images, jobs, networks
+from taxonomy.actions import claims, evidence, images, jobs, networks
 from taxonomy.celery import app
 from taxonomy.interchange.pictures import read_folder
 from taxonomy.models import (
@@ -38,13 +38,14 @@ from taxonomy.models import (
     Network,
     Outcome,
     Photograph,
+    Role,
     Shard,
     SurveyPart,
     User,
     Vector,
 )
 from taxonomy.pages.wiring import Weights
-from tests.factory import make_family, picture
+from tests.factory import make_family, make_user, picture
 from workers import figures, tasks, zoo
 from workers.evidence import Failure, Finding
 from workers.tasks import _environment, _short, compute
@@ -208,6 +209,28 @@ def photographs(tmp_path: Path) -> ImageSet:
     for name, colour in (("a.png", (250, 0, 0)), ("b.png", (0, 250, 0))):
         (folder / name).write_bytes(picture(96, colour, "PNG"))
     return images.add(User.objects.system(), name="photographs", folder=folder, found=read_folder(folder))
+
+
+def test_experiments_know_the_class_of_each_picture(network: Network, photographs: ImageSet) -> None:
+    photographs.images.filter(index=1).update(parameters={"class": 24})
+    source, target = ({"layer": layer, "channels": [0], "named": ""} for layer in ("mixed3a", "mixed3b"))
+    plan = {
+        "do": [{"do": "zero", "from": source, "to": target}],
+        "show": {"kind": "images", "image_set": "photographs", "indices": [1]},
+        "measure": {"what": "top1"},
+        "expect": {"change": "unchanged", "margin": 0.5, "relative": False},
+        "controls": 20,
+        "seed": 0,
+    }
+    rosa = make_user("rosa", role=Role.REVIEWER)
+    family = make_family(network.layers.get(name="mixed3b"), "Alone")
+    claim = claims.state(rosa, family, kind="causality", sentence="It is alone.", plan=plan, image_set=photographs)
+    run = claims.run(rosa, claim)
+    compute()
+    run.refresh_from_db()
+    assert (run.ruling, run.n, run.effect) == ("inconclusive", 1, 0.0)  # one picture says nothing
+    data = json.loads(storage.read(run.evidence.versions.get().artifacts.get(name="data").sha256))
+    assert data["images"]["top1"]["before"]["share"] == 1  # an even grey is no curve
 
 
 @pytest.mark.parametrize(
