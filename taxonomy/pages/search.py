@@ -81,14 +81,16 @@ def _neurons(layers: list[Layer], begun: str) -> Iterator[Completion]:
         for layer in sorted(layers, key=lambda one: not one.short.startswith(name)):
             if name in layer.name.casefold():
                 words = f"{layer.name}:0 to {layer.channels - 1}"
-                yield Completion(f"{layer.short}:", words, "layer", open=True)
+                written = layer.short if layer.short.startswith(name) else layer.name
+                yield Completion(f"{written}:", words, "layer", open=True)
         return
     found = next((one for one in layers if name in (one.name.casefold(), one.short)), None)
     if found is None or not (number == "" or (number.isascii() and number.isdigit())):
         return
+    written = found.short if name == found.short else found.name
     for index in range(found.channels):
         if str(index).startswith(number):
-            yield Completion(f"{found.short}:{index}", f"{found.name}:{index}", "neuron", face(found, index))
+            yield Completion(f"{written}:{index}", f"{found.name}:{index}", "neuron", face(found, index))
 
 
 def _families(layers: list[Layer], begun: str) -> Iterator[Completion]:

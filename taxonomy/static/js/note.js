@@ -244,7 +244,6 @@ class Completion {
     const rows = this.rows;
     this.chosen = (number + rows.length) % rows.length;
     rows.forEach((row, place) => row.setAttribute("aria-selected", String(place === this.chosen)));
-    rows[this.chosen].scrollIntoView({ block: "nearest" });
     this.field.setAttribute("aria-activedescendant", rows[this.chosen].id);
   }
 
