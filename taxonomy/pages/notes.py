@@ -239,6 +239,8 @@ def page_of(
     talk.layer = layers[-1]
     texts = [*talk.texts, shown.abstract, shown.body, shown.selection]
     references = References(note.network, layers, texts=texts, user=user)
+    stated = claims.panel(note, hidden)
+    references.claims |= {str(claim.public_id): claim for claim in stated["claims"]}
     asked = [one for one in note.people if one.ended_at is None and one.agreed_at is None]
     noted = links_to(user, note) if note.number is not None else []
     context: dict[str, Any] = {
@@ -264,7 +266,7 @@ def page_of(
         "may_review": can_review_note(user, note),
         "may_write": can_write_note(user),
         "noted": [one for one in noted if one.about_id != note.pk],
-        **claims.panel(note, hidden),
+        **stated,
         "problems": list(problems),
         "form": form,
         "talk": talk,
