@@ -118,7 +118,10 @@ def _read_entries(text: str, line: int, macros: _Macros, found: Bibliography) ->
         found.problems.append((line, f"An entry has at most {LONGEST:,} characters; this one has {len(text):,}."))
         return
 
+    wrong: list[Exception] = []
+
     def note(error: Exception) -> None:
+        wrong.append(error)
         number = getattr(error, "lineno", None) or 1
         found.problems.append((line + number - 1, f"{_sentence(error)}."))
 
@@ -136,7 +139,7 @@ def _read_entries(text: str, line: int, macros: _Macros, found: Bibliography) ->
         else:
             entry = _entry(key, line, fields)
             found.entries[key.casefold()] = entry
-            if not entry.title:
+            if not entry.title and not wrong:
                 found.problems.append((line, f"“{key}” has no title."))
 
 

@@ -359,7 +359,7 @@ def filled(html: str, asides: Sequence[Any], shown: Callable[[Any], SafeString])
         number = int(found[1])
         return shown(asides[number]) if number < len(asides) else ""
 
-    return mark_safe(re.sub(f"{OPEN}([0-9]{{1,6}}){CLOSE}", put, html))
+    return mark_safe(re.sub(f"{OPEN}([0-9]{{1,6}}){CLOSE}", put, html).replace(OPEN, "").replace(CLOSE, ""))
 
 
 def plain(text: str, limit: int = 200) -> str:

@@ -6,6 +6,7 @@ what it needs, and then written, when that was looked up. What its authors shoul
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -323,7 +324,7 @@ def _headed(tag: str, heading: Heading | None) -> str:
 def _head(tokens: Sequence[Token], things: Sequence[Any]) -> list[Heading]:
     """Give headings the levels that they have in an article, without a gap, and tell which there are."""
     found: list[Heading] = []
-    taken: set[str] = set()
+    taken: Counter[str] = Counter()
     used = sorted({token.tag for token in tokens if token.type == "heading_open"})
     before = 1
     for place, token in enumerate(tokens):
@@ -333,12 +334,9 @@ def _head(tokens: Sequence[Token], things: Sequence[Any]) -> list[Heading]:
         token.tag = tokens[place + 2].tag = f"h{level}"
         before = level
         words = _words(tokens[place + 1].children or [], things)
-        name = base = f"section-{slugify(words)[:60] or len(found) + 1}"
-        number = 1
-        while name in taken:
-            number += 1
-            name = f"{base}-{number}"
-        taken.add(name)
+        base = f"section-{slugify(words)[:60] or len(found) + 1}"
+        taken[base] += 1
+        name = base if taken[base] == 1 else f"{base}--{taken[base]}"  # no heading is called so by itself
         found.append(Heading(name, words, level))
     return found
 
@@ -347,13 +345,14 @@ def _words(tokens: Iterable[Token], things: Sequence[Any]) -> str:
     """What a heading says, for the contents."""
 
     def told(found: re.Match[str]) -> str:
-        thing = things[int(found[1])]
+        number = int(found[1])
+        thing = things[number] if number < len(things) else ""  # somebody may have written the marks themselves
         if isinstance(thing, _Formula):
             return thing.tex
         return re.sub(r"^family:", "", thing) if isinstance(thing, str) else ""
 
     text = "".join(" " if one.type == "softbreak" else one.content for one in tokens)
-    return re.sub(f"{OPEN}([0-9]+){CLOSE}", told, text).strip()
+    return re.sub(f"{OPEN}([0-9]{{1,6}}){CLOSE}", told, text).strip()
 
 
 def _formula(state: StateInline, silent: bool) -> bool:
