@@ -15,7 +15,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.contrib.sessions.models import Session
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Q, QuerySet, Value
 from django.utils import timezone
 from rest_framework.authtoken.models import Token
 
@@ -229,15 +229,18 @@ def credits_of(person: User) -> list[Credit]:
         found[pk] = {"labels": count, "blind": unseen}
     published = Authorship.objects.named().filter(person=person, note__number__isnull=False)
     nobody = AnonymousUser()  # what everybody may read counts
-    for name, rows, path in (
-        ("reviews", Review.objects.filter(reviewer=person), "neuron__layer__network"),
-        ("proposals", Proposal.objects.filter(author=person), "layer__network"),
-        ("comments", Comment.objects.filter(author=person, hidden_at=None), "discussion__network"),
-        ("notes", published, "note__network"),
-        ("claims", Claim.objects.filter(author=person).readable_by(nobody), "network"),
-    ):
-        for pk, count in rows.order_by().values(path).annotate(count=Count("pk")).values_list(path, "count"):
-            found.setdefault(pk, {})[name] = count
+    counted: list[QuerySet[Any, Any]] = [
+        rows.order_by().values_list(path, Value(name)).annotate(count=Count("pk"))
+        for name, rows, path in (
+            ("reviews", Review.objects.filter(reviewer=person), "neuron__layer__network"),
+            ("proposals", Proposal.objects.filter(author=person), "layer__network"),
+            ("comments", Comment.objects.filter(author=person, hidden_at=None), "discussion__network"),
+            ("notes", published, "note__network"),
+            ("claims", Claim.objects.filter(author=person).readable_by(nobody), "network"),
+        )
+    ]
+    for pk, name, count in counted[0].union(*counted[1:], all=True):
+        found.setdefault(pk, {})[name] = count
     return [Credit(network, **found[network.pk]) for network in Network.objects.filter(pk__in=found).order_by("name")]
 
 
