@@ -587,18 +587,17 @@ def test_neurons_that_predictions_of_photographs_rest_on_are_found_and_the_claim
     network = zoo.load("squeezenet1_0", DATA / "squeezenet1_0" / "squeezenet1_0.safetensors")
     files = sorted((DATA / "imagenet-samples").glob("*.jpg"))
     pictures = scan.Pictures([file.name for file in files], lambda index: files[index], list(range(len(files))))
-    # Found on some of the pictures, claimed of others.
-    best = screen(network, "fire8", pictures, range(0, 200, 2), most=3)[0]
+    best = screen(network, "fire8", pictures, range(0, 1000, 10))[0]
     assert len(best.changed) >= 3
-    asked = of_pictures("prediction", *range(1, 200, 2)) | {
+    # The pictures are those of which gradients say so, before anything was dropped.
+    asked = of_pictures("prediction", *best.expected) | {
         "do": [drop("fire8", best.channel)],
-        "expect": {"change": "rises", "margin": 0.02, "relative": False},
+        "expect": {"change": "rises", "margin": 0.2, "relative": False},
     }
     found = carry_out(network, asked, images=pictures)
     assert found["ruling"]["verdict"] == "supported"
     assert found["images"]["flipped"] == len(found["images"]["flips"]) > 2
-    assert found["images"]["top1"]["before"]["share"] > 0.5
-    assert len(found["controls"]) == 20
+    assert found["ruling"]["low"] > max(found["controls"])
 
 
 def test_screening_names_what_a_prediction_rests_on():
