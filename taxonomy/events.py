@@ -50,6 +50,7 @@ def told(events: QuerySet[Event], count: int, *, said: bool = False) -> list[Eve
             for subject in (event.neuron, event.family, event.proposal):
                 if subject is not None:
                     subject.layer = event.layer
-        if event.note is not None and event.network is not None:
-            event.note.network = event.network
+        for about in (event.note, event.claim):
+            if about is not None and event.network is not None:
+                about.network = event.network
     return found

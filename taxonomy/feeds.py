@@ -20,10 +20,10 @@ from django.views.decorators.http import conditional_page, require_safe
 
 from taxonomy.actions import notifications
 from taxonomy.events import told
-from taxonomy.models import Event, Family, Layer, Network, Neuron, Note, Notification, Proposal, User
+from taxonomy.models import Claim, Event, Family, Layer, Network, Neuron, Note, Notification, Proposal, User
 from taxonomy.models.discussions import Subject
 from taxonomy.models.events import EventQuerySet
-from taxonomy.permissions import hidden_from, notifications_of
+from taxonomy.permissions import can_see_claim, hidden_from, notifications_of, require
 from taxonomy.rendering.notices import titled, with_events
 from taxonomy.rendering.sentences import plain, quoted, sentence, url
 
@@ -170,8 +170,8 @@ def layer(request: HttpRequest, name: str, layer_name: str) -> HttpResponse:
 @require_safe
 @conditional_page
 def subject(request: HttpRequest, kind: str, **which: Any) -> HttpResponse:
-    """What happens to a neuron, a family, a proposal or a note."""
-    here = subject_at(kind, which)
+    """What happens to a neuron, a family, a proposal, a note or a claim."""
+    here = subject_at(request, kind, which)
     return public(request, titled(here), here.get_absolute_url(), Event.objects.filter(**{kind: here}))
 
 
@@ -179,14 +179,18 @@ def subject(request: HttpRequest, kind: str, **which: Any) -> HttpResponse:
 @conditional_page
 def discussion(request: HttpRequest, kind: str, **which: Any) -> HttpResponse:
     """What is said about it alone."""
-    here = subject_at(kind, which)
+    here = subject_at(request, kind, which)
     events = Event.objects.filter(**{kind: here}, comment__isnull=False)
+    if kind != "claim":  # what is said about a claim on it stands with the claim
+        events = events.filter(claim=None)
     return public(request, f"Discussion of {titled(here)}", f"{here.get_absolute_url()}#discussion", events)
 
 
-def subject_at(kind: str, which: dict[str, Any]) -> Subject:
+def subject_at(request: HttpRequest, kind: str, which: dict[str, Any]) -> Subject:
     rows, fields = SUBJECTS[kind]
     here: Subject = found(rows, **{fields[key]: value for key, value in which.items()})
+    if isinstance(here, Claim):  # its sentence is the feed's title
+        require(can_see_claim(request.user, here))
     return here
 
 
@@ -197,6 +201,10 @@ SUBJECTS: dict[str, tuple[QuerySet[Any], dict[str, str]]] = {
     "proposal": (Proposal.objects.select_related("layer__network"), {"public_id": "public_id"}),
     # Feeds are a visitor's: a draft has none.
     "note": (Note.objects.readable_by(AnonymousUser()).titled().select_related("network"), {"public_id": "public_id"}),
+    "claim": (
+        Claim.objects.readable_by(AnonymousUser()).select_related("network", "note", "family__layer", "neuron__layer"),
+        {"public_id": "public_id"},
+    ),
 }
 
 

@@ -208,20 +208,28 @@ def labels_visible_to(user: Person, labels: QuerySet[Label]) -> QuerySet[Label]:
 
 
 def discussions_visible_to(user: Person, discussions: QuerySet[Discussion]) -> QuerySet[Discussion]:
-    """Of these, those that this person may read: what is said of a neuron tells how it is read. Two queries with it."""
+    """Of these, those that this person may read: what is said of a neuron tells how it is read.
+
+    Two queries with it; four where an answer is hidden from them.
+    """
     visible = Q(neuron=None) | Q(neuron__standing__in=SETTLED) | told_in_passing(user, "neuron")
     visible &= Q(note=None) | readable_notes(user, "note__")
-    return discussions.filter(visible).exclude(neuron__in=hidden_from(user))
+    hidden = hidden_from(user)
+    discussed = Claim.objects.filter(discussion__isnull=False)
+    visible &= Q(claim=None) | Q(claim__in=claims_visible_to(user, discussed, hidden).order_by().values("pk"))
+    return discussions.filter(visible).exclude(neuron__in=hidden)
 
 
 UNREAD = Denied("What is said about this neuron is shown after you have given your own reading of it.")
 
 
 def can_see_discussion(user: Person, subject: Subject, hidden: Collection[int] | None = None) -> Answer:
-    """Of a family or a proposal everybody; of a note who may read it; of a neuron who may see how it is read.
+    """Of a family or a proposal everybody; of a note or claim who may read it; of a neuron who may see how it is read.
 
-    At most two queries; one where it is known what is ``hidden_from`` this person.
+    At most two queries, and three of a claim; one fewer where it is known what is ``hidden_from`` this person.
     """
+    if isinstance(subject, Claim):
+        return can_see_claim(user, subject, hidden)
     if isinstance(subject, Note):
         return can_read_note(user, subject)
     if not isinstance(subject, Neuron):
@@ -255,10 +263,13 @@ def can_resolve(user: Person, comment: Comment) -> Answer:
     if comment.parent_id is not None:
         return Denied("A reply is resolved with the comment that it replies to.")
     proposal = comment.discussion.proposal or getattr(comment.discussion.family, "proposal", None)
-    note = comment.discussion.note
-    involved = {comment.author_id, proposal.author_id if proposal else None, *(note.written_by if note else ())}
+    note, claim = comment.discussion.note, comment.discussion.claim
+    own = {one.author_id for one in (comment, proposal, claim) if one is not None}
+    involved = own | (note.written_by if note else frozenset())
     if user.pk not in involved and not sees_all_readings(user):
-        return Denied("Only who began it, who proposed or wrote what it is about, or a reviewer resolves a discussion.")
+        return Denied(
+            "Only who began it, who proposed, wrote or stated what it is about, or a reviewer resolves a discussion."
+        )
     return answer
 
 

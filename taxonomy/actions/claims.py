@@ -393,7 +393,7 @@ def run(user: User, claim: Claim) -> Run:
     last = claim.runs.aggregate(last=Max("number"))["last"] or 0
     found = Run.objects.create(claim=claim, number=last + 1, evidence=made, requested_by=user)
     event = _record(user, "claim.run", claim, data={"run": found.number})
-    notifications.tell(event, {claim.author_id: Why.STATED})
+    notifications.tell(event, notifications.followers(claim) | {claim.author_id: Why.STATED})
     return found
 
 
@@ -424,23 +424,26 @@ def withdraw(user: User, claim: Claim, *, reason: str) -> Claim:
     claim.full_clean()
     claim.save(update_fields=["withdrawn_at", "withdrawn_reason"])
     event = _record(user, "claim.withdrawn", claim)
-    notifications.tell(event, _authors(claim))
+    notifications.tell(event, notifications.followers(claim) | _authors(claim))
     return claim
 
 
-def look(user: User, claims: Iterable[Claim]) -> None:
-    """Record that this person reads what these claims say of neurons. At most two queries.
+def look(user: User, claims: Iterable[Claim], also: Q | None = None) -> None:
+    """Record that this person reads what these claims say of neurons. One query.
 
     A whole layer names no neuron in particular.
+
+    Args:
+        also: other neurons that they are shown at the same time.
     """
-    wanted = Q(pk__in=())
+    wanted = also if also is not None else Q(pk__in=())
     for claim in claims:
         wanted |= Q(pk=claim.neuron_id)
         for of in plans.every_set(claim.plan):
             wanted |= Q(layer__network=claim.network_id, layer__name=of["layer"], index__in=of["channels"]) & ~Q(
                 layer__channels=len(of["channels"])
             )
-    labels.reveal(user, *Neuron.objects.filter(wanted))
+    labels.reveal_those(user, Neuron.objects.filter(wanted))
 
 
 def _authors(claim: Claim) -> dict[int, Why]:

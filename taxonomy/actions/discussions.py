@@ -1,4 +1,4 @@
-"""Talking about a neuron, a family, a proposal or a note: comments and replies, their wordings, resolving, hiding."""
+"""Talking about a neuron, a family, a proposal, a note or a claim: comments, their wordings, resolving, hiding."""
 
 import datetime
 import uuid
@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from taxonomy import events
 from taxonomy.actions import notifications
-from taxonomy.models import Comment, Discussion, Event, Note, Proposal, User, Why, Wording
+from taxonomy.models import Claim, Comment, Discussion, Event, Note, Proposal, User, Why, Wording
 from taxonomy.models.discussions import Subject
 from taxonomy.permissions import (
     Refused,
@@ -78,6 +78,8 @@ def add(
         people[subject.author_id] = Why.PROPOSED
     if isinstance(subject, Note):
         people |= dict.fromkeys(subject.authorships.current().values_list("person", flat=True), Why.WROTE)
+    if isinstance(subject, Claim):
+        people[subject.author_id] = Why.STATED
     if parent is not None:
         people[parent.author_id] = Why.REPLIED
     notifications.tell(event, people | dict.fromkeys(named, Why.MENTIONED), discussion)
@@ -117,7 +119,8 @@ def resolve(user: User, comment: Comment) -> Comment:
     """Say that what this comment began is settled. Who took part in it is told.
 
     Raises:
-        Refused: to others than its author, the subject's proposer and reviewers; for replies; when it is resolved.
+        Refused: to others than its author, reviewers, and who proposed, wrote or stated the subject; for replies; when
+            it is resolved.
     """
     comment = _locked(comment)
     require(can_resolve(user, comment))
@@ -253,7 +256,8 @@ def _locked(comment: Comment) -> Comment:
     comments = Comment.objects.select_for_update(of=["self"], no_key=True)
     places = "discussion__network", "discussion__layer"
     subjects = "discussion__neuron", "discussion__family__proposal", "discussion__proposal", "discussion__note"
-    found = comments.select_related(*places, *subjects).get(pk=comment.pk)
+    claim = "discussion__claim__note", "discussion__claim__family__layer", "discussion__claim__neuron__layer"
+    found = comments.select_related(*places, *subjects, *claim).get(pk=comment.pk)
     found.discussion.placed()
     return found
 
@@ -262,6 +266,8 @@ def _record(user: User, verb: str, comment: Comment) -> Event:
     """The event, with the subject: who may not see what is said about it is not told of this either."""
     subject = comment.discussion.subject
     kind: dict[str, Any] = {str(subject._meta.model_name): subject}
+    if isinstance(subject, Claim):  # with what it is on: who may not see how that is read is not told of it
+        kind |= {"network": subject.network, "note": subject.note, "family": subject.family, "neuron": subject.neuron}
     return events.record(user, verb, comment=comment, **kind)
 
 

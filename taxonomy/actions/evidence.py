@@ -505,7 +505,7 @@ def _rule(evidence: Evidence, ruling: Ruled) -> None:
     told = {claim.author_id: Why.STATED, run.requested_by_id: Why.STATED}
     if claim.note is not None:
         told = dict.fromkeys(claim.note.authorships.named().values_list("person", flat=True), Why.WROTE) | told
-    notifications.tell(event, told)
+    notifications.tell(event, notifications.followers(claim) | told)
 
 
 @transaction.atomic

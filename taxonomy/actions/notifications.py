@@ -19,7 +19,8 @@ from django.utils import timezone
 
 from taxonomy import dispatch
 from taxonomy.actions import labels
-from taxonomy.models import Digest, Discussion, Event, Notification, Subscription, User, Why
+from taxonomy.models import Claim, Digest, Discussion, Event, Notification, Subscription, User, Why
+from taxonomy.models.discussions import Subject
 from taxonomy.models.events import TELLING
 from taxonomy.permissions import Refused, can_follow, can_read_notification, notifications_of, require
 from taxonomy.rendering import notices
@@ -37,7 +38,7 @@ BATCH = 20
 SPOILT = "This link is not whole, or not ours. Open it from the mail again, or sign in and choose there."
 SUBJECTS = (
     *(f"event__{name}__layer__network" for name in ("proposal", "neuron", "family")),
-    "event__note__network",
+    *(f"event__{name}__network" for name in ("note", "claim")),
 )
 
 
@@ -50,14 +51,15 @@ def tell(event: Event, people: Mapping[int, Why], discussion: Discussion | None 
     Args:
         people: for each, the reason that they read with it.
         discussion: where it happened; who muted it hears only what is personal. The one on the event's subject if
-            not given.
+            not given. Who muted what a claim is on hears nothing of the claim either.
     """
+    where = Discussion.objects.filter(pk__in=[discussion.pk] if discussion is not None else [])
     if discussion is None and event.subject is not None:
-        discussion = Discussion.objects.about(event.subject).first()
-    muted = set()
-    if discussion is not None:
-        quiet = Subscription.objects.filter(discussion=discussion, muted=True, person__in=people)
-        muted = set(quiet.values_list("person", flat=True))
+        where = Discussion.objects.about(event.subject)
+    if isinstance(event.subject, Claim):
+        where |= Discussion.objects.about(event.subject.subject)
+    quiet = Subscription.objects.filter(discussion__in=where, muted=True, person__in=people)
+    muted = set(quiet.values_list("person", flat=True))
     told = {pk: why for pk, why in people.items() if pk != event.actor_id and (pk not in muted or why in PERSONAL)}
     there = User.objects.filter(pk__in=told, is_active=True, is_system=False).values_list("pk", flat=True)
     Notification.objects.bulk_create(
@@ -102,7 +104,7 @@ def mute_told(user: User, notification: Notification) -> Discussion:
 
     Raises:
         Refused: to anyone but the person whom it tells.
-        ValidationError: when it tells of no neuron, family, proposal or note.
+        ValidationError: when it tells of no neuron, family, proposal, note or claim.
     """
     require(can_read_notification(user, notification))
     if notification.event.subject is None:
@@ -126,6 +128,12 @@ def subscribers(discussion: Discussion) -> dict[int, Why]:
     """Who follows a discussion (by primary key), with the reason; without those who muted it."""
     found = Subscription.objects.filter(discussion=discussion, muted=False).values_list("person", "why")
     return {pk: Why(why) for pk, why in found}
+
+
+def followers(subject: Subject) -> dict[int, Why]:
+    """``subscribers`` of the discussion on a subject, if there is one."""
+    discussion = Discussion.objects.about(subject).first()
+    return subscribers(discussion) if discussion is not None else {}
 
 
 def mute_token(notification: Notification) -> str:

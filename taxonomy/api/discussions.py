@@ -1,4 +1,4 @@
-"""Discussions and comments on neurons, families, proposals and notes, as far as independence shows them."""
+"""Discussions and comments on neurons, families, proposals, notes and claims, as far as independence shows them."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -11,7 +11,7 @@ from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from taxonomy.actions import discussions, labels
+from taxonomy.actions import claims, discussions, labels
 from taxonomy.api.resources import (
     Address,
     Body,
@@ -23,11 +23,11 @@ from taxonomy.api.resources import (
     RevealingList,
     network_called,
 )
-from taxonomy.models import Comment, Discussion, Family, Neuron, Note, Proposal, Wording
+from taxonomy.models import Claim, Comment, Discussion, Family, Neuron, Note, Proposal, Wording
 from taxonomy.models.discussions import Subject
 from taxonomy.permissions import Answer, Person, can_comment, can_moderate, discussions_visible_to
 
-SUBJECT = "neuron", "family", "proposal", "note"
+SUBJECT = "neuron", "family", "proposal", "note", "claim"
 
 
 def _address(discussion: Discussion) -> str | None:
@@ -39,16 +39,19 @@ def _address(discussion: Discussion) -> str | None:
 class DiscussionSerializer(serializers.ModelSerializer):
     id = serializers.UUIDField(source="public_id")
     network = serializers.CharField(source="network.name")
-    layer = serializers.CharField(source="layer.name", allow_null=True, default=None, help_text="null for a note")
+    layer = serializers.CharField(
+        source="layer.name", allow_null=True, default=None, help_text="null for a note, and a claim on one"
+    )
     neuron = serializers.SerializerMethodField(help_text="its address, if it is about a neuron")
     family = serializers.IntegerField(source="family_id", allow_null=True, help_text="its id, if it is about a family")
     proposal = serializers.UUIDField(source="proposal.public_id", allow_null=True, default=None)
     note = serializers.UUIDField(source="note.public_id", allow_null=True, default=None)
+    claim = serializers.UUIDField(source="claim.public_id", allow_null=True, default=None)
     comments = serializers.IntegerField(source="count", help_text="how many")
 
     class Meta:
         model = Discussion
-        fields = ["id", "network", "layer", "neuron", "family", "proposal", "note", "comments", "created_at"]
+        fields = ["id", "network", "layer", "neuron", "family", "proposal", "note", "claim", "comments", "created_at"]
 
     def get_neuron(self, discussion: Discussion) -> str | None:
         return _address(discussion)
@@ -60,12 +63,13 @@ class CommentSerializer(serializers.ModelSerializer):
     discussion = serializers.UUIDField(source="discussion.public_id")
     network = serializers.CharField(source="discussion.network.name")
     layer = serializers.CharField(
-        source="discussion.layer.name", allow_null=True, default=None, help_text="null for a note"
+        source="discussion.layer.name", allow_null=True, default=None, help_text="null for a note, and a claim on one"
     )
     neuron = serializers.SerializerMethodField(help_text="its address, if it is about a neuron")
     family = serializers.IntegerField(source="discussion.family_id", allow_null=True)
     proposal = serializers.UUIDField(source="discussion.proposal.public_id", allow_null=True, default=None)
     note = serializers.UUIDField(source="discussion.note.public_id", allow_null=True, default=None)
+    claim = serializers.UUIDField(source="discussion.claim.public_id", allow_null=True, default=None)
     author = serializers.CharField(source="author.username")
     parent = serializers.UUIDField(source="parent.public_id", allow_null=True, default=None)
     text = serializers.SerializerMethodField(help_text="Markdown, as it was written; null where it is hidden")
@@ -84,6 +88,7 @@ class CommentSerializer(serializers.ModelSerializer):
                 "family",
                 "proposal",
                 "note",
+                "claim",
                 "author",
                 "parent",
                 "text",
@@ -106,13 +111,14 @@ class WordingSerializer(serializers.ModelSerializer):
 
 
 class CommentBody(Body):
-    """``neuron`` or ``family``, ``proposal`` or ``note`` says what it is about."""
+    """``neuron``, ``family``, ``proposal``, ``note`` or ``claim`` says what it is about."""
 
     network = NetworkName(required=False, help_text="of the neuron")
     neuron = Address(required=False, help_text="layer:index, such as mixed3b:379")
     family = serializers.IntegerField(required=False, min_value=1, max_value=2**63 - 1, help_text="a family's id")
     proposal = serializers.UUIDField(required=False, help_text="a proposal's id")
     note = serializers.UUIDField(required=False, help_text="a circuit note's id")
+    claim = serializers.UUIDField(required=False, help_text="a claim's id")
     text = serializers.CharField(trim_whitespace=False, help_text="Markdown")
     parent = serializers.UUIDField(required=False, allow_null=True, default=None, help_text="the comment it replies to")
     submission = serializers.UUIDField(
@@ -134,6 +140,7 @@ class DiscussionFilter(CatalogueFilter):
     family = IndexFilter(field_name="family", min_value=1, max_value=2**31 - 1, help_text="a family's id")
     proposal = filters.UUIDFilter(field_name="proposal__public_id", help_text="a proposal's id")
     note = filters.UUIDFilter(field_name="note__public_id", help_text="a circuit note's id")
+    claim = filters.UUIDFilter(field_name="claim__public_id", help_text="a claim's id")
 
     def of_place(self, queryset: QuerySet[Discussion], name: str, value: str) -> QuerySet[Discussion]:
         return queryset.filter(network=network_called(value))
@@ -148,6 +155,7 @@ class CommentFilter(CatalogueFilter):
     family = IndexFilter(field_name="discussion__family", min_value=1, max_value=2**31 - 1, help_text="a family's id")
     proposal = filters.UUIDFilter(field_name="discussion__proposal__public_id", help_text="a proposal's id")
     note = filters.UUIDFilter(field_name="discussion__note__public_id", help_text="a circuit note's id")
+    claim = filters.UUIDFilter(field_name="discussion__claim__public_id", help_text="a claim's id")
     discussion = filters.UUIDFilter(field_name="discussion__public_id", help_text="a discussion's id")
     author = filters.CharFilter(field_name="author__username", help_text="a username")
     parent = filters.UUIDFilter(field_name="parent__public_id", help_text="the replies to this comment")
@@ -168,7 +176,7 @@ class DiscussionViewSet(mixins.ListModelMixin, Resource):
 
     def get_queryset(self) -> QuerySet[Discussion]:
         visible = discussions_visible_to(self.request.user, Discussion.objects.all())
-        found = visible.select_related("network", "layer", "neuron", "proposal", "note")
+        found = visible.select_related("network", "layer", "neuron", "proposal", "note", "claim")
         return found.annotate(count=Count("comments")).order_by("-id")
 
 
@@ -184,7 +192,7 @@ class CommentViewSet(RevealingList):
         return self.every().filter(discussion__in=visible).order_by("-id")
 
     def every(self) -> QuerySet[Comment]:
-        subjects = (f"discussion__{name}" for name in SUBJECT)
+        subjects = *(f"discussion__{name}" for name in SUBJECT), "discussion__claim__network"
         people = "author", "parent", "resolved_by", "hidden_by"
         return Comment.objects.select_related("discussion__network", "discussion__layer", *subjects, *people)
 
@@ -197,8 +205,11 @@ class CommentViewSet(RevealingList):
     def reveal(self, shown: Iterable[Comment]) -> None:
         user = self.request.user
         neurons = {one.discussion.neuron for one in shown if one.discussion.neuron and one.author_id != user.pk}
+        stated = {one.discussion.claim for one in shown if one.discussion.claim and one.author_id != user.pk}
         if user.is_authenticated and neurons:
             labels.reveal(user, *neurons)
+        if user.is_authenticated and stated:
+            claims.look(user, stated)
 
     def retrieve(self, request: Request, public_id: Any) -> Response:
         found = self.get_object()
@@ -207,7 +218,7 @@ class CommentViewSet(RevealingList):
 
     @extend_schema(request=CommentBody, responses={201: CommentSerializer})
     def create(self, request: Request) -> Response:
-        """Say something about a neuron, a family, a proposal or a note."""
+        """Say something about a neuron, a family, a proposal, a note or a claim."""
         values = self.checked(request, CommentBody)
         parent = values["parent"]
         if parent is not None:
@@ -285,7 +296,7 @@ def subject_in(values: dict[str, Any]) -> Subject:
     """
     said = [name for name in SUBJECT if name in values]
     if len(said) != 1:
-        sentence = "a neuron with its network, a family, a proposal or a note; one of them."
+        sentence = "a neuron with its network, a family, a proposal, a note or a claim; one of them."
         raise ValidationError(f"Say what it is about: {sentence}")
     if "neuron" in values:
         if "network" not in values:
@@ -298,6 +309,9 @@ def subject_in(values: dict[str, Any]) -> Subject:
         found = Family.objects.select_related("layer__network").filter(pk=values["family"]).first()
     elif "proposal" in values:
         found = Proposal.objects.select_related("layer__network").filter(public_id=values["proposal"]).first()
+    elif "claim" in values:
+        places = "network", "note", "family__layer__network", "neuron__layer__network"
+        found = Claim.objects.select_related(*places).filter(public_id=values["claim"]).first()
     else:
         found = Note.objects.titled().select_related("network").filter(public_id=values["note"]).first()
     if found is None:

@@ -15,15 +15,15 @@ from rest_framework.response import Response
 from taxonomy.actions import notifications
 from taxonomy.api.discussions import subject_in
 from taxonomy.api.resources import Address, Body, NetworkName, NoBody, Resource, choice
-from taxonomy.models import Digest, Discussion, Family, Neuron, Note, Notification, Proposal, Subscription
+from taxonomy.models import Claim, Digest, Discussion, Family, Neuron, Note, Notification, Proposal, Subscription
 from taxonomy.models.discussions import Subject
-from taxonomy.permissions import can_follow, can_read_note, notifications_of, require
+from taxonomy.permissions import can_follow, can_see_discussion, notifications_of, require
 from taxonomy.rendering.notices import titled, with_events
 from taxonomy.rendering.sentences import plain, sentence, url
 
 
 class SubjectSerializer(serializers.Serializer):
-    """A neuron, a family, a proposal or a note; the others are null."""
+    """A neuron, a family, a proposal, a note or a claim; the others are null."""
 
     title = serializers.SerializerMethodField()
     url = serializers.SerializerMethodField()
@@ -31,6 +31,7 @@ class SubjectSerializer(serializers.Serializer):
     family = serializers.SerializerMethodField(help_text="its id")
     proposal = serializers.SerializerMethodField(help_text="its id")
     note = serializers.SerializerMethodField(help_text="its id")
+    claim = serializers.SerializerMethodField(help_text="its id")
 
     def get_title(self, subject: Subject) -> str:
         return titled(subject)
@@ -49,6 +50,9 @@ class SubjectSerializer(serializers.Serializer):
 
     def get_note(self, subject: Subject) -> str | None:
         return str(subject.public_id) if isinstance(subject, Note) else None
+
+    def get_claim(self, subject: Subject) -> str | None:
+        return str(subject.public_id) if isinstance(subject, Claim) else None
 
 
 class NotificationSerializer(serializers.ModelSerializer):
@@ -81,13 +85,14 @@ class SubscriptionSerializer(serializers.ModelSerializer):
 
 
 class SubjectBody(Body):
-    """``neuron`` (with its network), or ``family``, ``proposal`` or ``note``."""
+    """``neuron`` (with its network), or ``family``, ``proposal``, ``note`` or ``claim``."""
 
     network = NetworkName(required=False, help_text="of the neuron")
     neuron = Address(required=False, help_text="layer:index, such as mixed3b:379")
     family = serializers.IntegerField(required=False, min_value=1, max_value=2**63 - 1, help_text="a family's id")
     proposal = serializers.UUIDField(required=False, help_text="a proposal's id")
     note = serializers.UUIDField(required=False, help_text="a circuit note's id")
+    claim = serializers.UUIDField(required=False, help_text="a claim's id")
 
 
 class ReadBody(Body):
@@ -184,7 +189,7 @@ class SubscriptionViewSet(mixins.ListModelMixin, OnesOwn):
     def get_queryset(self) -> QuerySet[Subscription]:
         subjects = (f"discussion__{name}__layer__network" for name in ("neuron", "family", "proposal"))
         found = Subscription.objects.filter(person=self.request.user.pk).select_related(
-            *subjects, "discussion__network"
+            *subjects, "discussion__network", "discussion__claim__network"
         )
         return found.prefetch_related(Prefetch("discussion__note", Note.objects.titled())).order_by("-pk")
 
@@ -200,10 +205,10 @@ class SubscriptionViewSet(mixins.ListModelMixin, OnesOwn):
 
     @extend_schema(request=SubjectBody, responses={201: SubscriptionSerializer})
     def create(self, request: Request) -> Response:
-        """Follow a neuron, a family, a proposal or a note. What is muted stays muted."""
+        """Follow a neuron, a family, a proposal, a note or a claim. What is muted stays muted."""
         subject = subject_in(self.checked(request, SubjectBody))
-        if isinstance(subject, Note):
-            require(can_read_note(request.user, subject))
+        if isinstance(subject, (Note, Claim)):
+            require(can_see_discussion(request.user, subject))
         discussion = Discussion.objects.of(subject)
         return self.told(notifications.subscribe(request.user, discussion), 201)
 

@@ -17,7 +17,7 @@ from taxonomy.models.evidence import Evidence, Outcome
 from taxonomy.models.families import Family
 from taxonomy.models.fields import Line, Prose
 from taxonomy.models.images import ImageSet
-from taxonomy.models.networks import Network, Neuron
+from taxonomy.models.networks import Layer, Network, Neuron
 from taxonomy.models.notes import Note, readable_notes
 from taxonomy.models.people import User
 
@@ -118,6 +118,12 @@ class Claim(models.Model):
         found = self.note or self.family or self.neuron
         assert found is not None  # by the constraint
         return found
+
+    @property
+    def layer(self) -> Layer | None:
+        """Where its subject is; a note is about the whole network."""
+        subject = self.family or self.neuron
+        return subject.layer if subject is not None else None
 
     def names(self, neurons: Iterable[Neuron]) -> bool:
         """Whether it is about any of these neurons (with their layers): by itself, or as a member of a family."""

@@ -1,4 +1,4 @@
-"""Discussions: what people say to each other about a neuron, a family, a proposal or a note; every wording is kept."""
+"""Discussions: what people say to each other about a neuron, family, proposal, note or claim; every wording is kept."""
 
 import uuid
 from typing import ClassVar
@@ -7,6 +7,7 @@ import pgtrigger
 from django.db import models
 from django.urls import reverse
 
+from taxonomy.models.claims import Claim
 from taxonomy.models.families import Family
 from taxonomy.models.fields import Prose
 from taxonomy.models.networks import Layer, Network, Neuron
@@ -14,7 +15,7 @@ from taxonomy.models.notes import Note
 from taxonomy.models.people import User
 from taxonomy.models.proposals import Proposal
 
-Subject = Neuron | Family | Proposal | Note
+Subject = Neuron | Family | Proposal | Note | Claim
 
 
 class DiscussionManager(models.Manager["Discussion"]):
@@ -31,14 +32,12 @@ def _named(subject: Subject) -> dict[str, Subject]:
     return {type(subject).__name__.lower(): subject}
 
 
-def _place(subject: Subject) -> dict[str, int | None]:
-    if isinstance(subject, Note):
-        return {"network_id": subject.network_id}
-    return {"network_id": subject.layer.network_id, "layer_id": subject.layer_id}
+def _place(subject: Subject) -> dict[str, Network | Layer | None]:
+    return {"network": network_of(subject), "layer": None if isinstance(subject, Note) else subject.layer}
 
 
 def network_of(subject: Subject) -> Network:
-    return subject.network if isinstance(subject, Note) else subject.layer.network
+    return subject.network if isinstance(subject, (Note, Claim)) else subject.layer.network
 
 
 class Discussion(models.Model):
@@ -53,6 +52,7 @@ class Discussion(models.Model):
     family = models.OneToOneField(Family, models.PROTECT, null=True, blank=True, related_name="discussion")
     proposal = models.OneToOneField(Proposal, models.PROTECT, null=True, blank=True, related_name="discussion")
     note = models.OneToOneField(Note, models.PROTECT, null=True, blank=True, related_name="discussion")
+    claim = models.OneToOneField(Claim, models.PROTECT, null=True, blank=True, related_name="discussion")
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects: ClassVar[DiscussionManager] = DiscussionManager()
@@ -61,10 +61,11 @@ class Discussion(models.Model):
         constraints = [
             models.CheckConstraint(
                 condition=(
-                    models.Q(neuron__isnull=False, family=None, proposal=None, note=None)
-                    | models.Q(neuron=None, family__isnull=False, proposal=None, note=None)
-                    | models.Q(neuron=None, family=None, proposal__isnull=False, note=None)
-                    | models.Q(neuron=None, family=None, proposal=None, note__isnull=False)
+                    models.Q(neuron__isnull=False, family=None, proposal=None, note=None, claim=None)
+                    | models.Q(neuron=None, family__isnull=False, proposal=None, note=None, claim=None)
+                    | models.Q(neuron=None, family=None, proposal__isnull=False, note=None, claim=None)
+                    | models.Q(neuron=None, family=None, proposal=None, note__isnull=False, claim=None)
+                    | models.Q(neuron=None, family=None, proposal=None, note=None, claim__isnull=False)
                 ),
                 name="discussion_has_one_subject",
             )
@@ -78,14 +79,14 @@ class Discussion(models.Model):
 
     @property
     def subject(self) -> Subject:
-        found = self.neuron or self.family or self.proposal or self.note
+        found = self.neuron or self.family or self.proposal or self.note or self.claim
         assert found is not None  # by the constraint
         return found
 
     def placed(self) -> Subject:
         """The subject, with the layer or the network that was read with the discussion."""
         subject = self.subject
-        if isinstance(subject, Note):
+        if isinstance(subject, (Note, Claim)):
             subject.network = self.network
         elif self.layer is not None:
             self.layer.network = self.network

@@ -23,7 +23,9 @@ from taxonomy.models.reviews import Review
 
 # What these tell of a neuron goes beyond "n of 3 readings": what was decided, agreed or said there.
 TELLING = r"^(neuron|review|need|comment|gold|claim)\."
-
+# What happens to a claim itself; other events that name one happen to what it is on.
+OF_CLAIMS = "claim.", "comment."
+CLAIMED = models.Q(verb__startswith=OF_CLAIMS[0]) | models.Q(verb__startswith=OF_CLAIMS[1])
 
 Hidden = Collection[int] | models.Q
 
@@ -65,11 +67,14 @@ class EventQuerySet(models.QuerySet["Event"]):
         """What happened to its subject (``Event.subject``), what is said about it included."""
         if discussion.proposal_id:
             return self.filter(proposal=discussion.proposal_id)
+        if discussion.claim_id:
+            return self.filter(CLAIMED, claim=discussion.claim_id)
+        found = self.exclude(CLAIMED, claim__isnull=False)
         if discussion.note_id:
-            return self.filter(note=discussion.note_id)
+            return found.filter(note=discussion.note_id)
         if discussion.neuron_id:
-            return self.filter(proposal=None, neuron=discussion.neuron_id)
-        return self.filter(proposal=None, neuron=None, family=discussion.family_id)
+            return found.filter(proposal=None, neuron=discussion.neuron_id)
+        return found.filter(proposal=None, neuron=None, family=discussion.family_id)
 
 
 @pgtrigger.register(
@@ -107,7 +112,7 @@ class Event(models.Model):
 
     def get_absolute_url(self) -> str:
         """Where what happened is to be seen."""
-        seen = self.comment or self.claim or self.subject or self.job or self.layer or self.network
+        seen = self.comment or self.subject or self.job or self.layer or self.network
         if seen is not None:
             return seen.get_absolute_url()
         return reverse("person", args=[self.person.username]) if self.person else reverse("activity")
@@ -120,4 +125,6 @@ class Event(models.Model):
     @property
     def subject(self) -> Subject | None:
         """What it happened to and people talk about, if anything."""
+        if self.claim is not None and self.verb.startswith(OF_CLAIMS):
+            return self.claim
         return self.proposal or self.note or self.neuron or self.family

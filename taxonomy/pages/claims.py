@@ -41,6 +41,7 @@ from taxonomy.pages.events import told_to
 from taxonomy.pages.exhibits import Exhibit, Shelf
 from taxonomy.pages.networks import layers_of
 from taxonomy.pages.people import asking
+from taxonomy.pages.talk import Talk
 from taxonomy.permissions import (
     can_run_claim,
     can_see_claim,
@@ -578,6 +579,8 @@ def _page(
     exhibit = exhibit_of(shown, runs, layers)
     latest = runs[0] if runs else None
     done = [run for run in runs if run.ruling]
+    talk = Talk(request.user, shown, shown=True)
+    talk.layer = layers[-1]
     context = {
         "network": shown.network,
         "layer": shown.subject.layer if isinstance(shown.subject, (Family, Neuron)) else None,
@@ -604,7 +607,8 @@ def _page(
         "own": shown.author_id == request.user.pk,
         "form": form or WithdrawForm(),
         "events": told_to(request.user, Event.objects.visible_to(request.user, hidden).filter(claim=shown), 20),
-        "references": References(shown.network, layers, texts=[shown.rationale]),
+        "talk": talk,
+        "references": References(shown.network, layers, texts=[*talk.texts, shown.rationale]),
     }
     return render(request, "claims/claim.html", context, status=422 if form is not None and form.errors else 200)
 

@@ -1,5 +1,6 @@
 """Discussions: a subject's own, all that is new, what was said in which words, and keeping house."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
@@ -10,9 +11,10 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from taxonomy.actions import discussions, labels
-from taxonomy.models import Comment, Discussion, Family, Network, Neuron, Note, Proposal, User
+from taxonomy.actions import claims, discussions, labels
+from taxonomy.models import Claim, Comment, Discussion, Family, Network, Neuron, Note, Proposal, User
 from taxonomy.models.discussions import Subject, network_of
+from taxonomy.pages.claims import claim_at
 from taxonomy.pages.networks import layer_of
 from taxonomy.pages.neurons import neuron_of
 from taxonomy.pages.people import asking
@@ -60,6 +62,10 @@ def of_note(request: HttpRequest, public_id: str) -> HttpResponse:
     return discussion(request, note)
 
 
+def of_claim(request: HttpRequest, public_id: str) -> HttpResponse:
+    return discussion(request, claim_at(request, public_id))
+
+
 def discussion(request: HttpRequest, subject: Subject) -> HttpResponse:
     """All that was said about a subject; say something more, or see how it would look."""
     form, preview, status = None, "", 200
@@ -77,7 +83,7 @@ def discussion(request: HttpRequest, subject: Subject) -> HttpResponse:
     before = request.GET.get("before", "")
     before = before if before.isascii() and before.isdigit() and len(before) < 16 else ""
     talk = Talk(request.user, subject, before=int(before) if before else None, form=form, preview=preview)
-    if talk.may_see and isinstance(subject, Neuron):
+    if talk.may_see:
         _note_reveals(request, [subject])
     context = {
         "network": talk.network,
@@ -121,10 +127,14 @@ def _say(request: HttpRequest, subject: Subject, form: CommentForm) -> tuple[Com
         return None, 403
 
 
-def _note_reveals(request: HttpRequest, neurons: list[Neuron]) -> None:
-    """Who reads what others say about a neuron has been shown how they read it."""
+def _note_reveals(request: HttpRequest, subjects: Iterable[Subject]) -> None:
+    """Who reads what others say about a neuron, or a claim on it, has been shown how they read it."""
     if isinstance(request.user, User):
-        labels.reveal(request.user, *neurons)
+        every = list(subjects)
+        labels.reveal(request.user, *(one for one in every if isinstance(one, Neuron)))
+        stated = [one for one in every if isinstance(one, Claim)]
+        if stated:
+            claims.look(request.user, stated)
 
 
 def comments() -> QuerySet[Comment]:
@@ -133,7 +143,8 @@ def comments() -> QuerySet[Comment]:
     subjects = "discussion__neuron", "discussion__family", "discussion__proposal"
     people = "author", "hidden_by", "resolved_by"
     notes = Prefetch("discussion__note", Note.objects.titled())
-    return Comment.objects.select_related(*places, *subjects, *people).prefetch_related(notes)
+    stated = Prefetch("discussion__claim", Claim.objects.select_related("note", "family__layer", "neuron__layer"))
+    return Comment.objects.select_related(*places, *subjects, *people).prefetch_related(notes, stated)
 
 
 def _placed(comment: Comment) -> Comment:
@@ -290,7 +301,7 @@ def _moderation(
 ) -> HttpResponse:
     """Comments to decide about. What tells how a neuron is read, before it is settled, is shown when asked for.
 
-    That is noted as a reveal.
+    That is noted as a reveal. What is on a draft is not shown.
     """
     open_to = set(
         discussions_visible_to(request.user, Discussion.objects.filter(comments__in=found)).values_list("pk", flat=True)
@@ -299,13 +310,21 @@ def _moderation(
     references = References(texts=[one.text for one in found])
     for one in map(_placed, found):
         shown = one.discussion_id in open_to
-        if not shown and str(one.public_id) == look and one.discussion.neuron is not None:
-            _note_reveals(request, [one.discussion.neuron])
+        about = one.discussion.subject
+        if not shown and str(one.public_id) == look and (isinstance(about, Neuron) or _on_neurons(about)):
+            _note_reveals(request, [about])
             shown = True
         references.network = one.discussion.network
-        rows.append({"comment": one, "words": markdown(one.text, references) if shown else ""})
+        words = markdown(one.text, references) if shown else ""
+        drafted = not (isinstance(about, Neuron) or _on_neurons(about))
+        rows.append({"comment": one, "words": words, "withheld": not shown, "drafted": drafted})
     context = {"rows": rows, "form": form, **more}
     return render(request, "discussions/moderation.html", context, status=status)
+
+
+def _on_neurons(subject: Subject) -> bool:
+    """Whether it is a claim that others wait for because of neurons, and not because it is on a draft."""
+    return isinstance(subject, Claim) and (subject.note is None or subject.note.opened_at is not None)
 
 
 @require_safe
@@ -332,9 +351,7 @@ def discussion_list(request: HttpRequest) -> HttpResponse:
         said = said.filter(pk__lt=int(before))
     found = [_placed(one) for one in said.order_by("-pk")[: PAGE + 1]]
     shown = found[:PAGE]
-    about = [one.discussion.neuron for one in shown if one.discussion.neuron is not None]
-    if about:
-        _note_reveals(request, about)
+    _note_reveals(request, (one.discussion.subject for one in shown))
     context: dict[str, Any] = {
         "comments": shown,
         "older": found[PAGE - 1].pk if len(found) > PAGE else None,

@@ -17,10 +17,10 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from taxonomy.actions import notifications
-from taxonomy.models import Discussion, Family, Neuron, Note, Proposal, Subscription, User
+from taxonomy.models import Claim, Discussion, Family, Neuron, Note, Proposal, Subscription, User
 from taxonomy.models.discussions import Subject
 from taxonomy.pages.people import asking
-from taxonomy.permissions import can_follow, can_read_note, notifications_of, require
+from taxonomy.permissions import can_follow, can_see_discussion, notifications_of, require
 from taxonomy.rendering.notices import grouped, key_of, titled, with_events
 
 PAGE = 30
@@ -53,7 +53,7 @@ def _muted(user: User) -> set[str]:
     return {key_of(subscription.discussion.subject) for subscription in found}
 
 
-SUBJECTS = ("discussion__neuron", "discussion__family", "discussion__proposal", "discussion__note")
+SUBJECTS = [f"discussion__{kind}" for kind in ("neuron", "family", "proposal", "note", "claim")]
 
 
 def _read(request: HttpRequest, user: User) -> HttpResponse:
@@ -94,6 +94,7 @@ def following(request: HttpRequest) -> HttpResponse:
             "discussion__family__layer__network",
             "discussion__proposal__layer__network",
             "discussion__network",
+            "discussion__claim__network",
         )
         .prefetch_related(Prefetch("discussion__note", Note.objects.titled()))
     )
@@ -114,7 +115,7 @@ class FollowForm(forms.Form):
     """``subject`` as ``notices.key_of`` writes it."""
 
     do = forms.ChoiceField(choices=[(verb, verb) for verb in ("subscribe", "unsubscribe", "mute", "unmute")])
-    subject = forms.RegexField(r"^(neuron|family|proposal|note):[0-9a-f-]{1,36}\Z")
+    subject = forms.RegexField(r"^(neuron|family|proposal|note|claim):[0-9a-f-]{1,36}\Z")
 
     def clean_subject(self) -> Subject:
         kind, key = self.cleaned_data["subject"].split(":")
@@ -123,13 +124,14 @@ class FollowForm(forms.Form):
             "family": Family.objects.select_related("layer__network"),
             "proposal": Proposal.objects.select_related("layer__network"),
             "note": Note.objects.titled().select_related("network"),
+            "claim": Claim.objects.select_related("network", "note", "family__layer", "neuron__layer"),
         }[kind]
         try:
             found = rows.filter(**{"pk" if kind == "family" else "public_id": key}).first()
         except (ValueError, ValidationError):  # no number, or no UUID
             found = None
         if found is None:
-            raise ValidationError("There is no such neuron, family, proposal or note.")
+            raise ValidationError("There is no such neuron, family, proposal, note or claim.")
         return cast(Subject, found)
 
 
@@ -142,8 +144,8 @@ def follow(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         raise Http404("There is nothing like that to follow here.")
     subject, verb = form.cleaned_data["subject"], form.cleaned_data["do"]
-    if isinstance(subject, Note):
-        require(can_read_note(user, subject))
+    if isinstance(subject, (Note, Claim)):
+        require(can_see_discussion(user, subject))
     discussion = Discussion.objects.of(subject)
     ways: dict[str, tuple[Callable[[User, Discussion], object], str]] = {
         "subscribe": (notifications.subscribe, "You are told what happens with {}."),

@@ -7,7 +7,7 @@ from functools import cached_property
 from django import forms
 from django.urls import reverse
 
-from taxonomy.models import Comment, Discussion, Family, Layer, Network, Neuron, Note, User
+from taxonomy.models import Claim, Comment, Discussion, Family, Layer, Network, Neuron, Note, User
 from taxonomy.models.discussions import Subject, network_of
 from taxonomy.permissions import (
     UNREAD,
@@ -129,14 +129,15 @@ class Talk:
     @cached_property
     def layer(self) -> Layer:
         """Where the subject is, or the network's last layer, to show how a neuron is written."""
-        if isinstance(self.subject, Note):
-            return self.network.layers.order_by("-order")[0]
-        return self.subject.layer
+        own = None if isinstance(self.subject, Note) else self.subject.layer
+        return own or self.network.layers.order_by("-order")[0]
 
     @property
     def title(self) -> str:
         if isinstance(self.subject, Note):
             return self.subject.title
+        if isinstance(self.subject, Claim):
+            return self.subject.sentence
         return self.subject.address if isinstance(self.subject, Neuron) else self.subject.name
 
     @property
@@ -168,5 +169,4 @@ def address_of(subject: Subject) -> str:
         return reverse("neuron_discussion", args=[subject.layer.network.name, subject.layer.name, subject.index])
     if isinstance(subject, Family):
         return reverse("family_discussion", args=[subject.layer.network.name, subject.layer.name, subject.pk])
-    kind = "note" if isinstance(subject, Note) else "proposal"
-    return reverse(f"{kind}_discussion", args=[subject.public_id])
+    return reverse(f"{subject._meta.model_name}_discussion", args=[subject.public_id])

@@ -11,7 +11,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 
 from taxonomy.events import told
-from taxonomy.models import Event, Family, Neuron, Note, Notification, User
+from taxonomy.models import Claim, Event, Family, Neuron, Note, Notification, User
 from taxonomy.models.discussions import Subject
 from taxonomy.rendering.sentences import plain, quoted, sentence, squeezed, url
 
@@ -41,6 +41,8 @@ def titled(subject: Subject) -> str:
     """A neuron's whole address, or a name with where it belongs."""
     if isinstance(subject, Neuron):
         return str(subject)
+    if isinstance(subject, Claim):
+        return f"“{subject.sentence}”, a claim about {subject.network}"
     if isinstance(subject, Note):
         return f"{subject.title}, {'a commentary' if subject.about_id else 'a circuit note'} on {subject.network}"
     return f"{subject.name}, {'family of' if isinstance(subject, Family) else 'proposed for'} {subject.layer}"

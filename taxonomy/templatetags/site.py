@@ -60,8 +60,8 @@ def _subscription(user: User, subject: Subject) -> QuerySet[Any]:
 
 # Pages that have a feed of their own, at ``feed.atom`` below them.
 FED = {
-    *("activity", "network", "thread", "layer", "neuron", "family", "proposal", "note"),
-    *("neuron_discussion", "family_discussion", "proposal_discussion", "note_discussion"),
+    *("activity", "network", "thread", "layer", "neuron", "family", "proposal", "note", "claim"),
+    *(f"{kind}_discussion" for kind in ("neuron", "family", "proposal", "note", "claim")),
 }
 
 
