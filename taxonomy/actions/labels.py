@@ -5,9 +5,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.core.exceptions import ValidationError
+from django.core.exceptions import EmptyResultSet, ValidationError
 from django.db import connection, transaction
-from django.db.models import Exists, OuterRef, Subquery, prefetch_related_objects
+from django.db.models import Exists, OuterRef, QuerySet, Subquery, prefetch_related_objects
 from django.db.models.functions import JSONObject
 from django.utils import timezone
 
@@ -517,18 +517,25 @@ def _note_needs(neuron: Neuron, found: Sequence[consensus.Reading], needs: Seque
 
 def reveal(user: User, *neurons: Neuron) -> None:
     """Record that others' readings, or the settled answer, are being shown to this person. One query."""
-    # In one order: the same person's other request, revealing some of them too, must not wait for this one in a circle.
-    shown = sorted({neuron.pk for neuron in neurons})
-    if not shown:
+    if neurons:
+        reveal_those(user, Neuron.objects.filter(pk__in=[neuron.pk for neuron in neurons]))
+
+
+def reveal_those(user: User, neurons: QuerySet[Neuron]) -> None:
+    """``reveal`` for neurons that nobody has asked for yet, in the same one query."""
+    try:
+        those, values = neurons.order_by().values("pk").query.sql_with_params()
+    except EmptyResultSet:
         return
+    # In one order: the same person's other request, revealing some of them too, must not wait for this one in a circle.
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             INSERT INTO taxonomy_reveal (neuron_id, person_id, at)
-            SELECT pk, %(person)s, %(now)s FROM unnest(%(shown)s::bigint[]) AS pk
-            WHERE NOT EXISTS (SELECT FROM taxonomy_reveal WHERE neuron_id = pk AND person_id = %(person)s)
-            ORDER BY pk
+            SELECT DISTINCT shown.pk, %s::bigint, %s::timestamptz FROM ({those}) AS shown(pk)
+            WHERE NOT EXISTS (SELECT FROM taxonomy_reveal WHERE neuron_id = shown.pk AND person_id = %s)
+            ORDER BY 1
             ON CONFLICT DO NOTHING
             """,
-            {"person": user.pk, "now": timezone.now(), "shown": shown},
+            [user.pk, timezone.now(), *values, user.pk],
         )

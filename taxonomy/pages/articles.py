@@ -43,7 +43,12 @@ class Article:
 
 
 def article(
-    version: NoteVersion, user: Person, references: References, *, hidden: Collection[int] | None = None
+    version: NoteVersion,
+    user: Person,
+    references: References,
+    *,
+    hidden: Collection[int] | None = None,
+    beside: Q | None = None,
 ) -> Article:
     """The article of a version, which may be one that is not saved yet (for the preview).
 
@@ -53,6 +58,7 @@ def article(
         version: with its ``note``, and the note's network.
         references: of the note's network; the discussion's texts may share it.
         hidden: ``hidden_from(user)``, where the page knows it already.
+        beside: neurons that the page tells of beside it; that is recorded with the claims.
     """
     hidden = hidden_from(user) if hidden is None else hidden
     references.user = user
@@ -63,8 +69,8 @@ def article(
     composer = Composer(references, sources, figures.shown)
     abstract, body, selection = (composer.write(read[name], name) for name in TEXTS)
     told = [*figures.claims, *filter(None, references.claims.values())]
-    if isinstance(user, User) and told:
-        claims.look(user, told)
+    if isinstance(user, User) and (told or beside):
+        claims.look(user, told, beside)
     references.user = None  # of claims that are cited below the article, nobody records who reads them
     problems = [*composer.problems, *(Problem("bibliography", line, said) for line, said in sources.problems)]
     notices = [

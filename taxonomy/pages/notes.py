@@ -52,7 +52,7 @@ from taxonomy.permissions import (
 from taxonomy.rendering import citations, differences
 from taxonomy.rendering.circuits import Circuit, circuit, picture
 from taxonomy.rendering.markdown import References
-from taxonomy.rendering.notes import named
+from taxonomy.rendering.notes import CITATION, named
 
 PAGE = 30
 
@@ -234,10 +234,10 @@ def page_of(
     drawn = circuit(note.network, _subgraph(shown), hidden=hidden, layers=layers)
     since = saved_of(note)
     latest = since[0]
-    _reveal(request, shown, drawn, latest=shown.number == latest.number)
     talk = Talk(user, note, shown=True)
     talk.layer = layers[-1]
-    texts = [*talk.texts, shown.abstract, shown.body, shown.selection]
+    # A key that is cited looks like somebody who is mentioned.
+    texts = [*talk.texts, *(CITATION.sub("", text) for text in (shown.abstract, shown.body, shown.selection))]
     references = References(note.network, layers, texts=texts, user=user)
     stated = claims.panel(note, hidden)
     references.claims |= {str(claim.public_id): claim for claim in stated["claims"]}
@@ -255,7 +255,7 @@ def page_of(
         "asked": asked,
         "asked_me": next((one for one in asked if one.person_id == user.pk), None),
         "own": user.pk in note.written_by,
-        "article": article(shown, user, references, hidden=hidden),
+        "article": article(shown, user, references, hidden=hidden, beside=_told(shown, drawn, latest)),
         "circuit": drawn,
         "diagram": picture(drawn),
         "motifs": shown.motifs,
@@ -286,19 +286,14 @@ def _corrects(note: Note, version: NoteVersion) -> bool:
     return published is not None and 1 < version.number <= published.number and version.summary != ""
 
 
-def _reveal(request: HttpRequest, version: NoteVersion, drawn: Circuit, *, latest: bool) -> None:
+def _told(version: NoteVersion, drawn: Circuit, latest: NoteVersion) -> Q:
     """Who reads what a note says of a neuron, or sees it in a family's picture, has been shown how others read it."""
-    if not isinstance(request.user, User):
-        return
     seen = Q(pk__in=[])
     for knot in drawn.knots.values():
         seen |= Q(layer=knot.layer, index__in=knot.members)
-    if latest:
-        seen |= Q(notes=version.note)
-        neurons = list(Neuron.objects.filter(seen).distinct())
-    else:
-        neurons = [*Neuron.objects.filter(seen), *notes.names_of(version.note.network, version)[0]]
-    labels.reveal(request.user, *neurons)
+    if version.number == latest.number:
+        return seen | Q(notes=version.note)
+    return seen | Q(pk__in=[neuron.pk for neuron in notes.names_of(version.note.network, version)[0]])
 
 
 # Writing

@@ -96,8 +96,8 @@ BIBLIOGRAPHY = """@article{olah2020zoom,
 }"""
 
 
-def node(of: str, family: Family | None = None) -> dict[str, Any]:
-    return {"id": of, "neuron": "" if family else of, "family": str(family.public_id) if family else "", "x": 0, "y": 0}
+def node(neuron: str) -> dict[str, Any]:
+    return {"id": neuron, "neuron": neuron, "family": "", "x": 0, "y": 0}
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def circuit(world) -> SimpleNamespace:
     """A note with everything in it, corrected once, with a commentary; claims of each ruling, and one not tested."""
     author, network = make_user("wanda"), world.network
     subgraph = {
-        "nodes": [node("conv1:0"), node("conv1:1"), node("mixed3b:0"), node("curves", world.curves)],
+        "nodes": [node("conv1:0"), node("conv1:1"), node("mixed3b:0")],
         "edges": [
             {"source": "conv1:0", "target": "mixed3b:0", "weight": 0.5, "evidence": ""},
             {"source": "conv1:1", "target": "mixed3b:0", "weight": -0.25, "evidence": ""},
@@ -129,7 +129,7 @@ def circuit(world) -> SimpleNamespace:
     said = "\n\n".join(
         [
             "## What one sees",
-            "[[3b:0]] is a curve [@olah2020zoom], and [[family:3b/curves]] are more: $x^2$ of them. @wanda says so.",
+            "[[3b:0]] is a curve [@olah2020zoom], and [[family:3b/curves]] are more: $x^2$ of them.",
             "$$\\sum_i w_i x_i$$",
             f"![Weights to [[3b:0]].](/evidence/{matrix.public_id}/)",
             *(f"- [[claim:{claim.public_id}]]" for claim in claims.values()),
