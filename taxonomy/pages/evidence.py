@@ -57,7 +57,8 @@ def shown_alone(request: HttpRequest, public_id: str) -> tuple[Exhibit, Evidence
             "evidence__neuron__layer__network",
             *("evidence__network", "evidence__image_set", "evidence__current"),
             *("evidence__family__layer", "evidence__other__layer"),
-            *("evidence__claim__note", "evidence__claim__neuron"),
+            *("evidence__claim__note", "evidence__claim__neuron", "evidence__claim__family__layer__network"),
+            "evidence__layer__network",
         ).prefetch_related("artifacts"),
         public_id=public_id,
     )
@@ -65,7 +66,7 @@ def shown_alone(request: HttpRequest, public_id: str) -> tuple[Exhibit, Evidence
     hidden = hidden_from(request.user)
     require(can_see_members(row.names(Neuron.objects.with_layers(hidden if row.family_id else ()))))
     if row.claim is not None:
-        require(can_see_claim(request.user, row.claim))
+        require(can_see_claim(request.user, row.claim, hidden))
         if isinstance(request.user, User):
             claims.look(request.user, [row.claim])
     layers = layers_of(row.network.name)
