@@ -156,7 +156,7 @@ def reads(page: Page, note: Note) -> None:
     page.goto("/networks/curves/thread/")
     expect(page.locator("ol.thread")).to_contain_text("1 claim: 1 refuted")
     page.get_by_role("link", name="How curves come about").first.click()
-    article = page.locator("article.note")
+    article = page.locator("article.circuit-note")
     for said in (
         "corrected",
         "ada",
@@ -195,6 +195,6 @@ def on_paper(page: Page) -> None:
     for name in ("Site", "Contents"):
         expect(page.get_by_role("navigation", name=name)).to_be_hidden()
     for part in (".note-body", "figure svg", "math", "#cite-h"):
-        expect(page.locator("article.note").locator(part).first).to_be_visible()
+        expect(page.locator("article.circuit-note").locator(part).first).to_be_visible()
     assert page.pdf(format="A4").startswith(b"%PDF")
     page.emulate_media(media="screen")

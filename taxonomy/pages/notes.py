@@ -240,7 +240,7 @@ def page_of(
     texts = [*talk.texts, *(CITATION.sub("", text) for text in (shown.abstract, shown.body, shown.selection))]
     references = References(note.network, layers, texts=texts, user=user)
     stated = claims.panel(note, hidden)
-    references.claims |= {str(claim.public_id): claim for claim in stated["claims"]}
+    references.know(stated["claims"])
     asked = [one for one in note.people if one.ended_at is None and one.agreed_at is None]
     noted = links_to(user, note) if note.number is not None else []
     context: dict[str, Any] = {

@@ -234,6 +234,11 @@ class References:
         self.claims |= {str(claim.public_id): claim for claim in told.with_rulings()}
         self.told |= self.claims.keys() if self.user is not None else set()
 
+    def know(self, claims: Iterable[Claim]) -> None:
+        """What the page shows of claims anyway need not be asked for again (``with_rulings``)."""
+        self.claims |= {str(claim.public_id): claim for claim in claims}
+        self.told |= self.claims.keys()
+
     def claim(self, public_id: str) -> SafeString:
         """The claim's sentence with what came of it; of one that is not to be told yet only where it is."""
         claim = self.claims.get(public_id)

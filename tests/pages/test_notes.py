@@ -9,7 +9,7 @@ from django.test import Client
 
 from taxonomy.actions import discussions, labels, notes
 from taxonomy.models import Event, Note, NoteState, Notification, Reveal, User
-from tests.factory import make_label, make_note, make_user, neuron_at
+from tests.factory import make_claim, make_label, make_note, make_user, neuron_at
 
 GOOD = {"title": "Curves from lines", "abstract": "In short.", "body": "As [[3b:2]] shows.", "motifs": ["invariance"]}
 
@@ -219,6 +219,13 @@ def test_reading_is_a_look(client: Client, world: SimpleNamespace, published: No
     assert not make_label(neuron_at("3b:2"), reader, world.curves).blind
     page(client, "/networks/tinynet/thread/", other)
     assert make_label(neuron_at("3b:2"), other, world.curves).blind, "the abstract names no neuron"
+
+
+def test_a_claim_that_a_note_cites_is_its_sentence(client, world, draft: Note, author: User) -> None:
+    claim = make_claim(draft, author, "Without them nothing echoes.")
+    notes.save(author, draft, began_from=1, body=f"We think so: [[claim:{claim.public_id}]]")
+    told = page(client, at(draft), author)
+    assert f'<a class="claimed" href="/claims/{claim.public_id}/">Without them nothing echoes.</a>' in told
 
 
 def test_an_abstract_in_a_list_is_a_look_too(client: Client, world: SimpleNamespace, author: User) -> None:
