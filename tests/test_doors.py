@@ -388,6 +388,14 @@ PAGES = [
     post("/claims/new/preview/?note={note}", SCIENCE, CLAIM, changes=False),
     look("/claims/{claim}/"),
     look("/claims/{draft_claim}/", {OWNER}),
+    *(look(f"/claims/{{claim}}/{page}") for page in ("discussion/", "feed.atom", "discussion/feed.atom")),
+    look("/claims/{draft_claim}/discussion/", {OWNER}),
+    *(
+        look(f"/claims/{{draft_claim}}/{page}", NOBODY, refused=(403, 404))
+        for page in ("feed.atom", "discussion/feed.atom")
+    ),
+    post("/claims/{claim}/discussion/", SCIENCE, {"text": "Which margin?"}),
+    post("/claims/{draft_claim}/discussion/", {OWNER}, {"text": "Which margin?"}),
     post("/claims/{claim}/run/", REVIEWS),
     post("/claims/{claim}/withdraw/", {OWNER}, {"reason": "It was wrong."}),
     look("/evidence/{kernels}/kernel/?of=conv1:1"),
@@ -494,6 +502,8 @@ TAXONOMY = [
     post(f"{API}/comments/", SCIENCE, {"network": "tinynet", "neuron": "3b:1", "text": "Bent."}),
     post(f"{API}/comments/", NOBODY, {"network": "tinynet", "neuron": "3b:2", "text": "Bent."}),
     post(f"{API}/comments/", SCIENCE, lambda world: {"proposal": world.proposal, "text": "Bent."}),
+    post(f"{API}/comments/", SCIENCE, lambda world: {"claim": world.claim, "text": "Which margin?"}),
+    post(f"{API}/comments/", {OWNER}, lambda world: {"claim": world.draft_claim, "text": "Which margin?"}),
     Door("PATCH", f"{API}/comments/{{comment}}/", {OWNER}, {"text": "Bent, surely."}),
     post(f"{API}/comments/{{comment}}/resolve/", {OWNER} | REVIEWS),
     post(f"{API}/comments/{{comment}}/reopen/", {OWNER} | REVIEWS, ready=resolved),
@@ -507,6 +517,8 @@ TAXONOMY = [
     post(f"{API}/notifications/read/", {OWNER, REVIEWER}, refused=(200, 403)),  # the others are told of nothing
     post(f"{API}/notifications/{{notification}}/read/", {OWNER}, refused=(403, 404)),
     post(f"{API}/subscriptions/", SIGNED_IN, lambda world: {"proposal": world.proposal}),
+    post(f"{API}/subscriptions/", SIGNED_IN, lambda world: {"claim": world.claim}),
+    post(f"{API}/subscriptions/", {OWNER}, lambda world: {"claim": world.draft_claim}),
     post(f"{API}/subscriptions/{{discussion}}/mute/", SIGNED_IN),
     post(f"{API}/subscriptions/{{discussion}}/unmute/", SIGNED_IN, ready=muted),
     Door("DELETE", f"{API}/subscriptions/{{discussion}}/", {OWNER}, refused=(204, 403, 404)),

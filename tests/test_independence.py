@@ -63,19 +63,26 @@ World = SimpleNamespace
 
 # What is said of neurons that are not settled: of an agreed one, one that needs evidence, one that needs a family.
 NOTE, COMMENT, OBJECTION, DEMAND, MISSED, SUGGESTED = "quagga", "numbat", "tapir", "dugong", "wombat", "okapi"
-CLAIM = "saola"
-UNSETTLED = (NOTE, COMMENT, OBJECTION, DEMAND, MISSED, SUGGESTED, CLAIM)
+CLAIM, CLAIM_COMMENT = "saola", "caracal"
+UNSETTLED = (NOTE, COMMENT, OBJECTION, DEMAND, MISSED, SUGGESTED, CLAIM, CLAIM_COMMENT)
 # What is said of a gold neuron, and of a settled one that somebody holds in the queue.
-GOLD = GOLD_NOTE, GOLD_REVIEW, GOLD_COMMENT, GOLD_REASON, GOLD_CLAIM = (
+GOLD = GOLD_NOTE, GOLD_REVIEW, GOLD_COMMENT, GOLD_REASON, GOLD_CLAIM, GOLD_CLAIM_COMMENT = (
     "axolotl",
     "pangolin",
     "aardvark",
     "narwhal",
     "gaur",
+    "serval",
 )
-HELD = HELD_NOTE, HELD_REVIEW, HELD_COMMENT, HELD_CLAIM = "kakapo", "bilby", "fossa", "kouprey"
+HELD = HELD_NOTE, HELD_REVIEW, HELD_COMMENT, HELD_CLAIM, HELD_CLAIM_COMMENT = (
+    "kakapo",
+    "bilby",
+    "fossa",
+    "kouprey",
+    "ocelot",
+)
 # What a draft says, on which a claim was run: for its authors alone.
-DRAFT = DRAFT_TITLE, DRAFT_BODY, DRAFT_CLAIM = "thylacine", "bandicoot", "quoll"
+DRAFT = DRAFT_TITLE, DRAFT_BODY, DRAFT_CLAIM, DRAFT_CLAIM_COMMENT = "thylacine", "bandicoot", "quoll", "margay"
 
 
 def aged(label: Label) -> Label:
@@ -135,6 +142,13 @@ def world(db: None) -> World:
         "draft_claim": make_claim(draft, author, f"A {DRAFT_CLAIM} it is.", plan=plan),
         "noted_claim": make_claim(published, author, "An edge it is.", plan=plan),
     }
+    for name, person, said in (
+        ("claim", people[0], CLAIM_COMMENT),
+        ("gold_claim", judge, GOLD_CLAIM_COMMENT),
+        ("held_claim", judge, HELD_CLAIM_COMMENT),
+        ("draft_claim", author, DRAFT_CLAIM_COMMENT),
+    ):
+        discussions.add(person, claims_[name], f"{said} @watcher")
     runs = {f"{name}_version": make_run(one, "supported").evidence.current for name, one in claims_.items()}
     return World(
         network=network,
@@ -268,7 +282,12 @@ PLACES = [
     ),
     *(f"{API}/notes/", f"{API}/claims/", "/networks/tinynet/claims/", "/claims/new/?note={note}"),
     *(f"{prefix}/claims/{{{name}}}/" for prefix in ("", API) for name in CLAIMS),
-    *(f"/complete/?network=tinynet&q={typed}" for typed in ("3b:", "claim:it", "claim:saol", "claim:quol", "family:cur")),
+    *(f"/claims/{{{name}}}/{page}" for name in CLAIMS for page in PAGES_OF_SUBJECTS),
+    *(f"/claims/{{{name}}}/{page}" for name in CLAIMS for page in PAGES_OF_SUBJECTS),
+    *(
+        f"/complete/?network=tinynet&q={typed}"
+        for typed in ("3b:", "claim:it", "claim:saol", "claim:quol", "family:cur")
+    ),
     *("/networks/tinynet/weights/", "/networks/tinynet/weights/walk/?neuron=3b:2", "/evidence/{version}/kernel/"),
     *every("/compare/?with=tinynet/3b:#&with=tinynet/3b:9", "/claims/new/?neuron={neuron_#}"),
     *("/compare/?with=tinynet/mixed3b/Curves&with=tinynet/mixed3b/Arches", "/universality/", f"{API}/universality/"),
