@@ -14,9 +14,10 @@ from taxonomy.models import Family, Network, NoteVersion
 from taxonomy.rendering.chips import chip
 from taxonomy.rendering.markdown import NEURON, References, tidy
 
-# So many pieces, and pairs of equal ones, are compared: beyond that it takes longer than to read both.
+# So many pieces of one place are compared, and so many pairs of equal ones of all places together: beyond that it takes
+# longer than to read both.
 MOST_PIECES = 3_000
-MOST_PAIRS = 60_000
+MOST_PAIRS = 5_000
 FIELDS = {
     "title": "Title",
     "abstract": "Abstract",
@@ -36,15 +37,30 @@ class Change:
     html: SafeString
 
 
+class _Budget:
+    """How many pairs of equal pieces may still be compared. What would take more is replaced as a whole."""
+
+    def __init__(self) -> None:
+        self.pairs = MOST_PAIRS
+
+    def affords(self, pairs: int) -> bool:
+        """Whether there are so many left; then they are spent."""
+        if pairs > self.pairs:
+            return False
+        self.pairs -= pairs
+        return True
+
+
 def words(before: str, after: str) -> SafeString:
     """The later text with what was taken out and put in, word by word."""
-    return _joined(_words(tidy(before), tidy(after)))
+    return _joined(_words(tidy(before), tidy(after), _Budget()))
 
 
 def changes(before: NoteVersion, after: NoteVersion) -> list[Change]:
     """What ``after`` changed of ``before``, field by field; fields that are the same are left out."""
+    budget = _Budget()
     found = [
-        Change(field, title, lines(getattr(before, field), getattr(after, field)))
+        Change(field, title, _lines(getattr(before, field), getattr(after, field), budget))
         for field, title in FIELDS.items()
         if getattr(before, field) != getattr(after, field)
     ]
@@ -57,12 +73,16 @@ def changes(before: NoteVersion, after: NoteVersion) -> list[Change]:
 
 def lines(before: str, after: str) -> SafeString:
     """A long text: its lines that changed, word by word, with some of those around them; "…" for the others."""
+    return _lines(before, after, _Budget())
+
+
+def _lines(before: str, after: str, budget: _Budget) -> SafeString:
     old, new = (re.findall(r"[^\n]+\n*|\n+", tidy(text)) for text in (before, after))
     parts: list[SafeString] = []
-    steps = _steps(old, new)
+    steps = _steps(old, new, budget)
     for place, (what, i1, i2, j1, j2) in enumerate(steps):
         if what != "equal":
-            parts += _words("".join(old[i1:i2]), "".join(new[j1:j2]))
+            parts += _words("".join(old[i1:i2]), "".join(new[j1:j2]), budget)
             continue
         head = 0 if place == 0 else AROUND
         tail = 0 if place == len(steps) - 1 else AROUND
@@ -77,12 +97,12 @@ def lines(before: str, after: str) -> SafeString:
     return _joined(parts)
 
 
-def _words(before: str, after: str) -> list[SafeString]:
+def _words(before: str, after: str, budget: _Budget) -> list[SafeString]:
     old, new = (re.findall(r"\S+\s*|\s+", text) for text in (before, after))
     # A word is the same whatever space stands behind it, but not at the end of a line.
     keys = [[word.strip() + "\n" * word.count("\n") for word in side] for side in (old, new)]
     parts: list[SafeString] = []
-    for what, i1, i2, j1, j2 in _steps(*keys):
+    for what, i1, i2, j1, j2 in _steps(*keys, budget):
         if what == "equal":
             parts.append(format_html("{}", "".join(new[j1:j2])))
             continue
@@ -94,7 +114,7 @@ def _words(before: str, after: str) -> list[SafeString]:
     return parts
 
 
-def _steps(old: Sequence[str], new: Sequence[str]) -> list[tuple[str, int, int, int, int]]:
+def _steps(old: Sequence[str], new: Sequence[str], budget: _Budget) -> list[tuple[str, int, int, int, int]]:
     """As ``SequenceMatcher.get_opcodes``, but what would take too long to compare is replaced as a whole.
 
     What is the same at both ends is cut off first.
@@ -111,7 +131,7 @@ def _steps(old: Sequence[str], new: Sequence[str]) -> list[tuple[str, int, int, 
     steps: list[tuple[str, int, int, int, int]] = []
     if start:
         steps.append(("equal", 0, start, 0, start))
-    if len(here) + len(there) > MOST_PIECES or pairs > MOST_PAIRS:
+    if len(here) + len(there) > MOST_PIECES or not budget.affords(pairs):
         steps.append(("replace", start, start + len(here), start, start + len(there)))
     else:
         for what, i1, i2, j1, j2 in difflib.SequenceMatcher(None, here, there, autojunk=False).get_opcodes():

@@ -1,6 +1,10 @@
+import difflib
+from collections import Counter
+
 import pytest
 
 from taxonomy.models import Note, NoteVersion
+from taxonomy.rendering import differences
 from taxonomy.rendering.differences import changes, lines, words
 from tests.factory import make_family, make_network, make_user
 
@@ -29,6 +33,36 @@ def test_of_a_long_text_the_lines_around_a_change_are_shown():
     assert "Line 18." in html
     assert "Line 17." not in html
     assert html.count('class="skipped"') == 2
+
+
+def test_of_all_places_of_a_text_together_only_so_much_is_compared(versions, monkeypatch):
+    def lines_of(side: str) -> str:
+        return "\n".join(
+            f"keep{line}\n" + " ".join(f"k{word % 11} {side}{word}" for word in range(740)) for line in range(12)
+        )
+
+    compared = 0
+
+    class Counted(difflib.SequenceMatcher):
+        def __init__(self, junk, one, other, autojunk):
+            nonlocal compared
+            there = Counter(other)
+            compared += sum(there[piece] for piece in one)
+            super().__init__(junk, one, other, autojunk=autojunk)
+
+    monkeypatch.setattr(difflib, "SequenceMatcher", Counted)
+    before, after = lines_of("x"), lines_of("y")
+    html = lines(before, after)
+    assert 0 < compared <= differences.MOST_PAIRS
+    assert html.count("<del>") == html.count("<ins>") == 12, "each line was replaced whole"
+
+    compared = 0
+    first, second = versions
+    for field in differences.FIELDS:
+        setattr(first, field, " ".join(f"k{word % 5} x{word}" for word in range(60)))
+        setattr(second, field, " ".join(f"k{word % 5} y{word}" for word in range(60)))
+    assert {change.field for change in changes(first, second)} >= set(differences.FIELDS)
+    assert 0 < compared <= differences.MOST_PAIRS, "all fields of a version share it"
 
 
 @pytest.fixture
