@@ -102,10 +102,22 @@ def make_proposal(layer: Layer, author: User | None = None, name: str = "Boundar
     return Proposal.objects.create(layer=layer, author=author or make_user(), name=name, **fields)
 
 
-def make_image_set(name: str = "pictures", *, count: int = 2, folder: str = "/nowhere") -> ImageSet:
+def make_image_set(
+    name: str = "pictures", *, count: int = 2, folder: str = "/nowhere", classes: Mapping[int, int] | None = None
+) -> ImageSet:
+    """An image set; ``classes`` says of which class the pictures at these indices are."""
+    known = {index: {"class": number} for index, number in (classes or {}).items()}
     image_set = ImageSet.objects.create(name=name, folder=folder, digest="i" * 64, count=count)
     Image.objects.bulk_create(
-        Image(image_set=image_set, index=index, name=f"{index}.png", sha256="0" * 64, width=8, height=8)
+        Image(
+            image_set=image_set,
+            index=index,
+            name=f"{index}.png",
+            sha256="0" * 64,
+            width=8,
+            height=8,
+            parameters=known.get(index, {}),
+        )
         for index in range(count)
     )
     return image_set

@@ -9,8 +9,11 @@ from taxonomy.models import (
     Artifact,
     Claim,
     Event,
+    Evidence,
     EvidenceVersion,
     Family,
+    Image,
+    ImageSet,
     Label,
     Membership,
     Neuron,
@@ -20,6 +23,7 @@ from taxonomy.models import (
     Review,
     Role,
     Run,
+    Shard,
     Tally,
     Wording,
 )
@@ -28,9 +32,11 @@ from tests.factory import (
     make_claim,
     make_evidence,
     make_family,
+    make_image_set,
     make_label,
     make_network,
     make_note,
+    make_plan,
     make_proposal,
     make_run,
     make_user,
@@ -129,6 +135,38 @@ def test_they_end_and_that_is_all(neuron: Neuron, model, column: str) -> None:
     assert execute(f"UPDATE {model._meta.db_table} SET {column} = now()") == model.objects.count()
     with pytest.raises(DatabaseError, match="pgtrigger: Cannot update"):
         execute(f"UPDATE {model._meta.db_table} SET {column} = NULL, neuron_id = neuron_id + 1")
+
+
+TESTED = {
+    Image: {"parameters": '{"class": 1}', "name": "forged.png", "index": 7, "sha256": "f" * 64},
+    ImageSet: {"digest": "f" * 64, "name": "forged", "count": 7},
+    Evidence: {"parameters": '{"plan": {}}', "kind": "weights", "key": "f" * 64, "claim_id": None},
+    Shard: {"parameters": '{"plan": {}}', "kind": "weights"},
+}
+
+
+@pytest.mark.parametrize(
+    ("model", "column", "value"),
+    [(model, column, value) for model, changes in TESTED.items() for column, value in changes.items()],
+    ids=lambda part: getattr(part, "__name__", str(part)),
+)
+def test_what_an_experiment_tests_cannot_be_changed(model, column: str, value: object) -> None:
+    layer = make_network().layers.get(name="mixed3b")
+    images = make_image_set(count=6, classes={0: 0})
+    show = {"kind": "images", "pictures": "all"}
+    plan = make_plan(show=show, measure={"what": "response", "of": "mixed3b:0"})
+    make_run(make_claim(make_family(layer, units=[0, 1]), plan=plan, image_set=images))
+    before = list(model.objects.order_by("pk").values())
+    with pytest.raises(DatabaseError, match="pgtrigger: Cannot update"):
+        execute(f'UPDATE {model._meta.db_table} SET "{column}" = %s', value)
+    assert list(model.objects.order_by("pk").values()) == before
+    with pytest.raises(DatabaseError, match="pgtrigger: Cannot delete"):
+        execute("DELETE FROM taxonomy_image")
+
+
+def test_pictures_may_move(neuron: Neuron) -> None:
+    make_image_set()
+    assert execute("UPDATE taxonomy_imageset SET folder = '/elsewhere'") == 1
 
 
 def test_a_run_gets_its_ruling_once(neuron: Neuron) -> None:

@@ -22,11 +22,18 @@ class Outcome(models.TextChoices):
     CANCELLED = "cancelled"
 
 
+@pgtrigger.register(
+    pgtrigger.ReadOnly(
+        name="evidence_keeps_its_recipe",
+        fields=["key", "kind", "network", "layer", "neuron", "family", "other", "claim", "image_set", "parameters"],
+    ),
+)
 class Evidence(models.Model):
     """One kind, for one subject, by one recipe. ``key`` (see ``recipes.key``) makes asking twice the same row.
 
     The subject is a neuron; or a family as it was when it was asked for: its members are in ``parameters``; or a claim;
-    or else the layer. ``other`` is the family at the other end, where the kind joins two.
+    or else the layer. ``other`` is the family at the other end, where the kind joins two. What was asked for never
+    changes, only how far it is.
     """
 
     key = models.CharField(max_length=64, unique=True)

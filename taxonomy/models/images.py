@@ -1,11 +1,18 @@
 """Image sets: the pictures that dataset examples come from."""
 
+import pgtrigger
 from django.core.validators import RegexValidator
 from django.db import models
 
 
+@pgtrigger.register(
+    pgtrigger.ReadOnly(name="image_sets_keep_their_pictures", fields=["name", "digest", "count"]),
+)
 class ImageSet(models.Model):
-    """Registered pictures of one folder; ``digest`` covers their names and bytes, so that a change is noticed."""
+    """Registered pictures of one folder; ``digest`` covers their names and bytes, so that a change is noticed.
+
+    The folder may move. What evidence was made of, and is named by in recipes and plans, stays as it was.
+    """
 
     name = models.CharField(max_length=60, unique=True, validators=[RegexValidator(r"^[a-z0-9][a-z0-9_.-]*\Z")])
     folder = models.CharField(max_length=1000)
@@ -25,8 +32,15 @@ class ImageSet(models.Model):
         return self.name
 
 
+@pgtrigger.register(
+    pgtrigger.Protect(name="images_are_kept", operation=pgtrigger.Delete),
+    pgtrigger.ReadOnly(name="images_are_frozen"),
+)
 class Image(models.Model):
-    """One picture. ``parameters`` says what a generated picture truly shows."""
+    """One picture, never changed: whoever said what it shows after a claim was stated would change its test.
+
+    ``parameters`` says what a generated picture truly shows, and as "class" (an index) what it is a picture of.
+    """
 
     image_set = models.ForeignKey(ImageSet, models.PROTECT, related_name="images")
     index = models.PositiveIntegerField()

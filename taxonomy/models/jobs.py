@@ -3,6 +3,7 @@
 import datetime
 import uuid
 
+import pgtrigger
 from django.conf import settings
 from django.db import models
 from django.urls import reverse
@@ -98,12 +99,21 @@ class ShardQuerySet(models.QuerySet["Shard"]):
         return self.filter(rung_at__lt=timezone.now() - datetime.timedelta(seconds=settings.RING_AGAIN_SECONDS))
 
 
+@pgtrigger.register(
+    pgtrigger.ReadOnly(name="shards_keep_their_kind", fields=["kind", "image_set"]),
+    pgtrigger.Protect(
+        name="shards_keep_their_recipe",
+        operation=pgtrigger.Update,
+        condition=~pgtrigger.Q(old__kind="survey") & pgtrigger.Q(old__parameters__df=pgtrigger.F("new__parameters")),
+    ),
+)
 class Shard(models.Model):
     """A part of a job that one worker does under a lease: several neurons' evidence of one kind and recipe.
 
     A shard of kind ``survey`` is a pass over some of the images (``SurveyPart``). Those of the later ``stage`` are made
     of such passes, and are ``waiting`` until every part of them is there, whichever job makes it. ``heavy`` ones are
-    for a GPU, where there is one.
+    for a GPU, where there is one. What evidence it is to make never changes;
+    a pass that is tried again leaves out the layers that another made.
     """
 
     MAX_ATTEMPTS = 5

@@ -8,7 +8,7 @@ from django.db import Error, transaction
 
 from taxonomy import storage
 from taxonomy.actions import claims, evidence, jobs, labels
-from taxonomy.models import Claim, Evidence, Gold, Image, Job, Membership, Network, Notification, Reveal, Role, Run
+from taxonomy.models import Claim, Evidence, Gold, Job, Membership, Network, Notification, Reveal, Role, Run
 from taxonomy.permissions import Refused, can_see_claim, claims_visible_to
 from taxonomy.plans import PlanError
 from tests.factory import (
@@ -131,10 +131,7 @@ def pictures_plan(**show):
 
 
 def test_which_pictures_are_shown(network, curves) -> None:
-    images = make_image_set(count=40)
-    for image in Image.objects.filter(index__in=[3, 5]):
-        image.parameters = {"class": 1}
-        image.save()
+    images = make_image_set(count=40, classes={3: 1, 5: 1})
 
     def indices(**show) -> list[int]:
         return claims.completed(network, pictures_plan(**show), images)["show"]["indices"]

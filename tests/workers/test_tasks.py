@@ -208,11 +208,11 @@ def photographs(tmp_path: Path) -> ImageSet:
     folder.mkdir()
     for name, colour in (("a.png", (250, 0, 0)), ("b.png", (0, 250, 0))):
         (folder / name).write_bytes(picture(96, colour, "PNG"))
+    (folder / "pictures.json").write_text(json.dumps([{"name": "b.png", "class": 24}]))
     return images.add(User.objects.system(), name="photographs", folder=folder, found=read_folder(folder))
 
 
 def test_experiments_know_the_class_of_each_picture(network: Network, photographs: ImageSet) -> None:
-    photographs.images.filter(index=1).update(parameters={"class": 24})
     source, target = ({"layer": layer, "channels": [0], "named": ""} for layer in ("mixed3a", "mixed3b"))
     plan = {
         "do": [{"do": "zero", "from": source, "to": target}],
