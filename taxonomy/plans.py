@@ -6,6 +6,9 @@ A plan is ``{"do": [change, ...], "show": stimuli, "measure": measure, "expect":
 "seed": 0}``. A set of neurons is ``{"layer": name, "channels": [index, ...], "named": words}``, the words being how
 people call it.
 
+No part holds anything but what is said here: it would be kept for ever, and mean nothing. (A set may also say of which
+"family" it holds the members: a public id.)
+
 - A change is one of ``CHANGES``. ``{"do": "drop", "at": set}``: the neurons' values are zero. ``{"do": "transplant",
   "at": set, "with": set}``: each neuron gets the incoming weights of the one in the same place of another set of its
   layer. ``{"do": "zero" | "keep_positive" | "keep_negative", "from": set, "to": set}`` and ``{"do": "scale", ...,
@@ -78,7 +81,9 @@ MEASURES: dict[str, Measure] = {
 WEIGHTS = ("zero", "scale", "keep_positive", "keep_negative")
 CHANGES = (*WEIGHTS, "drop", "transplant")
 EXPECTED = ("rises", "falls", "unchanged")
-PARTS = frozenset(("do", "show", "measure", "expect", "controls", "seed"))
+# The sets of neurons that each change names.
+SETS = dict.fromkeys(WEIGHTS, ("from", "to")) | {"drop": ("at",), "transplant": ("at", "with")}
+PARTS = ("do", "show", "measure", "expect", "controls", "seed")
 STIMULI = {"curve": 360.0, "line": 180.0}
 MOST_CHANGES, MOST_VARIANTS, CONTROLS = 5, 25, 20
 LEAST_STEP = 0.5
@@ -101,9 +106,7 @@ def check(
     """
     if not isinstance(plan, Mapping):
         raise PlanError("do", "A plan is an object with what is changed, shown, measured and expected.")
-    stray = sorted(set(map(str, plan)) - PARTS)
-    if stray:
-        raise PlanError("do", f"A plan has no part “{stray[0][:40]}”: it has {', '.join(sorted(PARTS))}.")
+    _check_keys("do", "A plan", plan, PARTS)
     show, measure, expect = (_part(plan, name) for name in ("show", "measure", "expect"))
     changes = plan.get("do")
     if not isinstance(changes, list) or not changes:
@@ -131,15 +134,22 @@ def _part(plan: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return found
 
 
+def _check_keys(part: str, what: str, found: Mapping[str, Any], known: Sequence[str]) -> None:
+    stray = sorted(set(map(str, found)) - set(known))
+    if stray:
+        raise PlanError(part, f"{what} has no part “{stray[0][:40]}”: it has {_and(known)}. Leave it out.")
+
+
 def sets(change: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The sets of neurons that a change names."""
-    return [change[name] for name in ("at", "with", "from", "to") if name in change]
+    return [change[name] for name in SETS[change["do"]]]
 
 
 def every_set(plan: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The sets of neurons that a plan names, in what it changes and in what it measures."""
-    measured = plan["measure"].get("of")
-    return [*(of for change in plan["do"] for of in sets(change)), *([measured] if measured else [])]
+    measure = plan["measure"]
+    measured = [measure["of"]] if MEASURES[measure["what"]].of_neurons else []
+    return [*(of for change in plan["do"] for of in sets(change)), *measured]
 
 
 def edited(change: Mapping[str, Any]) -> str:
@@ -158,6 +168,7 @@ def _number(value: Any) -> TypeGuard[float]:
 def _check_set(part: str, of: Any, layers: Mapping[str, int]) -> None:
     if not isinstance(of, Mapping) or not isinstance(of.get("layer"), str):
         raise PlanError(part, "Name neurons, or a family.")
+    _check_keys(part, "A set of neurons", of, ("layer", "channels", "named", "family"))
     if of["layer"] not in layers:
         raise PlanError(part, f"There is no layer '{str(of['layer'])[:60]}'. Its layers are {', '.join(layers)}.")
     channels, most = of.get("channels"), layers[of["layer"]]
@@ -176,8 +187,8 @@ def _check_change(change: Any, layers: Mapping[str, int]) -> None:
     kind = change.get("do") if isinstance(change, Mapping) else None
     if kind not in CHANGES:
         raise PlanError("do", f"A change is one of {', '.join(CHANGES)}.")
-    names = ("from", "to") if kind in WEIGHTS else ("at", "with") if kind == "transplant" else ("at",)
-    for name in names:
+    _check_keys("do", f"The change “{kind}”", change, ("do", *SETS[kind], *(["factor"] if kind == "scale" else [])))
+    for name in SETS[kind]:
         _check_set("do", change.get(name), layers)
     order = list(layers)
     if kind in WEIGHTS:
@@ -238,6 +249,7 @@ def _check_stimuli(show: Mapping[str, Any], images: int) -> None:
         if not _number(step) or step < LEAST_STEP or period % step:
             raise PlanError("show", f"The step is {LEAST_STEP} degrees or more, and divides {period:.0f}.")
         needed = ("radii", "strokes") if show["stimulus"] == "curve" else ("strokes",)
+        _check_keys("show", f"A sweep of {show['stimulus']}s", show, ("kind", "stimulus", "step", *needed))
         variants = 1
         for name in needed:
             values: Any = show.get(name)
@@ -250,6 +262,7 @@ def _check_stimuli(show: Mapping[str, Any], images: int) -> None:
     elif show.get("kind") == "images":
         if not images:
             raise PlanError("show", "Name an image set that has pictures.")
+        _check_keys("show", "What is shown of pictures", show, ("kind", "image_set", "indices"))
         indices = show.get("indices")
         if not isinstance(indices, list) or not indices:
             raise PlanError("show", "This selects no picture of the set: choose another class, or all pictures.")
@@ -271,6 +284,8 @@ def _check_measure(
     known = MEASURES.get(measure["what"]) if isinstance(measure.get("what"), str) else None
     if known is None:
         raise PlanError("measure", f"What is measured is one of {', '.join(MEASURES)}.")
+    takes = ("what", *(["of"] if known.of_neurons else []), *(["class"] if known.of_class else []))
+    _check_keys("measure", f"The measure “{known.title}”", measure, takes)
     if show["kind"] not in known.stimuli:
         need = "a sweep of drawn stimuli" if known.stimuli == ("sweep",) else "pictures of an image set"
         raise PlanError("measure", f"The {known.title} is measured on {need}: show that, or measure something else.")
@@ -310,6 +325,7 @@ def _check_measure(
 def _check_expected(expect: Mapping[str, Any], measure: str) -> None:
     if expect.get("change") not in EXPECTED:
         raise PlanError("expect", f"Say what you predict: it {', '.join(EXPECTED)}.")
+    _check_keys("expect", "A prediction", expect, ("change", "margin", "relative"))
     margin: Any = expect.get("margin")
     if not _number(margin) or margin < 0:
         raise PlanError("expect", "The margin is a number, 0 or larger.")
@@ -403,7 +419,10 @@ def stimuli_in_words(show: Mapping[str, Any]) -> str:
 
 
 def _list(values: Sequence[float]) -> str:
-    written = [f"{value:g}" for value in values]
+    return _and([f"{value:g}" for value in values])
+
+
+def _and(written: Sequence[str]) -> str:
     return written[0] if len(written) == 1 else f"{', '.join(written[:-1])} and {written[-1]}"
 
 

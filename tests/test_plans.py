@@ -14,6 +14,7 @@ LAYERS = {"conv": 4, "early": 6, "late": 5}
 EARLY = {"layer": "early", "channels": [0, 1, 2], "named": "Early Curves"}
 LATE = {"layer": "late", "channels": [0, 1], "named": "Curves"}
 SWEEP = {"kind": "sweep", "stimulus": "curve", "step": 2.5, "radii": [32, 40], "strokes": [2, 3, 4]}
+TOP1, WIDTH = {"what": "top1"}, {"what": "width", "of": LATE}
 PICTURES = {"kind": "images", "image_set": "pictures", "indices": [0, 3, 4]}
 
 
@@ -165,7 +166,23 @@ FIVE = [drop("conv", 0), drop("conv", 1), drop("conv", 2), drop("early", 0), dro
         ),
         ("expect", "either true or false", {"expect": {"change": "rises", "margin": 1, "relative": "yes"}}),
         ("do", "has a name in words", {"do": [drop("early", 0) | {"at": EARLY | {"named": 7}}]}),
-        ("do", "A plan has no part “comment”", {"comment": "surely"}),
+        ("do", "A plan has no part “comment”: it has do, show", {"comment": "surely"}),
+        ("do", "The change “zero” has no part “factor”: it has do, from and to", {"do": [weights("zero", factor=0.9)]}),
+        ("do", "has no part “factor”", {"do": [weights("keep_positive", factor=3)]}),
+        ("do", "has no part “at”", {"do": [weights("zero", at=EARLY)]}),
+        ("do", "The change “drop” has no part “with”", {"do": [drop("early", 0) | {"with": EARLY}]}),
+        ("do", "A set of neurons has no part “members”", {"do": [{"do": "drop", "at": EARLY | {"members": [5]}}]}),
+        ("show", "A sweep of curves has no part “indices”", {"show": SWEEP | {"indices": [1]}}),
+        ("show", "A sweep of lines has no part “radii”", {"show": SWEEP | {"stimulus": "line"}, "measure": WIDTH}),
+        ("show", "What is shown of pictures has no part “step”", {"show": PICTURES | {"step": 5}, "measure": TOP1}),
+        ("measure", "The measure “echo” has no part “class”", {"measure": {"what": "echo", "of": LATE, "class": 1}}),
+        (
+            "measure",
+            "The measure “top-1 accuracy” has no part “class”",
+            {"show": PICTURES, "measure": TOP1 | {"class": "top"}},
+        ),
+        ("measure", "accuracy” has no part “of”: it has what", {"show": PICTURES, "measure": TOP1 | {"of": LATE}}),
+        ("expect", "A prediction has no part “sure”", {"expect": {"change": "rises", "margin": 1, "sure": True}}),
         ("controls", "20 controls", {"controls": 3}),
         ("seed", "whole number", {"seed": -1}),
     ],
@@ -189,6 +206,15 @@ def test_what_is_refused_says_which_part_and_what_to_do(part: str, sentence: str
 def test_what_a_network_and_its_pictures_lack(sentence: str, network: dict[str, Any], measure: dict[str, Any]) -> None:
     with pytest.raises(plans.PlanError, match=sentence):
         check(plan(show=PICTURES, measure=measure), **network)
+
+
+def test_sets_are_those_that_a_change_uses_and_a_measure_of_neurons_has() -> None:
+    stray = {"at": LATE, "with": LATE, "from": EARLY, "to": LATE}
+    assert plans.sets({"do": "drop", **stray}) == [LATE]
+    assert plans.sets({"do": "transplant", **stray}) == [LATE, LATE]
+    assert plans.sets({"do": "zero", **stray}) == [EARLY, LATE]
+    assert plans.every_set(plan()) == [EARLY, LATE, LATE]
+    assert plans.every_set(plan(measure={"what": "top1", "of": EARLY})) == [EARLY, LATE]
 
 
 words = st.sampled_from(

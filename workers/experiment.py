@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from workers import scan
-from workers.interventions import CannotTest, Condition, Design, Planner, count
+from workers.interventions import CannotTest, Condition, Design, Planner, count, neurons_measured
 from workers.network import Network
 from workers.responses import ORIENTED, View, measures, views
 from workers.ruling import between, intervals, verdict
@@ -188,8 +188,9 @@ def _shown(
     chosen, measure = plan["show"]["indices"], plan["measure"]
     labels = [images.labels[index] if images.labels else None for index in chosen]
     last = network.layers[-1].name
-    end = measure["of"]["layer"] if "of" in measure else last
-    if "of" not in measure and network.head is None:
+    of = neurons_measured(plan)
+    end = of["layer"] if of else last
+    if of is None and network.head is None:
         raise CannotTest("This network tells no classes apart: measure the response of neurons.")
     mean = _Mean()
     if planner.matched:
@@ -213,15 +214,15 @@ def _shown(
             tick()
             after = condition.through(network, before, design.start, end)
             logits = None
-            if network.head is not None and (number < 2 or "of" not in measure):
+            if network.head is not None and (number < 2 or of is None):
                 final = after if end == last else condition.through(network, before, design.start, last)
                 logits = network.head(final)[: len(part)]
                 _finite(logits)
                 top = logits.argmax(1) if top is None else top
                 if number < 2:
                     said[number].add(logits)
-            if "of" in measure:
-                own = after[: len(part), measure["of"]["channels"]].amax(dim=(2, 3)).clamp(min=0)
+            if of:
+                own = after[: len(part), of["channels"]].amax(dim=(2, 3)).clamp(min=0)
                 _finite(own)
                 found[number, here] = own.double().mean(1).cpu().numpy()
             else:
@@ -244,16 +245,14 @@ def _judged(measure: Mapping[str, Any], logits: Tensor, top: Tensor, labels: Seq
     found: Tensor
     if what == "prediction":
         found = logits.argmax(1) != top
-    elif measure.get("class") == "top":
-        found = logits.softmax(1).gather(1, top[:, None])[:, 0]
-    elif what == "class_probability" and measure["class"] != "label":
+    elif what == "class_probability" and measure["class"] not in ("label", "top"):
         found = logits.softmax(1)[:, measure["class"]]
+    elif what == "class_probability":
+        wanted = top if measure["class"] == "top" else _known(labels, logits)
+        found = logits.softmax(1).gather(1, wanted[:, None])[:, 0]
     else:
         wanted = _known(labels, logits)[:, None]
-        if what == "class_probability":
-            found = logits.softmax(1).gather(1, wanted)[:, 0]
-        else:
-            found = (logits.topk(min(5 if what == "top5" else 1, logits.shape[1]), dim=1).indices == wanted).any(1)
+        found = (logits.topk(min(5 if what == "top5" else 1, logits.shape[1]), dim=1).indices == wanted).any(1)
     return found.double().cpu().numpy()
 
 

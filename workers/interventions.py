@@ -27,6 +27,7 @@ NEAREST = 21  # a control is drawn among so many of the nearest magnitudes
 TRIES = 100  # to draw a control that is not there yet
 
 WEIGHTS = ("zero", "scale", "keep_positive", "keep_negative")
+OF_NEURONS = ("response", "peak", "width", "echo")  # measures of neurons; the others are of what a network says
 GOES = {"keep_positive": -1, "keep_negative": 1}  # the sign of the weights that are set to zero
 
 
@@ -157,6 +158,16 @@ class _Edit:
         raise NotImplementedError
 
 
+def _factor(change: Change) -> float:
+    """By which weights are multiplied."""
+    return float(change["factor"]) if change["do"] == "scale" else 0.0
+
+
+def neurons_measured(plan: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The neurons that a plan measures, if it is of neurons."""
+    return plan["measure"]["of"] if plan["measure"]["what"] in OF_NEURONS else None
+
+
 class _Weights(_Edit):
     """Weights across one convolution. Controls: the same weights from other neurons, of about as much weight."""
 
@@ -166,7 +177,7 @@ class _Weights(_Edit):
     def __init__(self, network: Network, change: Change) -> None:
         """ValueError where more than one convolution lies between."""
         self.layer, self.start = change["to"]["layer"], change["from"]["layer"]
-        self.factor = float(change.get("factor", 0))
+        self.factor = _factor(change)
         self.sort = {"keep_positive": "negative ", "keep_negative": "positive "}.get(change["do"], "")
         self._weights: dict[str, Tensor] = {}  # parameters of the stage
         self._rows: list[tuple[str, int, NDArray[np.bool_]]] = []  # of each target: the parameter, its row, and which
@@ -233,7 +244,7 @@ class _Through(_Edit):
                 f"More than one convolution lies {between}, so that no weight there has a sign. Set the weights to "
                 "zero, scale them, or drop neurons."
             )
-        self.factor = float(change.get("factor", 0))
+        self.factor = _factor(change)
         if self.factor < 0:
             raise CannotTest(
                 f"More than one convolution lies {between}: weights can be made smaller or larger there, but not be "
@@ -351,7 +362,7 @@ class Planner:
         self.closed: dict[Hashable, set[int]] = {}
         for edit in self.edits:
             self.closed.setdefault(edit.where, set()).update(edit.planned.tolist())
-        of = plan["measure"].get("of")
+        of = neurons_measured(plan)
         if of:
             self.closed.setdefault(of["layer"], set()).update(of["channels"])
 
@@ -381,11 +392,9 @@ class Planner:
             controls.append(drawn[mark])
             sizes.append(sum(edit.size(each) for edit, each in zip(self.edits, chosen, strict=True)))
         neurons = {
-            (change[name]["layer"], channel)
-            for change in self.plan["do"]
-            for name in ("to", "at")
-            if name in change
-            for channel in change[name]["channels"]
+            (of["layer"], channel)
+            for of in (change["to" if change["do"] in WEIGHTS else "at"] for change in self.plan["do"])
+            for channel in of["channels"]
         }
         return Design(
             start=self.start,

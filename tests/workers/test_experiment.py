@@ -172,6 +172,14 @@ def test_changes_that_cannot_be_made_are_refused_in_words(network: Any, change: 
     assert str(refused.value).endswith(".")
 
 
+def test_a_factor_is_only_for_scaling():
+    network = planted.network(4, effect=0.5)
+    change = weights("zero", neurons("parts", planted.PLANTED), neurons("whole", 0, 1, 2))
+    pictures = random_pictures(2, 9)
+    zeroed = after(network, plan(change), pictures, "whole")
+    assert torch.equal(after(network, plan(change | {"factor": 0.9}), pictures, "whole"), zeroed)
+
+
 def test_an_unknown_layer_is_an_error():
     with pytest.raises(KeyError, match="mixed9z"):
         carry_out(tiny.two_conv(), plan(drop("mixed9z", 0)))
@@ -416,6 +424,14 @@ def test_accuracy_and_probability_of_pictures():
     assert by_label["pairs"] == by_top["pairs"]  # all were right
     of_dark = carry_out(network, of_pictures("class_probability", *range(7), **{"class": 1}), images=greys)
     assert of_dark["pairs"][0][0] == pytest.approx(float(torch.tensor([5.0, 0.0, 4.0]).softmax(0)[1]), rel=1e-2)
+
+
+def test_what_is_measured_is_what_the_measure_is_called():
+    network, greys = grey_network(), shown(grey_network(), 1.0, 0.0, 0.5, 0.95, 0.05, 0.5, 1.0)
+    for what in ("top1", "prediction"):
+        plain = carry_out(network, of_pictures(what, *range(7)), images=greys)
+        strange = of_pictures(what, *range(7), **{"class": "top", "of": neurons("grey", 1)})
+        assert carry_out(network, strange, images=greys) == plain
 
 
 def test_responses_to_pictures_are_the_largest_over_all_places():
