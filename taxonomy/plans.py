@@ -24,6 +24,7 @@ No part holds anything but what is said here: it would be kept for ever, and mea
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isclose
 from typing import Any, TypeGuard
 
 
@@ -87,6 +88,8 @@ PARTS = ("do", "show", "measure", "expect", "controls", "seed")
 STIMULI = {"curve": 360.0, "line": 180.0}
 MOST_CHANGES, MOST_VARIANTS, CONTROLS = 5, 25, 20
 LEAST_STEP = 0.5
+FINE_STEP = 15.0  # degrees: in larger ones a tuning curve has no shape
+SHAPES = ("peak", "width", "echo")
 FEWEST = 5  # pairs: of fewer nothing can be concluded
 
 
@@ -121,6 +124,7 @@ def check(
     _check_stimuli(show, images)
     _check_measure(measure, show, changes, layers, labelled=labelled, classes=classes)
     _check_expected(expect, measure["what"])
+    _check_step(show, measure["what"], expect)
     if plan.get("controls") != CONTROLS:
         raise PlanError("controls", f"Every experiment has {CONTROLS} controls.")
     if not _whole(plan.get("seed")):
@@ -246,7 +250,7 @@ def _check_stimuli(show: Mapping[str, Any], images: int) -> None:
             raise PlanError("show", f"A sweep is of one of {', '.join(STIMULI)}.")
         step: Any = show.get("step")
         period = STIMULI[show["stimulus"]]
-        if not _number(step) or step < LEAST_STEP or period % step:
+        if not _number(step) or step < LEAST_STEP or not isclose(round(period / step) * step, period):
             raise PlanError("show", f"The step is {LEAST_STEP} degrees or more, and divides {period:.0f}.")
         needed = ("radii", "strokes") if show["stimulus"] == "curve" else ("strokes",)
         _check_keys("show", f"A sweep of {show['stimulus']}s", show, ("kind", "stimulus", "step", *needed))
@@ -337,6 +341,19 @@ def _check_expected(expect: Mapping[str, Any], measure: str) -> None:
         raise PlanError("expect", f"The {MEASURES[measure].title} is 0 before the change: state its margin as it is.")
     if measure in ("peak", "prediction") and expect["change"] == "falls":
         raise PlanError("expect", f"The {MEASURES[measure].title} is 0 before the change, and cannot fall.")
+
+
+def _check_step(show: Mapping[str, Any], measure: str, expect: Mapping[str, Any]) -> None:
+    """Whether the sweep shows a curve's shape: what moves by less than a step seems to stand still."""
+    if measure not in SHAPES:
+        return
+    step, margin = show["step"], expect["margin"]
+    if MEASURES[measure].unit == "degrees" and not expect.get("relative") and 0 < margin < step:
+        raise PlanError(
+            "show", f"A step of {step:g} degrees cannot tell a change by {margin:g}: make it as small as the margin."
+        )
+    if step > FINE_STEP:
+        raise PlanError("show", f"For the {MEASURES[measure].title} the step is {FINE_STEP:g} degrees or less.")
 
 
 @dataclass(frozen=True)

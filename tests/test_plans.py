@@ -65,6 +65,7 @@ def transplant(at: list[int], other: list[int], layer: str = "late", other_layer
         {
             "show": {"kind": "sweep", "stimulus": "line", "step": 2, "strokes": [3]},
             "measure": {"what": "width", "of": LATE},
+            "expect": {"change": "rises", "margin": 4},
         },
         {"measure": {"what": "peak", "of": LATE}, "expect": {"change": "unchanged", "margin": 15}},
         {"show": PICTURES, "measure": {"what": "response", "of": LATE}},
@@ -82,6 +83,14 @@ def test_what_can_be_carried_out(parts: dict[str, Any]) -> None:
     assert words.startswith("When ")
     assert words.endswith(".")
     assert "{" not in words
+
+
+def shift(margin: float) -> dict[str, Any]:
+    return {"measure": {"what": "peak", "of": LATE}, "expect": {"change": "unchanged", "margin": margin}}
+
+
+def width(margin: float, *, relative: bool = False) -> dict[str, Any]:
+    return {"measure": WIDTH, "expect": {"change": "rises", "margin": margin, "relative": relative}}
 
 
 FIVE = [drop("conv", 0), drop("conv", 1), drop("conv", 2), drop("early", 0), drop("early", 1), drop("early", 2)]
@@ -138,6 +147,17 @@ FIVE = [drop("conv", 0), drop("conv", 1), drop("conv", 2), drop("early", 0), dro
         ("show", "36 variants: 25 at most", {"show": SWEEP | {"radii": [*range(30, 36)], "strokes": [*range(1, 7)]}}),
         ("show", "selects no picture", {"show": PICTURES | {"indices": []}, "measure": {"what": "top1"}}),
         ("show", "The set has 10 pictures", {"show": PICTURES | {"indices": [10]}, "measure": {"what": "top1"}}),
+        ("show", "The step is", {"show": SWEEP | {"step": 720}}),
+        ("show", "cannot tell a change by 5: make", {"show": SWEEP | {"step": 7.5}} | shift(5)),
+        ("show", "cannot tell a change by 5: make", {"show": SWEEP | {"step": 10}} | width(5)),
+        (
+            "show",
+            "For the shift of the peak the step is 15 degrees or less",
+            {"show": SWEEP | {"step": 72}} | shift(90),
+        ),
+        ("show", "For the tuning width the step is 15", {"show": SWEEP | {"step": 30}} | width(0)),
+        ("show", "For the tuning width the step is 15", {"show": SWEEP | {"step": 30}} | width(0.5, relative=True)),
+        ("show", "For the echo the step is 15", {"show": SWEEP | {"step": 120}}),
         ("measure", "What is measured is one of", {"measure": {"what": "beauty"}}),
         ("measure", "measured on pictures", {"measure": {"what": "top1"}}),
         ("measure", "measured on a sweep", {"show": PICTURES}),
@@ -215,6 +235,17 @@ def test_sets_are_those_that_a_change_uses_and_a_measure_of_neurons_has() -> Non
     assert plans.sets({"do": "zero", **stray}) == [EARLY, LATE]
     assert plans.every_set(plan()) == [EARLY, LATE, LATE]
     assert plans.every_set(plan(measure={"what": "top1", "of": EARLY})) == [EARLY, LATE]
+
+
+@pytest.mark.parametrize("step", [0.5, 0.6, 0.9, 1.2, 2.4, 2.5, 7.2, 15])
+def test_every_step_that_divides_a_turn_is_one(step: float) -> None:
+    check(plan(show=SWEEP | {"step": step}))
+    check(plan(show=SWEEP | {"step": step}) | shift(15))
+    check(plan(show=SWEEP | {"step": step}) | width(0.01, relative=True))
+
+
+def test_a_response_needs_no_curve() -> None:
+    check(plan(show=SWEEP | {"step": 90}, measure={"what": "response", "of": LATE}))
 
 
 words = st.sampled_from(

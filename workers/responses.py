@@ -168,7 +168,8 @@ def measures(
         found["width"] = _half_maximum_width(np.roll(rectified, -best) / rectified[best], period)
     if period == 360:
         opposite = np.abs((values - values[best]) % 360 - 180) <= 30
-        found["echo"] = float(rectified[opposite].max() / rectified[best])
+        if opposite.any():
+            found["echo"] = float(rectified[opposite].max() / rectified[best])
     return found
 
 

@@ -6,7 +6,7 @@ from torch import nn
 from tests import tiny
 from workers import curve_network, stimuli
 from workers.network import Network
-from workers.responses import preferred, respond, views
+from workers.responses import measures, preferred, respond, views
 
 
 def positions(values: np.ndarray, size: int, *, middle: tuple[float, float]) -> np.ndarray:
@@ -77,3 +77,11 @@ def test_a_family_faces_where_it_responds_most():
     dead = tiny.one_conv()
     dead.stages["conv"].bias[1] = torch.nan
     assert preferred(dead, "conv", [3, 1], step=30).angles == (None, None)
+
+
+def test_a_curve_too_coarse_to_see_what_is_opposite_has_no_echo():
+    for step, echo in ((72, None), (120, None), (60, 0.5), (90, 0.5)):
+        angles = np.arange(0, 360, step)
+        curve = np.where(angles == 0, 1.0, np.where(angles == 180, 0.5, 0.0))
+        found = measures(angles, curve, 360)
+        assert (found["peak"], found["echo"]) == (0, echo)
