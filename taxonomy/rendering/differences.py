@@ -100,9 +100,9 @@ def _lines(before: str, after: str, budget: _Budget) -> SafeString:
 def _words(before: str, after: str, budget: _Budget) -> list[SafeString]:
     old, new = (re.findall(r"\S+\s*|\s+", text) for text in (before, after))
     # A word is the same whatever space stands behind it, but not at the end of a line.
-    keys = [[word.strip() + "\n" * word.count("\n") for word in side] for side in (old, new)]
+    was, now = ([word.strip() + "\n" * word.count("\n") for word in side] for side in (old, new))
     parts: list[SafeString] = []
-    for what, i1, i2, j1, j2 in _steps(*keys, budget):
+    for what, i1, i2, j1, j2 in _steps(was, now, budget):
         if what == "equal":
             parts.append(format_html("{}", "".join(new[j1:j2])))
             continue
