@@ -123,12 +123,23 @@ def _say_where_links_lead(state: StateCore) -> None:
             children.insert(place + 1, Token("text", "", 0, content=address[:200]))
 
 
+def _unmarked(state: StateCore) -> None:
+    """Without the marks of what was put aside where somebody wrote them as entities: ``&#xe000;9&#xe001;``."""
+    for block in state.tokens:
+        for token in (block, *(block.children or [])):
+            if token.type == "text_special":
+                token.content = re.sub(f"[{OPEN}{CLOSE}]", "", token.content)
+            for name, value in token.attrs.items():
+                token.attrs[name] = re.sub(f"[{OPEN}{CLOSE}]", "", value) if isinstance(value, str) else value
+
+
 def make_parser(*rules: str) -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", *rules]).disable("image")
     parser.inline.ruler.before("link", "picture", _picture)
     parser.inline.ruler.before("link", "reference", _reference)
     parser.inline.ruler.before("link", "mention", _mention)
     parser.core.ruler.after("inline", "links", _say_where_links_lead)
+    parser.core.ruler.after("inline", "unmarked", _unmarked)
     return parser
 
 
@@ -360,7 +371,6 @@ def filled(html: str, asides: Sequence[Any], shown: Callable[[Any], SafeString])
     """Cleaned HTML with what was put aside in its places, each as ``shown`` says."""
 
     def put(found: re.Match[str]) -> str:
-        # Somebody may have written the marks themselves, as entities (&#xe000;9&#xe001;): they mean nothing.
         number = int(found[1])
         return shown(asides[number]) if number < len(asides) else ""
 

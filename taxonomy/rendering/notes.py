@@ -150,12 +150,13 @@ class Composer:
         self.alone: list[_Figure] = []  # those that stand in a paragraph of their own
         self.numbers: dict[str, int] = {}  # of sources, by folded key
         self.field = ""
+        self.put: set[int] = set()  # the things of the text that is written, as far as they are in their places
         self.tex = self.formulas = 0
 
     def write(self, parsed: Parsed, field: str) -> SafeString:
         """Safe HTML of a text, which is in this field of the version."""
         self.references.look_up(parsed.references)
-        self.field = field
+        self.field, self.put = field, set()
         for line, sentence in parsed.problems:
             self.problem(line, sentence)
         html = _cleaned(parsed.html)
@@ -166,9 +167,15 @@ class Composer:
         html = html.replace("</table>", "</table></div>").replace("<pre ", '<pre tabindex="0" ')
         return self._filled(html, parsed)
 
-    def _filled(self, html: str, parsed: Parsed) -> SafeString:
-        things = list(zip(parsed.things, parsed.lines, strict=True))
-        return markdown.filled(html, things, lambda thing: self._thing(thing[0], thing[1], parsed))
+    def _filled(self, html: str, parsed: Parsed, before: int | None = None) -> SafeString:
+        """With the text's things in their places, each once; in a figure's caption, those ``before`` the figure."""
+        return markdown.filled(html, range(len(parsed.things))[:before], lambda number: self._put(number, parsed))
+
+    def _put(self, number: int, parsed: Parsed) -> SafeString:
+        if number in self.put:
+            return SafeString("")
+        self.put.add(number)
+        return self._thing(number, parsed)
 
     def _unwrapped(self, found: re.Match[str], things: Sequence[Any]) -> str:
         """A paragraph of figures alone is no paragraph; several of them stand beside each other."""
@@ -190,13 +197,14 @@ class Composer:
         if len(self.problems) < MOST_PROBLEMS:
             self.problems.append(Problem(self.field, line, sentence))
 
-    def _thing(self, thing: Any, line: int, parsed: Parsed) -> SafeString:
+    def _thing(self, number: int, parsed: Parsed) -> SafeString:
+        thing, line = parsed.things[number], parsed.lines[number]
         if isinstance(thing, _Formula):
             return self._formula(thing, line)
         if isinstance(thing, _Citation):
             return self._citation(thing, line)
         if isinstance(thing, _Figure):
-            return self._figure(thing, line, parsed)
+            return self._figure(thing, line, self._filled(_inline(thing.caption), parsed, number))
         html = self.references.html(thing)
         if html.startswith('<span class="nowhere"'):
             self.problem(line, f"There is no neuron, family or claim [[{thing}]] here.")
@@ -252,8 +260,7 @@ class Composer:
             format_html_join("", '<span class="margin" aria-hidden="true"><b>{}</b> {}</span>', notes),
         )
 
-    def _figure(self, figure: _Figure, line: int, parsed: Parsed) -> SafeString:
-        caption = self._filled(_inline(figure.caption), parsed)
+    def _figure(self, figure: _Figure, line: int, caption: SafeString) -> SafeString:
         inside = self.figures.get(figure.public_id)
         if inside is None:
             self.problem(line, f"There is no evidence /evidence/{figure.public_id}/.")
@@ -346,7 +353,7 @@ def _words(tokens: Iterable[Token], things: Sequence[Any]) -> str:
 
     def told(found: re.Match[str]) -> str:
         number = int(found[1])
-        thing = things[number] if number < len(things) else ""  # somebody may have written the marks themselves
+        thing = things[number]
         if isinstance(thing, _Formula):
             return thing.tex
         return re.sub(r"^family:", "", thing) if isinstance(thing, str) else ""

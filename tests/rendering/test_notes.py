@@ -129,6 +129,37 @@ def test_nothing_dangerous_comes_through(references, text):
     assert 'href="javascript' not in html
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"![&#xe000;0&#xe001;](/evidence/{FIGURE}/)",
+        f"![&#57344;0&#57345;](/evidence/{FIGURE}/)",
+        "\n\n".join(
+            f"![{f'&#xe000;{one - 1}&#xe001;' * 2 if one else 'x'}](/evidence/{FIGURE}/)" for one in range(24)
+        ),
+        f'[[3b:1]] ![a](/evidence/{FIGURE}/) [x](https://a.example "&#xe000;0&#xe001;&#xe000;1&#xe001;")',
+        f'[x][y] ![a](/evidence/{FIGURE}/)\n\n[y]: https://a.example "&#xe000;0&#xe001;"',
+    ],
+)
+def test_what_is_written_as_the_marks_of_what_is_put_aside_means_nothing(references, text):
+    html, composer = written(text, references)
+    assert html.count("<figure") <= 24
+    assert html.count("<i>picture</i>") == html.count("<figure"), "each is in its place, once"
+    assert not re.search("=\"[^\"]*<", html), "nothing is put into an attribute"
+    for thing in notes.parse(text).things:
+        assert "\ue000" not in getattr(thing, "caption", "")
+
+
+def test_a_figure_holds_only_what_stands_before_it_and_each_thing_is_in_one_place(references):
+    """Even if its caption held the marks of others, or its own."""
+    parsed = notes.parse(f"![a](/evidence/{FIGURE}/)\n\n![b](/evidence/{FIGURE}/)\n\n[[3b:1]]")
+    for number in (0, 1):
+        parsed.things[number] = notes._Figure(FIGURE, "\ue0000\ue001\ue0001\ue001\ue0002\ue001" * 2)
+    html = Composer(references, SOURCES, SHOWN).write(parsed, "body")
+    assert html.count("<figure") == 2
+    assert html.count('class="chip"') == 1
+
+
 MARKS = [
     "$",
     "$$",
@@ -148,6 +179,7 @@ MARKS = [
     "-",
 ]
 MARKS += ["@one", "; ", "3b:1", "claim:", "*", "`", ">", "<b>", r"\frac{", "}", "{", "&#xe000;1&#xe001;", "=", " "]
+MARKS += ["&#xe000;0&#xe001;", "&#57344;2&#xE001;", '[x](/a "', '")', f"![&#xe000;0&#xe001;](/evidence/{FIGURE}/)"]
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -162,6 +194,7 @@ def test_whatever_is_written_only_known_elements_come_out(references, text):
     allowed |= {"aria-hidden", "aria-labelledby", "display", "alttext", "focusable", "viewbox", "cx", "cy", "r"}
     assert set(reader.attributes) <= allowed | ATTRIBUTES.keys()
     assert not re.search("[\ue000\ue001]", html)
+    assert html.count("<figure") <= text.count("/evidence/")
 
 
 @pytest.mark.parametrize(
