@@ -170,13 +170,20 @@ def test_pictures_may_move(neuron: Neuron) -> None:
 
 
 def test_a_run_gets_its_ruling_once(neuron: Neuron) -> None:
-    run = make_run(make_claim(Claim.objects.get().note, sentence="Another."))
+    run = make_run(make_claim(Claim.objects.get().note, sentence="Another."), "refuted")
     rule = "UPDATE taxonomy_run SET ruling = %s WHERE id = %s"
-    assert execute(rule, "refuted", run.pk) == 1
     with pytest.raises(DatabaseError, match="pgtrigger: Cannot update"):
         execute(rule, "supported", run.pk)
     with pytest.raises(DatabaseError, match="pgtrigger: Cannot update"):
         execute(rule, "", run.pk)
+
+
+@pytest.mark.parametrize(("column", "value"), [("ruling", "supported"), ("effect", 3), ("n", 6)])
+def test_nobody_rules_before_the_worker(neuron: Neuron, column: str, value: object) -> None:
+    run = make_run(make_claim(Claim.objects.get().note, sentence="Another."))
+    with pytest.raises(DatabaseError, match="pgtrigger: Cannot rule in taxonomy_run table before the evidence is done"):
+        execute(f"UPDATE taxonomy_run SET {column} = %s WHERE id = %s", value, run.pk)
+    assert Run.objects.get(pk=run.pk).ruling == ""
 
 
 def test_an_earlier_reading_stays_beside_the_later_one() -> None:

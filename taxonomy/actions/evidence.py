@@ -462,10 +462,14 @@ def complete(
 
     Raises:
         LeaseLost: when ``token`` no longer holds the shard.
+        ValueError: for an experiment without a ruling.
+        Run.DoesNotExist: when no run waits for the ruling.
     """
     job, evidence = _held(evidence_id, token)
     if evidence.status == Outcome.DONE:
         return
+    if (ruling is None) != (evidence.claim_id is None):
+        raise ValueError("A ruling comes with an experiment on a claim, and with nothing else.")
     version = _add_version(evidence, made, environment, wall_seconds)
     evidence.current, evidence.status, evidence.reason = version, Outcome.DONE, ""
     evidence.save(update_fields=["current", "status", "reason"])
@@ -483,10 +487,12 @@ def complete(
 
 
 def _rule(evidence: Evidence, ruling: Ruled) -> None:
-    """The run has its ruling, once and for all; who stated the claim, and the note's authors, are told."""
-    run = Run.objects.select_for_update(of=["self"]).filter(evidence=evidence, ruling="").first()
-    if run is None:
-        return
+    """The run has its ruling, once and for all; who stated the claim, and the note's authors, are told.
+
+    Raises:
+        Run.DoesNotExist: when none waits for it, as none does that somebody ruled past the rules.
+    """
+    run = Run.objects.select_for_update(of=["self"]).get(evidence=evidence, ruling="")
     run.ruling, run.effect, run.low, run.high, run.n = ruling.verdict, ruling.effect, ruling.low, ruling.high, ruling.n
     run.ruled_at = timezone.now()
     run.save()

@@ -17,6 +17,7 @@ from taxonomy.models.evidence import Evidence, Outcome
 from taxonomy.models.families import Family
 from taxonomy.models.fields import Line, Prose
 from taxonomy.models.images import ImageSet
+from taxonomy.models.jobs import Shard
 from taxonomy.models.networks import Layer, Network, Neuron
 from taxonomy.models.notes import Note, readable_notes
 from taxonomy.models.people import User
@@ -125,6 +126,10 @@ class Claim(models.Model):
         subject = self.family or self.neuron
         return subject.layer if subject is not None else None
 
+    def is_tested_by(self, asked: Evidence | Shard) -> bool:
+        """Whether what was asked for is what was stated: its plan, shown those pictures."""
+        return asked.parameters.get("plan") == self.plan and asked.image_set_id == self.image_set_id
+
     def names(self, neurons: Iterable[Neuron]) -> bool:
         """Whether it is about any of these neurons (with their layers): by itself, or as a member of a family."""
         places = {(of["layer"], channel) for of in plans.every_set(self.plan) for channel in of["channels"]}
@@ -139,9 +144,23 @@ class Claim(models.Model):
     pgtrigger.Protect(name="runs_are_kept", operation=pgtrigger.Delete),
     pgtrigger.ReadOnly(name="runs_only_get_a_ruling", exclude=["ruling", "effect", "low", "high", "n", "ruled_at"]),
     pgtrigger.Protect(name="rulings_are_kept", operation=pgtrigger.Update, condition=pgtrigger.Q(old__ruling__gt="")),
+    pgtrigger.Trigger(
+        name="rulings_come_with_evidence",
+        when=pgtrigger.Before,
+        operation=pgtrigger.Insert | pgtrigger.Update,
+        condition=(
+            pgtrigger.Q(new__ruling__gt="") | pgtrigger.Q(new__effect__isnull=False) | pgtrigger.Q(new__n__isnull=False)
+        ),
+        func="""
+            IF NOT EXISTS (SELECT FROM taxonomy_evidence WHERE id = NEW.evidence_id AND status = 'done') THEN
+                RAISE EXCEPTION 'pgtrigger: Cannot rule in % table before the evidence is done', TG_TABLE_NAME;
+            END IF;
+            RETURN NEW;
+        """,
+    ),
 )
 class Run(models.Model):
-    """A test of a claim by a worker: the evidence that it made, and in short what that says.
+    """A test of a claim by a worker: the evidence that it made, and in short what that says once it is done.
 
     ``effect`` is the mean change over ``n`` pairs of before and after, from ``low`` to ``high`` with 95 % confidence.
     """
