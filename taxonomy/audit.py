@@ -24,11 +24,11 @@ class Difference:
 
 
 def claims(network: Network, counts: Counter[str]) -> Iterator[Difference]:
-    """Every claim says what it said when it was stated, and every run what its worker found. Five queries."""
+    """Every claim says what it said when it was stated, and every run what its worker found. Six queries."""
     rows = (
         Claim.objects.filter(network=network)
         .select_related("image_set")
-        .prefetch_related("runs__evidence")
+        .prefetch_related("runs__evidence__shard")
         .order_by("pk")
     )
     events: dict[int, list[Event]] = {}
@@ -64,7 +64,8 @@ def _run(claim: Claim, run: Run, number: int, told: list[Event], artifact: Artif
     of_it = [event for event in told if event.data.get("run") == run.number]
     if [event.actor_id for event in of_it if event.verb == "claim.run"] != [run.requested_by_id]:
         yield "is not told by one event of who asked for it."
-    if run.evidence.claim_id != claim.pk or run.evidence.parameters.get("plan") != claim.plan:
+    asked = [one for one in (run.evidence, run.evidence.shard) if one is not None]
+    if run.evidence.claim_id != claim.pk or not all(claim.is_tested_by(one) for one in asked):
         yield "tested another plan than the claim's."
     ruled = [event.verb for event in of_it if event.verb != "claim.run"]
     if ruled != ([f"claim.{run.ruling}"] if run.ruling else []):

@@ -35,7 +35,7 @@ from taxonomy.actions import evidence as actions
 from taxonomy.actions import jobs, shards, surveys
 from taxonomy.actions.shards import LeaseLost
 from taxonomy.interchange import pictures
-from taxonomy.models import Comparison, Evidence, ImageSet, Network
+from taxonomy.models import Comparison, Evidence, ImageSet, Network, Shard
 from workers import figures, scan, zoo
 from workers.compare import differences
 from workers.evidence import Channel, Failure, Finding
@@ -205,6 +205,23 @@ def _target(evidence: Evidence) -> tuple[str, Channel]:
     return evidence.layer.name, tuple(evidence.parameters.get("members", ()))
 
 
+def _arguments(shard: Shard, evidence: Evidence) -> dict[str, Any]:
+    """What the kind is given. What an experiment tests is what was stated, whatever the shard says.
+
+    Raises:
+        CannotCompute: when the claim was withdrawn since, or something else was asked for than it states.
+    """
+    arguments = dict(shard.parameters)
+    if shard.kind != "edit":
+        return arguments
+    stated = evidence.claim
+    if stated is None or not all(stated.is_tested_by(asked) for asked in (evidence, shard)):
+        raise CannotCompute("This asks for another plan than was stated, so it is not tested. Ask for the claim's run.")
+    if stated.withdrawn_at is not None:
+        raise CannotCompute("This claim was withdrawn: state it anew to test it.")
+    return arguments | {"plan": stated.plan}
+
+
 def _make(claim: jobs.Claim, network: zoo.Network, tick: Callable[[], None]) -> None:
     shard, token = claim.shard, claim.token
     version = recipes.KINDS[shard.kind].version
@@ -214,7 +231,7 @@ def _make(claim: jobs.Claim, network: zoo.Network, tick: Callable[[], None]) -> 
     left = {_target(evidence): evidence for evidence in claim.targets if evidence.recipe_version == version}
     if not left:
         return
-    arguments, together = dict(shard.parameters), len(left)
+    arguments, together = _arguments(shard, claim.targets[0]), len(left)
     if shard.image_set is not None:
         arguments["images"] = _pictures(shard.image_set)
         photographs = Photographs(shard.image_set, arguments["images"], network.preprocessing)
@@ -285,7 +302,7 @@ def _surveyed(*files: str) -> scan.Survey:
 def _reproduce(claim: jobs.Claim, comparison: Comparison, network: zoo.Network, tick: Callable[[], None]) -> None:
     """Run a version's recipe again, from the pictures on: what others gathered of them is not used."""
     shard, version = claim.shard, comparison.version
-    arguments = dict(shard.parameters)
+    arguments = _arguments(shard, claim.targets[0])
     if shard.image_set is not None:
         arguments["images"] = _pictures(shard.image_set)
     kind = _kind(shard.kind)

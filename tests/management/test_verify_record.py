@@ -224,6 +224,12 @@ def test_a_claim_or_a_run_changed_in_the_database(claim: Claim, table: str, chan
     assert sentence in differences()
 
 
+def test_what_was_asked_for_is_another_plan(claim: Claim) -> None:
+    shard = claim.runs.get(number=2).evidence.shard
+    tamper("taxonomy_shard", "parameters = jsonb_set(parameters, '{plan,seed}', '1')", f"id = {shard.pk}")
+    assert "run 2: tested another plan than" in differences()
+
+
 @pytest.fixture
 def note() -> Note:
     """Written by two, of three who were asked, sent back once, published, corrected; superseded by one with a DOI."""
