@@ -475,13 +475,16 @@ def can_cancel_job(user: Person, job: Job) -> Answer:
 
 
 def can_retry_job(user: Person, job: Job) -> Answer:
+    """What failed or was cancelled; an experiment only for who may run its claim."""
     if job.is_live:
         return Denied("This job is still running: cancel it first, or wait.")
     if job.shards.filter(comparison__isnull=False).exists():
         return Denied("This was a recipe run again: run it again from the page of its version.")
     if not job.unfinished().exists():
         return Denied("Everything in this job is done: there is nothing to retry.")
-    return can_control_job(user, job)
+    answer = can_control_job(user, job)
+    tested = Claim.objects.filter(evidence__in=job.unfinished()).select_related("network").first() if answer else None
+    return can_run_claim(user, tested) if tested is not None else answer
 
 
 def can_keep_catalogue(user: Person) -> Answer:

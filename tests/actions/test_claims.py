@@ -8,7 +8,7 @@ from django.db import Error, transaction
 
 from taxonomy import storage
 from taxonomy.actions import claims, evidence, jobs, labels
-from taxonomy.models import Claim, Evidence, Gold, Job, Membership, Network, Notification, Reveal, Role, Run
+from taxonomy.models import Claim, Evidence, Gold, Job, Membership, Network, Notification, Outcome, Reveal, Role, Run
 from taxonomy.permissions import Refused, can_see_claim, claims_visible_to
 from taxonomy.plans import PlanError
 from tests.factory import (
@@ -237,6 +237,25 @@ def test_a_run_that_failed_or_was_cancelled_starts_again_as_the_same_run(network
     assert claims.run(reviewer, claim) == run
     assert Run.objects.count() == 1
     assert Claim.objects.with_rulings().get().status == "queued"
+
+
+def test_who_may_not_run_a_claim_retries_no_experiment(network, curves) -> None:
+    author, reviewer = make_user(), make_user(role=Role.REVIEWER)
+    job = claims.run(reviewer, make_claim(curves, author)).evidence.shard.job
+    jobs.cancel(reviewer, job)
+    with pytest.raises(Refused, match="Admins keep house"):
+        jobs.retry(make_user(role=Role.ADMIN), job)
+    reviewer.role = Role.CONTRIBUTOR
+    with pytest.raises(Refused, match="a reviewer or an editor starts them"):
+        jobs.retry(reviewer, job)
+    reviewer.role = Role.EDITOR
+    assert jobs.retry(reviewer, job).status == Outcome.QUEUED
+    jobs.cancel(reviewer, job)
+    claims.withdraw(author, Claim.objects.get(), reason="A slip.")
+    with pytest.raises(Refused, match="was withdrawn"):
+        jobs.retry(reviewer, job)
+    job.refresh_from_db()
+    assert job.status == Outcome.CANCELLED
 
 
 def test_who_is_told(network, curves) -> None:
