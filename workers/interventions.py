@@ -53,11 +53,11 @@ class Condition:
         """Values of layer `end`, from those that the network as it is has in layer `start`."""
         values = self._behind(start, values)
         for layer in network.layers[network.layer(start).order + 1 : network.layer(end).order + 1]:
-            before, stage = values, network.stages[layer.name]
-            weights = self.weights.get(layer.name)
-            values = functional_call(stage, dict(weights), (before,)) if weights else stage(before)
+            before, stage, weights = values, network.stages[layer.name], dict(self.weights.get(layer.name, {}))
+            values = functional_call(stage, weights, (before,))
             for channels, factors in self._fed.get(layer.name, ()):
-                values[:, channels] = stage(before * factors[:, None, None])[:, channels]
+                fed = functional_call(stage, weights, (before * factors[:, None, None],))
+                values[:, channels] = fed[:, channels]
             values = self._behind(layer.name, values)
         return values
 

@@ -106,6 +106,36 @@ def test_weights_across_a_fire_module_are_those_that_the_neurons_give_there():
     assert not torch.equal(zeroed[:, 2], whole[:, 2])
 
 
+class Inception(nn.Module):
+    """Channels 0 and 1 across one convolution, 2 and 3 across two."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        random = torch.Generator().manual_seed(3)
+        self.relu, self.between = nn.ReLU(), nn.ReLU()
+        self.short, self.narrow = (tiny.conv(torch.randn(n, 6, 1, 1, generator=random)) for n in (2, 3))
+        self.long = tiny.conv(torch.randn(2, 3, 3, 3, generator=random), padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.relu(x)
+        return torch.cat([self.short(x), self.long(self.between(self.narrow(x)))], 1)
+
+
+def test_changes_on_both_branches_of_a_stage_hold_together():
+    first = tiny.conv(torch.randn(6, 3, 3, 3, generator=torch.Generator().manual_seed(2)))
+    stages = {"first": first, "both": Inception()}
+    network = Network("inception", stages, tiny.preprocessing(9), branches={"both": [("short", 2), ("long", 2)]})
+    pictures = random_pictures(2, 9)
+    short = weights("zero", neurons("first", 0, 1), neurons("both", 0))
+    across = weights("zero", neurons("first", 2), neurons("both", 0, 2))
+    whole = weights("zero", neurons("first", 0, 1, 2), neurons("both", 0))
+    nobody = {"measure": {"what": "prediction"}}
+    for changes in ((short, across), (across, short)):
+        found = after(network, plan(*changes, **nobody), pictures, "both")
+        assert torch.allclose(found[:, 0], after(network, plan(whole, **nobody), pictures, "both")[:, 0], atol=1e-5)
+        assert torch.equal(found[:, 2], after(network, plan(across, **nobody), pictures, "both")[:, 2])
+
+
 def test_dropped_neurons_are_zero_for_what_comes_behind_and_in_their_own_layer():
     network = planted.network(1)
     pictures = random_pictures(3, 9)
