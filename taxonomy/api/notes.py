@@ -14,8 +14,9 @@ from rest_framework.response import Response
 from taxonomy.actions import labels, notes
 from taxonomy.api.resources import Body, Comment, NetworkName, NoBody, Resource, choice, network_called
 from taxonomy.models import Authorship, Motif, Note, NoteDecision, NoteReview, NoteVersion, User
-from taxonomy.permissions import can_read_note, can_write_note, require
+from taxonomy.permissions import can_read_note, can_write_note, hidden_from, require
 from taxonomy.rendering import citations
+from taxonomy.rendering.circuits import without_members
 
 
 class AuthorSerializer(serializers.ModelSerializer):
@@ -83,7 +84,7 @@ class SavedSerializer(serializers.ModelSerializer):
 
 
 class NoteVersionSerializer(SavedSerializer):
-    subgraph = Subgraph()
+    subgraph = serializers.SerializerMethodField()
     motifs = serializers.ListField(child=serializers.CharField())
 
     class Meta(SavedSerializer.Meta):
@@ -91,6 +92,11 @@ class NoteVersionSerializer(SavedSerializer):
             *SavedSerializer.Meta.fields,
             *("abstract", "body", "selection", "bibliography", "subgraph", "motifs"),
         ]
+
+    @extend_schema_field({"type": "object"})
+    def get_subgraph(self, version: NoteVersion) -> Any:
+        """Nodes, edges and the threshold of a circuit; {} for none."""
+        return without_members(version.subgraph, hidden_from(self.context["request"].user))
 
 
 def _prose(text: str) -> Any:
@@ -236,14 +242,14 @@ class NoteViewSet(mixins.ListModelMixin, Resource):
             raise NotFound(f"This note has no version {number}.")
         if isinstance(request.user, User):
             labels.reveal(request.user, *notes.names_of(note.network, found)[0])
-        return Response(NoteVersionSerializer(found).data)
+        return Response(NoteVersionSerializer(found, context={"request": request}).data)
 
     @extend_schema(request=VersionBody, responses={201: NoteVersionSerializer})
     def save(self, request: Request, public_id: Any) -> Response:
         """Save a new version. What is not given stays as it is. 409 when somebody else saved meanwhile."""
         values = self.checked(request, VersionBody)
         saved = notes.save(request.user, self.get_object(), **values)
-        return Response(NoteVersionSerializer(saved).data, status=201)
+        return Response(NoteVersionSerializer(saved, context={"request": request}).data, status=201)
 
     @extend_schema(request=None, responses=NoteSerializer)
     def submit(self, request: Request, public_id: Any) -> Response:

@@ -219,28 +219,47 @@ def circuit(
 
 
 def _wires(edges: Iterable[Edge], knots: Mapping[str, Knot], hidden: Collection[int]) -> list[Wire]:
-    """The edges whose ends are there. One query, if any names evidence."""
+    """The edges whose ends are there. One query, if any names evidence.
+
+    A family's edge may lead to the weights of one of its members: who that is, is not told everybody.
+    """
     edges = [edge for edge in edges if edge["source"] in knots and edge["target"] in knots]
     named = {edge["evidence"] for edge in edges if edge["evidence"]}
     rows = EvidenceVersion.objects.filter(public_id__in=named).values_list(
-        "public_id", "pk", "evidence__current", "evidence__neuron"
+        *("public_id", "pk", "evidence__current", "evidence__neuron", "evidence__parameters__direction")
     )
-    versions = {str(public_id): (pk != current, neuron) for public_id, pk, current, neuron in (rows if named else ())}
+    versions = {str(public_id): rest for public_id, *rest in (rows if named else ())}
     # One address is looked up, and not a thousand.
     nowhere = "00000000-0000-0000-0000-000000000000"
     address = reverse("evidence_kernel", args=[nowhere])
     wires = []
     for edge in edges:
         source, target = knots[edge["source"]], knots[edge["target"]]
-        outdated, neuron = versions.get(edge["evidence"], (False, None))
-        # A family's edge may lead to the weights of one of its members: who that is, is not told everybody.
-        told = edge["evidence"] in versions and not (target.is_family and neuron in hidden)
+        version, current, neuron, direction = versions.get(edge["evidence"], (None, None, None, ""))
         kernel = ""
-        if told:
+        if version is not None and not (neuron in hidden and (target if direction == "in" else source).is_family):
             asked = {"weight": f"{edge['weight']:.9g}"} | ({} if source.is_family else {"of": source.name})
             kernel = f"{address.replace(nowhere, edge['evidence'])}?{urlencode(asked)}"
-        wires.append(Wire(source, target, edge["weight"], kernel, outdated))
+        wires.append(Wire(source, target, edge["weight"], kernel, version != current))
     return wires
+
+
+def without_members(subgraph: Subgraph, hidden: Collection[int]) -> Subgraph:
+    """The subgraph as whoever asks is told it: a family's edge may name the evidence of one of its members, and who
+    that is, is not told everybody. One query, if any edge names evidence and any neuron is hidden."""
+    edges = subgraph.get("edges") or []
+    named = {edge["evidence"] for edge in edges if edge["evidence"]}
+    if not named or not hidden:
+        return subgraph
+    rows = EvidenceVersion.objects.filter(public_id__in=named, evidence__neuron__in=hidden)
+    own = {str(name): direction for name, direction in rows.values_list("public_id", "evidence__parameters__direction")}
+    families = {node["id"] for node in subgraph["nodes"] if node["family"]}
+
+    def tells(edge: Edge) -> bool:
+        direction = own.get(edge["evidence"])
+        return direction is not None and edge["target" if direction == "in" else "source"] in families
+
+    return {**subgraph, "edges": [{**edge, "evidence": ""} if tells(edge) else edge for edge in edges]}
 
 
 def _families(

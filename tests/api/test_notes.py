@@ -2,9 +2,11 @@
 
 import pytest
 
+from taxonomy.actions import gold
 from taxonomy.models import Reveal, Role
+from taxonomy.rendering.circuits import circuit
 from tests.api.conftest import Client
-from tests.factory import make_family, make_label, make_network, make_note, make_user, neuron_at
+from tests.factory import make_evidence, make_family, make_label, make_network, make_note, make_user, neuron_at
 
 pytestmark = pytest.mark.django_db
 DRAFT = {
@@ -98,6 +100,31 @@ def test_reading_a_version_that_names_a_neuron_is_a_look(api: Client) -> None:
     api.as_(reader).read(f"notes/{note.public_id}/versions/1/")
     assert Reveal.objects.filter(neuron=neuron_at("3b:2"), person=reader).exists()
     assert not make_label(neuron_at("3b:2"), reader, make_family(note.network.layers.get(name="mixed3b"))).blind
+
+
+@pytest.mark.parametrize(("direction", "ends"), [("in", ("n", "f")), ("out", ("f", "n"))])
+def test_a_familys_edge_does_not_tell_who_its_hidden_member_is(api: Client, direction: str, ends: tuple) -> None:
+    network = make_network()
+    layers = list(network.layers.order_by("order"))
+    of, other = (layers[-1], layers[0]) if direction == "in" else (layers[0], layers[-1])
+    family, member = make_family(of, units=[0]), neuron_at(f"{of.name}:0")
+    data = {"layer": other.name, "direction": direction, "scale": 1.0, "strong": 1}
+    data["strongest"] = [{"neuron": 1, "value": 0.5}]
+    row = make_evidence(member, "weights", data=data, parameters={"direction": direction, "layer": other.name})
+    version = str(row.current.public_id)
+    nodes = [
+        {"id": "n", "neuron": f"{other.name}:1", "family": "", "x": 0, "y": 0},
+        {"id": "f", "neuron": "", "family": str(family.public_id), "x": 0, "y": 0},
+    ]
+    edge = dict(zip(("source", "target"), ends, strict=True)) | {"weight": 0.5, "evidence": version}
+    subgraph = {"nodes": nodes, "edges": [edge], "threshold": 0.3}
+    note = make_note(network, published=True, subgraph=subgraph)
+    gold.mark(make_user(role=Role.EDITOR), member, "Plain to see.")
+    here, reader = f"notes/{note.public_id}/versions/1/", api.as_(make_user())
+    assert reader.read(here).json()["subgraph"]["edges"] == [edge | {"evidence": ""}]
+    assert api.as_(make_user(role=Role.REVIEWER)).read(here).json()["subgraph"]["edges"] == [edge]
+    assert [wire.kernel for wire in circuit(network, subgraph, hidden=[member.pk]).wires] == [""]
+    assert version in circuit(network, subgraph).wires[0].kernel
 
 
 def test_queries_do_not_grow(api: Client, django_assert_max_num_queries) -> None:
