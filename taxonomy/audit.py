@@ -53,7 +53,7 @@ def _claim(claim: Claim, told: list[Event]) -> Iterator[str]:
     if [event.actor_id for event in stated] != [claim.author_id]:
         yield "is not told by one event of its author."
     elif stated[0].data.get("digest") != claim.digest:
-        yield "is not what was stated: its sentence, kind, pictures or plan were changed since."
+        yield "is not what was stated: its words, subject, pictures or plan were changed since."
     if (claim.withdrawn_at is not None) != any(event.verb == "claim.withdrawn" for event in told):
         yield f"is stored as {'withdrawn' if claim.withdrawn_at else 'standing'}, and the events say otherwise."
 

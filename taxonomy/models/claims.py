@@ -109,9 +109,21 @@ class Claim(models.Model):
 
     @property
     def digest(self) -> str:
-        """Of what is predicted, by which test. Its event keeps it, so that a change past the rules is found."""
-        pictures = self.image_set.digest if self.image_set else ""
-        said = {"kind": self.kind, "sentence": self.sentence, "plan": self.plan, "image_set": pictures}
+        """Of all that was stated: who says what of what, and why; what is predicted, by which test.
+
+        Its event keeps it, so that a change past the rules is found.
+        """
+        said = {
+            "network": self.network_id,
+            "subject": [self.note_id, self.family_id, self.neuron_id],
+            "author": self.author_id,
+            "restates": self.restates_id,
+            "kind": self.kind,
+            "sentence": self.sentence,
+            "rationale": self.rationale,
+            "plan": self.plan,
+            "image_set": self.image_set.digest if self.image_set else "",
+        }
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
     @property

@@ -208,7 +208,10 @@ def test_claims_and_what_their_runs_found_verify(claim: Claim) -> None:
 @pytest.mark.parametrize(
     ("table", "change", "sentence"),
     [
-        ("claim", "sentence = 'Nothing matters.'", "is not what was stated: its sentence, kind, pictures or plan"),
+        ("claim", "sentence = 'Nothing matters.'", "is not what was stated: its words, subject, pictures or plan"),
+        ("claim", "rationale = 'Forged.'", "is not what was stated"),
+        ("claim", "restates_id = id + 1", "is not what was stated"),
+        ("claim", "note_id = NULL, neuron_id = (SELECT min(id) FROM taxonomy_neuron)", "is not what was stated"),
         ("claim", "plan = jsonb_set(plan, '{expect,change}', '\"falls\"')", "run 1: tested another plan than"),
         ("claim", "withdrawn_at = now()", "is stored as withdrawn, and the events say otherwise."),
         ("run", "ruling = 'refuted'", "run 1: is stored as refuted, and the events say otherwise."),
