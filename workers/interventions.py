@@ -5,7 +5,7 @@ and the network that is studied stays as it is. `Planner` makes those of a plan:
 for, and its controls.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -27,6 +27,8 @@ NEAREST = 21  # a control is drawn among so many of the nearest magnitudes
 TRIES = 100  # to draw a control that is not there yet
 
 WEIGHTS = ("zero", "scale", "keep_positive", "keep_negative")
+# The sets of neurons that a change names.
+SETS = dict.fromkeys(WEIGHTS, ("from", "to")) | {"drop": ("at",), "transplant": ("at", "with")}
 OF_NEURONS = ("response", "peak", "width", "echo")  # measures of neurons; the others are of what a network says
 GOES = {"keep_positive": -1, "keep_negative": 1}  # the sign of the weights that are set to zero
 
@@ -82,19 +84,19 @@ class Condition:
 
 @dataclass(frozen=True)
 class Draw:
-    """One draw of a control: nothing that the plan names (`closed`), and nothing twice (`taken`)."""
+    """One draw of a control: of each layer no neuron that is `named` in a change, and none twice (`taken`)."""
 
     random: np.random.Generator
     magnitudes: Mapping[str, Array]  # of the neurons of a layer: their mean response
-    closed: Mapping[Hashable, set[int]]
-    taken: dict[Hashable, set[int]]
+    named: Mapping[str, set[int]]
+    taken: dict[str, set[int]]
 
-    def among(self, where: Hashable, pool: Indices, sizes: Array, like: Array, own: Indices) -> Indices:
+    def among(self, layer: str, pool: Indices, sizes: Array, like: Array, own: Indices) -> Indices:
         """As many of the pool as `own` (which is `like` so large) has, of about the same sizes.
 
         Where the pool is too small, the rest are some of `own`: a control that changed less would prove too little.
         """
-        taken = self.taken.setdefault(where, set())
+        taken = self.taken.setdefault(layer, set())
         free = ~np.isin(pool, list(taken))
         others = pool[free][nearest(like, sizes[free], self.random)]
         rest = self.random.choice(own, len(own) - len(others), replace=False)
@@ -135,11 +137,6 @@ class _Edit:
     alike: str  # what the neurons of controls have in common with them, in words
     start: str
     planned: Indices
-
-    @property
-    def where(self) -> Hashable:
-        """Edits at the same place leave each other's neurons alone."""
-        return self.start
 
     def size(self, neurons: Indices) -> int:
         """How much is changed where it is done to these neurons."""
@@ -205,16 +202,12 @@ class _Weights(_Edit):
                 "changes nothing. Name others."
             )
 
-    @property
-    def where(self) -> Hashable:
-        return self.start, self.layer
-
     def size(self, neurons: Indices) -> int:
         return int(sum(chosen[neurons].sum() for _, _, chosen in self._rows))
 
     def draw(self, draw: Draw) -> Indices:
-        pool = np.setdiff1d(np.flatnonzero(self._sizes > 0), list(draw.closed.get(self.start, ())))
-        return draw.among(self.where, pool, self._sizes[pool], self._sizes[self.planned], self.planned)
+        pool = np.flatnonzero(self._sizes > 0)
+        return draw.among(self.start, pool, self._sizes[pool], self._sizes[self.planned], self.planned)
 
     def put(self, condition: Condition, neurons: Indices) -> None:
         held = condition.weights.setdefault(self.layer, {})
@@ -303,12 +296,8 @@ class _Transplant(_Edit):
             )
         self._device = network.mean.device
 
-    @property
-    def where(self) -> Hashable:
-        return self.start, "transplant"
-
     def draw(self, draw: Draw) -> Indices:
-        pool = np.setdiff1d(np.flatnonzero(~np.isnan(self._biases)), np.concatenate([self.at, self.planned]))
+        pool = np.setdiff1d(np.flatnonzero(~np.isnan(self._biases)), list(draw.named[self.start]))
         if len(pool):
             return draw.random.choice(pool, len(self.at), replace=len(pool) < len(self.at))
         return self.planned
@@ -359,12 +348,7 @@ class Planner:
         self.edits = [_edit(network, change) for change in plan["do"]]
         starts = [network.layer(edit.start).order for edit in self.edits]
         self.start = network.layers[min(starts)].name
-        self.closed: dict[Hashable, set[int]] = {}
-        for edit in self.edits:
-            self.closed.setdefault(edit.where, set()).update(edit.planned.tolist())
-        of = neurons_measured(plan)
-        if of:
-            self.closed.setdefault(of["layer"], set()).update(of["channels"])
+        self.named = _by_layer(change[name] for change in plan["do"] for name in SETS[change["do"]])
 
     @property
     def matched(self) -> list[str]:
@@ -382,7 +366,7 @@ class Planner:
         for number in range(self.plan["controls"]):
             random = np.random.default_rng([self.plan["seed"], 1, number])
             for _ in range(TRIES):
-                draw = Draw(random, magnitudes, self.closed, {place: set(what) for place, what in self.closed.items()})
+                draw = Draw(random, magnitudes, self.named, self._closed())
                 chosen = [edit.draw(draw) for edit in self.edits]
                 mark = repr([each.tolist() for each in chosen])
                 if mark not in drawn:
@@ -391,11 +375,7 @@ class Planner:
                 drawn[mark] = self._condition(chosen)
             controls.append(drawn[mark])
             sizes.append(sum(edit.size(each) for edit, each in zip(self.edits, chosen, strict=True)))
-        neurons = {
-            (of["layer"], channel)
-            for of in (change["to" if change["do"] in WEIGHTS else "at"] for change in self.plan["do"])
-            for channel in of["channels"]
-        }
+        reached = _by_layer(change["to" if change["do"] in WEIGHTS else "at"] for change in self.plan["do"])
         return Design(
             start=self.start,
             conditions=[Condition(), self._condition([edit.planned for edit in self.edits]), *controls],
@@ -407,9 +387,17 @@ class Planner:
             },
             changed={
                 "weights": sum(edit.size(edit.planned) for edit in self.edits if edit.kind == "weights"),
-                "neurons": len(neurons),
+                "neurons": sum(map(len, reached.values())),
             },
         )
+
+    def _closed(self) -> dict[str, set[int]]:
+        """The neurons to which no control does anything: those that the plan names, in a change or as measured."""
+        of = neurons_measured(self.plan)
+        closed = {layer: set(channels) for layer, channels in self.named.items()}
+        if of:
+            closed.setdefault(of["layer"], set()).update(of["channels"])
+        return closed
 
     def _condition(self, chosen: Sequence[Indices]) -> Condition:
         condition = Condition()
@@ -437,6 +425,13 @@ class Planner:
         if different < self.plan["controls"]:
             words += f" Only {different:,} of the controls {'differs' if different == 1 else 'differ'} from each other."
         return words
+
+
+def _by_layer(sets: Iterable[Mapping[str, Any]]) -> dict[str, set[int]]:
+    found: dict[str, set[int]] = {}
+    for of in sets:
+        found.setdefault(of["layer"], set()).update(of["channels"])
+    return found
 
 
 def _edit(network: Network, change: Change) -> _Edit:

@@ -321,6 +321,28 @@ def test_changes_of_the_same_layer_have_no_control_in_common():
         assert not (gone | larger) & {1, 2, 3, 4, 5, 6}
 
 
+def test_no_control_silences_what_another_change_names():
+    network = planted.network(0)
+    zeroed = weights("zero", neurons("parts", 0, 1, 2, 3), neurons("whole", *range(planted.WHOLES)))
+    given = {"do": "transplant", "at": neurons("parts", 4, 5), "with": neurons("parts", 6, 7)}
+    ones = {"parts": np.ones(planted.PARTS)}
+    for change in (zeroed, given):
+        design = designed(network, plan(change, drop("parts", 10, 11, 12, 13)), ones)
+        for control in design.conditions[2:]:
+            assert not set(silenced(control)) & ({0, 1, 2, 3} if change is zeroed else {4, 5, 6, 7})
+            for _, donors, _ in control.given.get("parts", ()):
+                assert not set(donors.tolist()) & {4, 5, 6, 7, 10, 11, 12, 13}
+
+
+def test_what_a_control_silences_is_not_what_it_takes_weights_from():
+    network = planted.network(0)
+    weight = network.stages["whole"].get_parameter("1.weight")
+    asked = plan(weights("zero", neurons("parts", 1, 2, 3), neurons("whole", 0)), drop("parts", 10, 11, 12))
+    for control in designed(network, asked, {"parts": np.ones(planted.PARTS)}).conditions[2:]:
+        edited = control.weights["whole"]["1.weight"]
+        assert not set((edited != weight)[0].any(dim=2).any(dim=1).nonzero()[:, 0].tolist()) & set(silenced(control))
+
+
 def test_the_nearest_are_each_taken_once():
     random = np.random.default_rng(0)
     for _ in range(300):
