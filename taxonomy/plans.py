@@ -222,22 +222,28 @@ def _check_change(change: Any, layers: Mapping[str, int]) -> None:
 
 def _check_together(changes: Sequence[Mapping[str, Any]]) -> None:
     """No two changes of the same thing: which of them holds would depend on their order."""
-    seen: list[tuple[Mapping[str, Any], set[tuple[str, int]], set[tuple[str, int]]]] = []
-    for change in changes:
-        weights = change["do"] in WEIGHTS
-        into = _places(change["to" if weights else "at"])
-        out = _places(change["from"]) if weights else set()
-        for other, their_into, their_out in seen:
+    for number, change in enumerate(changes):
+        into, out = _reached(change)
+        for other in changes[:number]:
+            their_into, their_out = _reached(other)
             both = into & their_into
-            if weights and other["do"] in WEIGHTS:
+            if change["do"] in WEIGHTS and other["do"] in WEIGHTS:
                 both = both if out & their_out else set()
-            also = (out & their_into if other["do"] == "drop" else set()) | (
-                their_out & into if change["do"] == "drop" else set()
-            )
-            if both or also:
-                layer, channel = min(both or also)
+            if change["do"] == "transplant" or other["do"] == "drop":
+                both = both | out & their_into
+            if other["do"] == "transplant" or change["do"] == "drop":
+                both = both | their_out & into
+            if both:
+                layer, channel = min(both)
                 raise PlanError("do", f"Two changes contradict each other: both are about {layer}:{channel}. Keep one.")
-        seen.append((change, into, out))
+
+
+def _reached(change: Mapping[str, Any]) -> tuple[set[tuple[str, int]], set[tuple[str, int]]]:
+    """The neurons for which a change does something, and those that it needs for that."""
+    if change["do"] == "drop":
+        return _places(change["at"]), set()
+    into, needed = ("at", "with") if change["do"] == "transplant" else ("to", "from")
+    return _places(change[into]), _places(change[needed])
 
 
 def _places(of: Mapping[str, Any]) -> set[tuple[str, int]]:
