@@ -86,11 +86,18 @@ def check(network: Network, plan: Mapping[str, Any], image_set: ImageSet | None)
     layers = {layer.name: layer.channels for layer in network.layers.order_by("order")}
     labelled = False
     if image_set is not None:
-        indices = plan.get("show", {}).get("indices") or ()
-        chosen = image_set.images.filter(index__in=[index for index in indices if isinstance(index, int)])
-        labelled = bool(indices) and not chosen.exclude(parameters__has_key="class").exists()
+        show = plan.get("show")
+        indices = show.get("indices") if isinstance(show, Mapping) else None
+        there = [index for index in indices if _index(index)] if isinstance(indices, list) else []
+        chosen = image_set.images.filter(index__in=there)
+        labelled = bool(there) and not chosen.exclude(parameters__has_key="class").exists()
     images = image_set.count if image_set is not None else 0
     plans.check(plan, layers, images=images, labelled=labelled, classes=len(network.class_names))
+
+
+def _index(value: Any) -> bool:
+    """Whether it may be the index of a neuron or a picture: a whole number that the database can hold."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31
 
 
 SPAN = re.compile(r"(?:(?P<layer>[\w.-]{1,60}):)?(?P<first>\d{1,6})(?:\s*[-–]\s*(?P<last>\d{1,6}))?")
@@ -253,13 +260,14 @@ def _indices(network: Network, show: Mapping[str, Any], image_set: ImageSet, see
 def _examples(network: Network, of: Any, image_set: ImageSet) -> list[int]:
     """The pictures in which neurons' dataset examples lie, the strongest first."""
     chosen = _set(network, "show", of)
-    if not isinstance(chosen, Mapping) or not isinstance(chosen.get("channels"), list):
+    channels = chosen.get("channels") if isinstance(chosen, Mapping) else None
+    if not isinstance(channels, list) or not all(map(_index, channels)) or not isinstance(chosen["layer"], str):
         raise plans.PlanError("show", "Say whose dataset examples are shown: neurons, or a family.")
     rows = Evidence.objects.filter(
         network=network,
         kind="dataset_examples",
         layer__name=chosen["layer"],
-        neuron__index__in=chosen["channels"],
+        neuron__index__in=channels,
         image_set=image_set,
         status=Outcome.DONE,
     ).prefetch_related("current__artifacts")

@@ -154,6 +154,15 @@ def test_which_pictures_are_shown(network, curves) -> None:
             indices(pictures=show[0], of=show[1])
     with pytest.raises(PlanError, match="whole number"):
         indices(most=0)
+    for of in (5, {}, {"layer": "mixed3b", "channels": ["x"]}, {"channels": [1]}, {"layer": ["x"], "channels": [1]}):
+        with pytest.raises(PlanError, match="Say whose dataset examples are shown"):
+            indices(pictures="examples", of=of)
+    for odd in (5, "all", {"0": 1}, None, []):
+        with pytest.raises(PlanError, match="selects no picture"):
+            claims.preview(make_user(), curves, pictures_plan(indices=odd), images)
+    for odd in ([10**30], [-1], [True], ["x"], [[0]]):
+        with pytest.raises(PlanError, match="The set has 40 pictures"):
+            claims.preview(make_user(), curves, pictures_plan(indices=odd), images)
     with pytest.raises(PlanError, match="selects no picture"):
         claims.preview(make_user(), curves, pictures_plan(pictures="class", **{"class": 2}), images)
     with pytest.raises(PlanError, match="Name an image set"):
