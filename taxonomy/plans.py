@@ -203,9 +203,11 @@ def _check_change(change: Any, layers: Mapping[str, int]) -> None:
                 f"Weights are changed from a layer to the next one: {target['layer']} does not follow "
                 f"{source['layer']}. To cut a longer way, drop the neurons that it goes through.",
             )
-        whole = all(len(each["channels"]) == layers[each["layer"]] for each in (source, target))
-        if whole and kind in ("zero", "scale"):
-            raise PlanError("do", "This changes every weight between the two layers: nothing is left to compare with.")
+        if len(source["channels"]) == layers[source["layer"]]:
+            raise PlanError(
+                "do",
+                f"This changes weights from all of {source['layer']}: nothing is left to compare with. Name fewer.",
+            )
         if kind == "scale" and (not _number(change.get("factor")) or change["factor"] == 1):
             raise PlanError("do", "Say by which factor the weights are scaled: a number other than 1.")
     elif kind == "drop" and len(change["at"]["channels"]) == layers[change["at"]["layer"]]:
@@ -218,6 +220,8 @@ def _check_change(change: Any, layers: Mapping[str, int]) -> None:
             raise PlanError(
                 "do", "A neuron is given its own weights, which changes nothing: take it out on both sides."
             )
+        if len(_places(at) | _places(other)) == layers[at["layer"]]:
+            raise PlanError("do", f"This transplants between all of {at['layer']}: nothing is left to compare with.")
 
 
 def _check_together(changes: Sequence[Mapping[str, Any]]) -> None:

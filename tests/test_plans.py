@@ -13,6 +13,7 @@ from taxonomy import plans
 LAYERS = {"conv": 4, "early": 6, "late": 5}
 EARLY = {"layer": "early", "channels": [0, 1, 2], "named": "Early Curves"}
 LATE = {"layer": "late", "channels": [0, 1], "named": "Curves"}
+ALL_EARLY = {"layer": "early", "channels": [*range(6)]}
 SWEEP = {"kind": "sweep", "stimulus": "curve", "step": 2.5, "radii": [32, 40], "strokes": [2, 3, 4]}
 TOP1, WIDTH = {"what": "top1"}, {"what": "width", "of": LATE}
 PICTURES = {"kind": "images", "image_set": "pictures", "indices": [0, 3, 4]}
@@ -61,6 +62,8 @@ def transplant(at: list[int], other: list[int], layer: str = "late", other_layer
         {"do": [weights("scale", factor=0.5)]},
         {"do": [weights("keep_negative"), drop("conv", 1)]},
         {"do": [drop("early", 0)]},
+        {"do": [drop("early", 0, 1, 2, 3, 4)]},
+        {"do": [weights("zero", **{"from": {"layer": "early", "channels": [*range(5)]}})]},
         {"do": [transplant([0, 1], [1, 0])]},
         {"do": [transplant([0], [3]), transplant([1], [3])]},
         {"do": [transplant([0], [1], "early", "early"), weights("zero")]},
@@ -113,19 +116,9 @@ FIVE = [drop("conv", 0), drop("conv", 1), drop("conv", 2), drop("early", 0), dro
         ("do", "there is no True", {"do": [drop("early", True)]}),
         ("do", "named twice", {"do": [drop("early", 1, 1)]}),
         ("do", "drops all of early", {"do": [drop("early", *range(6))]}),
-        (
-            "do",
-            "every weight between the two layers",
-            {
-                "do": [
-                    {
-                        "do": "zero",
-                        "from": {"layer": "early", "channels": [*range(6)]},
-                        "to": {"layer": "late", "channels": [*range(5)]},
-                    }
-                ]
-            },
-        ),
+        ("do", "weights from all of early: nothing is left", {"do": [weights("zero", **{"from": ALL_EARLY})]}),
+        ("do", "weights from all of early", {"do": [weights("keep_positive", **{"from": ALL_EARLY})]}),
+        ("do", "between all of late", {"do": [transplant([0, 1, 2, 3, 4], [1, 0, 3, 4, 2])]}),
         ("do", "late does not follow conv", {"do": [weights("zero") | {"from": {"layer": "conv", "channels": [0]}}]}),
         ("do", "does not follow", {"do": [{"do": "zero", "from": LATE, "to": EARLY}]}),
         ("do", "by which factor", {"do": [weights("scale")]}),
