@@ -186,7 +186,10 @@ def mute_told(request: HttpRequest, token: str) -> HttpResponse:
     done = request.method == "POST" and subject is not None
     if done:
         notifications.mute_told(told.person, told)
-    context = {"title": titled(subject) if subject else "", "done": done}
+    title = titled(subject) if subject else ""
+    if isinstance(subject, Claim) and not can_see_discussion(told.person, subject):
+        title = "this claim"  # they were told of it, and it is to be read first again
+    context = {"title": title, "done": done}
     return render(
         request, "notifications/mute_told.html", context, status=422 if request.method == "POST" and not done else 200
     )

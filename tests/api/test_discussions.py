@@ -8,7 +8,16 @@ import pytest
 from taxonomy.actions import discussions, labels
 from taxonomy.models import Comment, Family, Neuron, Reveal, Role, Standing
 from tests.api.conftest import Client
-from tests.factory import make_family, make_label, make_network, make_proposal, make_user, neuron_at
+from tests.factory import (
+    make_claim,
+    make_family,
+    make_label,
+    make_network,
+    make_note,
+    make_proposal,
+    make_user,
+    neuron_at,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -164,3 +173,19 @@ def test_of_an_unsettled_neuron_to_those_who_read_it(api: Client, neuron: Neuron
     Neuron.objects.update(standing=Standing.ACCEPTED)
     assert "boomerang" in json.dumps(api.as_(other).read("comments/").json())
     assert Reveal.objects.filter(person=other, neuron=neuron).exists()
+
+
+def test_a_claim_is_discussed_by_who_may_see_it(api: Client, family: Family) -> None:
+    ada, draft = make_user("ada"), make_note(family.layer.network, make_user("cleo"))
+    family = make_family(family.layer, "Bends", units=[0, 1])
+    claim, secret = make_claim(family, ada), make_claim(draft, draft.people[0].person)
+    client = api.as_(make_user("bela"))
+    said = client.send("comments/", text="Which margin?", claim=str(claim.public_id)).json()
+    assert (said["claim"], said["family"], said["layer"]) == (str(claim.public_id), None, "mixed3b")
+    assert client.read("discussions/", claim=claim.public_id).json()["results"][0]["claim"] == str(claim.public_id)
+    assert client.read("comments/", claim=claim.public_id).json()["count"] == 1
+    assert client.send("comments/", text="And this?", claim=str(secret.public_id)).status_code == 403
+    assert client.send("subscriptions/", claim=str(secret.public_id)).status_code == 403
+    assert client.send("comments/", text="And this?", claim=str(uuid.uuid4())).status_code == 404
+    about = api.as_(ada).read("notifications/").json()["results"][0]["about"]
+    assert (about["claim"], about["family"]) == (str(claim.public_id), None)

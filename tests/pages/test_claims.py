@@ -7,8 +7,8 @@ import pytest
 from django.core.management import call_command
 from playwright.sync_api import expect
 
-from taxonomy.actions import claims, jobs
-from taxonomy.models import Claim, Job, Network, Notification, Role, Run
+from taxonomy.actions import claims, discussions, jobs, labels
+from taxonomy.models import Claim, Comment, Job, Network, Notification, Reveal, Role, Run
 from tests.factory import make_claim, make_family, make_note, make_plan, make_run, make_user, neuron_at
 from tests.pages.material import experiment, experiment_on_pictures
 from tests.pages.test_accessibility import SETTINGS, check, sign_in
@@ -478,3 +478,79 @@ def test_the_command_states_runs_and_tells(world, tmp_path, capsys, monkeypatch)
     assert "Run 1 is under way." in out
     assert "Refuted: +0.3, from 0.2 to 0.4, n 6." in out
     assert claims.asks_for_another_run(claim) is False
+
+
+def test_a_claim_is_discussed_on_its_page(client, world):
+    claim = make_claim(world.curves, world.readers[0], "They are pure.")
+    address = claim.get_absolute_url()
+    client.force_login(world.contributor)
+    response = client.post(f"{address}discussion/", {"text": "By which *margin*?"})
+    assert response.status_code == 302
+    assert Notification.objects.get(person=world.readers[0], event__verb="comment.added").why == "stated"
+    for page in (address, f"{address}discussion/", "/discussions/"):
+        html = client.get(page).content.decode()
+        assert "By which" in html, page
+        assert "They are pure." in html, page
+    assert "the claim <a" in client.get("/activity/").content.decode()
+    client.logout()
+    for feed in ("feed.atom", "discussion/feed.atom"):
+        told = client.get(f"{address}{feed}")
+        assert "By which margin?" in told.content.decode()
+        assert "“They are pure.”, a claim about" in told.content.decode()
+    assert "margin" not in client.get(f"{world.curves.get_absolute_url()}discussion/feed.atom").content.decode()
+    assert "margin" not in client.get(f"{world.curves.get_absolute_url()}discussion/").content.decode()
+    client.force_login(world.readers[0])  # who stated it may resolve what somebody else began
+    said = Comment.objects.get()
+    assert client.post(f"/comments/{said.public_id}/resolve/").status_code == 302
+    assert Comment.objects.get().resolved_by == world.readers[0]
+
+
+def test_what_is_said_about_a_claim_waits_as_the_claim_does(client, world):
+    ada = make_user("ada")
+    secret = make_claim(make_note(world.network, ada), ada, "A secret.")
+    labels.reveal(world.readers[0], world.agreed)
+    unread = make_claim(world.agreed, world.readers[0], "It is unread.", plan=make_plan([2]))
+    for claim, person in ((secret, ada), (unread, world.readers[0])):
+        discussions.add(person, claim, "Of lemurs.")
+    for user in (None, world.contributor, world.reviewer, world.admin):
+        if user:
+            client.force_login(user)
+        for claim in (secret, unread):
+            said = claim.discussion.comments.get()
+            for page in ("", "discussion/", "feed.atom", "discussion/feed.atom"):
+                assert client.get(f"{claim.get_absolute_url()}{page}").status_code in (403, 404), page
+            assert client.get(f"/comments/{said.public_id}/").status_code == 403
+            if user:
+                following = {"do": "subscribe", "subject": f"claim:{claim.public_id}"}
+                assert client.post("/notifications/follow/", following).status_code == 403
+        for page in (
+            "/discussions/",
+            "/activity/",
+            "/activity/feed.atom",
+            "/api/v1/comments/",
+            "/moderation/?show=all",
+        ):
+            html = client.get(page).content.decode()
+            assert "lemurs" not in html, page
+            assert "A secret." not in html, page
+            assert "It is unread." not in html, page
+    client.force_login(world.admin)
+    said = unread.discussion.comments.get()
+    assert "lemurs" in client.get(f"/moderation/?show=all&look={said.public_id}").content.decode()
+    assert Reveal.objects.filter(person=world.admin, neuron=world.agreed).exists()
+    said = secret.discussion.comments.get()
+    assert "A secret." not in client.get(f"/moderation/?show=all&look={said.public_id}").content.decode()
+
+
+def test_who_follows_a_claim_hears_what_comes_of_it_and_who_muted_it_nothing(client, world):
+    claim = make_claim(world.curves, world.readers[0])
+    for user, verb in ((world.contributor, "subscribe"), (world.editor, "subscribe"), (world.editor, "mute")):
+        client.force_login(user)
+        following = {"do": verb, "subject": f"claim:{claim.public_id}"}
+        assert client.post("/notifications/follow/", following).status_code == 302
+    make_run(claim, "supported", data=experiment(claim.plan))
+    told = Notification.objects.filter(event__verb="claim.supported").values_list("person", flat=True)
+    assert {world.contributor.pk, world.readers[0].pk} <= set(told)
+    assert world.editor.pk not in told
+    html = client.get("/notifications/following/").content.decode()
+    assert "Negative weights matter." in html
