@@ -28,6 +28,7 @@ from taxonomy.models import (
     Neuron,
     Outcome,
     Photograph,
+    Ruling,
     Run,
     Shard,
     User,
@@ -512,6 +513,8 @@ def _rule(evidence: Evidence, ruling: Ruled) -> None:
     if claim.note is not None:
         told = dict.fromkeys(claim.note.authorships.named().values_list("person", flat=True), Why.WROTE) | told
     notifications.tell(event, notifications.followers(claim) | told)
+    if claim.neuron_id and run.ruling == Ruling.REFUTED:
+        dispatch.enqueue("site.tend")  # what is accepted may be disputed by it
 
 
 @transaction.atomic

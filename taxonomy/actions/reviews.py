@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import prefetch_related_objects
+from django.db.models import Exists, OuterRef, prefetch_related_objects
 from django.utils import timezone
 from django.utils.functional import cached_property
 
@@ -14,8 +14,10 @@ from taxonomy import consensus, dispatch, events
 from taxonomy.actions import notifications
 from taxonomy.actions.labels import locked, readings_of, retally, tally
 from taxonomy.actions.needs import can_need, why_not
-from taxonomy.history import OBJECTION, standing_reviews
+from taxonomy.history import DECIDED, OBJECTION, standing_reviews
 from taxonomy.models import (
+    Claim,
+    ClaimKind,
     Comment,
     Decision,
     Event,
@@ -28,6 +30,8 @@ from taxonomy.models import (
     Need,
     Neuron,
     Review,
+    Ruling,
+    Run,
     Standing,
     User,
     Verdict,
@@ -74,7 +78,7 @@ class Case:
     labels: list[Label] = field(default_factory=list)  # all that were not taken back, superseded ones too
     reviews: list[Review] = field(default_factory=list)
     needs: list[Need] = field(default_factory=list)
-    commented: bool = False  # whether the person who asks said something there
+    commented: bool = False  # whether the person who asks said something there, or stated a claim on it
 
     @cached_property
     def current(self) -> list[Label]:
@@ -153,8 +157,13 @@ def cases(
         for need in Need.objects.filter(neuron__in=needing).select_related("job", "review__reviewer").order_by("pk"):
             found[need.neuron_id].needs.append(need)
     if can_arbitrate(user) and any(neuron.standing == Standing.DISPUTED for neuron in neurons):
-        said = Comment.objects.filter(author=user.pk, discussion__neuron__in=found)
-        for pk in said.values_list("discussion__neuron", flat=True):
+        said = Comment.objects.filter(author=user.pk).order_by()
+        there = said.filter(discussion__neuron__in=found).values_list("discussion__neuron")
+        there = there.union(
+            said.filter(discussion__claim__neuron__in=found).values_list("discussion__claim__neuron"),
+            Claim.objects.filter(author=user.pk, neuron__in=found).order_by().values_list("neuron"),
+        )
+        for (pk,) in there:
             found[pk].commented = True
     return found
 
@@ -290,7 +299,7 @@ def uninvolved(user: Person, case: Case) -> Answer:
     for took, what in (
         (any(label.author_id == user.pk for label in case.labels), "labelled"),
         (any(review.reviewer_id == user.pk for review in case.reviews), "reviewed"),
-        (case.commented, "commented on"),
+        (case.commented, "commented on or made a claim about"),
     ):
         if took:
             return Denied(f"You have {what} this neuron yourself: an editor who took no part has to decide.")
@@ -419,14 +428,21 @@ def _write(
     return review
 
 
-def _told(user: User, case: Case, review: Review, people: Mapping[int, Why] | None = None) -> Event:
-    """The decision's event, told to who labelled the neuron, and to who objected."""
+def _told(
+    user: User, case: Case, review: Review, people: Mapping[int, Why] | None = None, claim: Claim | None = None
+) -> Event:
+    """The decision's event, told to who labelled the neuron, and to who objected.
+
+    Args:
+        claim: on which the decision rests.
+    """
     event = events.record(
         user,
         VERBS[Decision(review.decision)],
         neuron=case.neuron,
         family=review.family,
         review=review,
+        claim=claim,
         data={"kind": review.kind} if review.kind else None,
     )
     concerned = {label.author_id: Why.LABELLED for label in case.current}
@@ -595,13 +611,18 @@ def _leave(user: User, neuron: Neuron, decision: Decision, comment: str, state: 
     case = _opened(user, neuron, decision, state)
     review = _write(user, case, decision, comment=_reason(comment), answers=_accepting(case))
     _told(user, case, review)
-    now = timezone.now()
-    neuron.memberships.current().update(ended_at=now)
-    Gold.objects.current().filter(neuron=neuron).update(ended_at=now)
-    Lease.objects.filter(neuron=neuron, gold=True, ended_at=None).update(ended_at=now)
+    neuron.memberships.current().update(ended_at=timezone.now())
+    _no_longer_gold(neuron)
     case.neuron.standing = Standing.OPEN
     retally(user, case.neuron, review=review)
     return review
+
+
+def _no_longer_gold(neuron: Neuron) -> None:
+    """What is not settled checks nobody."""
+    now = timezone.now()
+    Gold.objects.current().filter(neuron=neuron).update(ended_at=now)
+    Lease.objects.filter(neuron=neuron, gold=True, ended_at=None).update(ended_at=now)
 
 
 def _accepting(case: Case) -> Review | None:
@@ -784,10 +805,56 @@ TAKES: Mapping[str, tuple[str, ...]] = {
 
 
 def tend() -> int:
-    """Make those agreed neurons disputed whose objection has stood for 72 hours; how many.
+    """Make neurons disputed whose objection has stood for 72 hours, or whose membership a run speaks against; how many.
 
     Safe when run twice at once, and at any time: a label given after the 72 hours disputes the neuron as well.
     """
+    return _tend_objections() + _tend_refuted()
+
+
+# Claims of these kinds say what a neuron is.
+OF_WHAT_IT_IS = (ClaimKind.PURITY, ClaimKind.FAMILY)
+
+
+def _tend_refuted() -> int:
+    """Dispute those accepted neurons of which a claim on what they are was refuted since they were accepted."""
+    later = Review.objects.filter(neuron=OuterRef("claim__neuron"), at__gte=OuterRef("ruled_at"), decision__in=DECIDED)
+    member = Membership.objects.current().filter(neuron=OuterRef("claim__neuron"), made_at__lt=OuterRef("ruled_at"))
+    refuted = Run.objects.filter(
+        Exists(member),
+        ~Exists(later),
+        ruling=Ruling.REFUTED,
+        claim__kind__in=OF_WHAT_IT_IS,
+        claim__withdrawn_at=None,
+        claim__neuron__standing=Standing.ACCEPTED,
+    )
+    disputed = 0
+    for pk, neuron in list(refuted.order_by("claim__neuron", "pk").values_list("pk", "claim__neuron")):
+        with transaction.atomic():
+            free = Neuron.objects.select_for_update(of=["self"], no_key=True, skip_locked=True)
+            there = free.select_related("layer__network").filter(pk=neuron).first()
+            run = refuted.select_related("claim", "evidence__current").filter(pk=pk).first()  # as it is under the lock
+            if there is not None and run is not None:
+                _dispute(there, run)
+                disputed += 1
+    return disputed
+
+
+def _dispute(neuron: Neuron, run: Run) -> None:
+    """An accepted neuron is taken up again: a run refuted what somebody claimed it to be. Members and labels stay."""
+    system, claim = User.objects.system(), run.claim
+    case = cases(system, [neuron])[neuron.pk]
+    comment = f"Run {run.number} refuted a claim about what it is: [[claim:{claim.public_id}]]."
+    cites = [run.evidence.current] if run.evidence.current else []
+    review = _write(system, case, Decision.REOPEN, comment=comment, cites=cites)
+    _no_longer_gold(neuron)
+    neuron.standing = Standing.DISPUTED  # the decision's own event tells of it
+    _told(system, case, review, {claim.author_id: Why.STATED}, claim)
+    retally(system, neuron, review=review)
+
+
+def _tend_objections() -> int:
+    """Dispute those agreed neurons whose objection has stood for 72 hours."""
     system, disputed = User.objects.system(), 0
     ripe = Review.objects.filter(decision=Decision.OBJECT, at__lte=timezone.now() - OBJECTION, answered_by=None)
     agreed = Neuron.objects.filter(standing=Standing.AGREED)
