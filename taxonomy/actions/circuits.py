@@ -81,13 +81,21 @@ class Checking:
             raise ValidationError({"subgraph": told})
 
 
-def check(network: Network, subgraph: object) -> Subgraph:
+def check(
+    network: Network, subgraph: object, before: Mapping[str, Any] | None = None, hidden: Collection[int] = ()
+) -> Subgraph:
     """The subgraph in its canonical form: whole addresses, numbers as numbers, nothing else beside them.
 
     An edge that names evidence has the weight that stands there, and what a circuit was grown by is applied again: so
-    what a note discloses about its selection is so. An empty subgraph (``{}``) is a note without a circuit.
+    what a note discloses about its selection is so. An edge of a family whose evidence is of no neuron that is or was
+    its member counts as drawn by hand. An empty subgraph (``{}``) is a note without a circuit.
 
     Three queries, and as many again where edges name evidence.
+
+    Args:
+        before: the subgraph that was changed. An edge that stood there so has the evidence that it had, also where who
+            changed it was not told which (``rendering.circuits.without_members``).
+        hidden: neurons whose family is not told to whoever asks: they count as members of none.
 
     Raises:
         ValidationError: for the field "subgraph", with a sentence for each thing that is wrong.
@@ -104,8 +112,14 @@ def check(network: Network, subgraph: object) -> Subgraph:
         neuron, family = known[node["id"]].neuron, known[node["id"]].family
         node["neuron"] = known[node["id"]].name if neuron is not None else ""
         node["family"] = str(family.public_id) if family is not None else ""
-    _hold_to_evidence(network, joined, known, wrong)
+    new = _new(joined, found, before or {})
+    read = _evidence_of(network, joined)
+    _hold_to_evidence(joined, known, read, wrong)
     wrong.stop()
+    _hold_to_members(new, known, read, hidden)
+    for edge in joined:
+        if edge["evidence"] and not read[edge["evidence"]].reaches(edge["weight"], threshold):
+            edge["unheld"] = True
     checked: Subgraph = {"nodes": found, "edges": joined, "threshold": threshold}
     if grown is not None:
         checked["grown"] = _grown_again(network, grown, threshold, wrong)
@@ -248,7 +262,7 @@ def _edges(rows: list[Any], known: Mapping[str, Place], wrong: Checking) -> list
                 f"The edge from {start.name} to {end.name} names no evidence: give a version's public id, or nothing."
             )
         else:
-            found.append({"source": source, "target": target, "weight": float(weight), "evidence": evidence})
+            found.append({"source": source, "target": target, "weight": float(weight), "evidence": evidence.lower()})
         seen.add((source, target))
     return found
 
@@ -269,6 +283,7 @@ class Weight:
 
     value: float
     version: EvidenceVersion
+    scale: float = 0.0  # the largest into the same neuron, where that is known
 
 
 @dataclass
@@ -401,26 +416,74 @@ def _grown_again(network: Network, grown: Grown, threshold: float, wrong: Checki
         return grown
 
 
-def _hold_to_evidence(network: Network, edges: Iterable[Edge], known: Mapping[str, Place], wrong: Checking) -> None:
-    """Give each edge that names evidence the weight that stands there. Two queries, if any does."""
+def _new(edges: Iterable[Edge], nodes: Iterable[Node], before: Mapping[str, Any]) -> list[Edge]:
+    """Those that did not stand in the circuit before. The others name the evidence that they named there."""
+    now = {node["id"]: (node["neuron"], node["family"]) for node in nodes}
+    then = {node["id"]: (node["neuron"], node["family"]) for node in before.get("nodes", [])}
+    stood = {(then[edge["source"]], then[edge["target"]]): edge for edge in before.get("edges", [])}
+    new = []
+    for edge in edges:
+        was = stood.get((now[edge["source"]], now[edge["target"]]))
+        if (
+            was is None
+            or not math.isclose(was["weight"], edge["weight"])
+            or edge["evidence"] not in ("", was["evidence"])
+        ):
+            new.append(edge)
+        else:
+            edge["evidence"] = was["evidence"]
+    return new
+
+
+def _evidence_of(network: Network, edges: Iterable[Edge]) -> dict[str, "_Read"]:
+    """By public id the evidence that edges name, as far as it is of weights. Two queries, if any names some."""
     named = {edge["evidence"] for edge in edges if edge["evidence"]}
     if not named:
-        return
+        return {}
     rows = EvidenceVersion.objects.filter(public_id__in=named, evidence__network=network)
     rows = rows.filter(evidence__kind__in=("weights", "family_weights"))
     versions = rows.select_related("evidence__neuron", "evidence__layer").prefetch_related("artifacts")
-    read = {str(version.public_id): _Read(version) for version in versions}
+    return {str(version.public_id): _Read(version) for version in versions}
+
+
+def _hold_to_evidence(
+    edges: Iterable[Edge], known: Mapping[str, Place], read: Mapping[str, "_Read"], wrong: Checking
+) -> None:
+    """Give each edge that names evidence the weight that stands there."""
     for edge in edges:
         if edge["evidence"]:
             start, end = known[edge["source"]], known[edge["target"]]
-            found = read.get(edge["evidence"].lower())
+            found = read.get(edge["evidence"])
             value = found.between(start, end, edge["weight"]) if found is not None else None
             if value is None:
                 wrong(
                     f"The evidence of the edge from {start.name} to {end.name} does not show that weight: refresh it."
                 )
             else:
-                edge["weight"], edge["evidence"] = value, edge["evidence"].lower()
+                edge["weight"] = value
+
+
+def _hold_to_members(
+    edges: Iterable[Edge], known: Mapping[str, Place], read: Mapping[str, "_Read"], hidden: Collection[int]
+) -> None:
+    """Leave to its author's hand what names evidence of neurons that never were in the family. One query, if any does.
+
+    Were such evidence refused for hidden members alone, whoever tries would learn who they are.
+    """
+    edges = [edge for edge in edges if edge["evidence"] and read[edge["evidence"]].evidence.kind == "weights"]
+    families = {place.family.pk for edge in edges for place in _ends(edge, known) if place.family is not None}
+    members: dict[int, dict[int, int]] = {pk: {} for pk in families}
+    if families:
+        rows = Membership.objects.filter(family__in=families).exclude(neuron__in=hidden)
+        for family, neuron, index in rows.values_list("family", "neuron", "neuron__index"):
+            members[family][neuron] = index
+    for edge in edges:
+        if not read[edge["evidence"]].is_of(*_ends(edge, known), edge["weight"], members):
+            edge["evidence"] = ""
+
+
+def _ends(edge: Edge, known: Mapping[str, Place]) -> tuple[Place, Place]:
+    return known[edge["source"]], known[edge["target"]]
 
 
 class _Read:
@@ -432,12 +495,14 @@ class _Read:
         self.layers = "", ""  # of the source and of the target
         self.values: dict[int, float] = {}  # of a neuron, by index in the other layer
         self.strengths: list[float] = []  # between families
+        self.scale = 0.0  # the largest of all weights into a neuron; 0 where that is not what is told
         data = read_data(version)
         try:
             if version.evidence.kind == "weights":
                 self.values = {int(row["neuron"]): float(row["value"]) for row in data["strongest"]}
                 ends = str(data["layer"]), version.evidence.layer.name
                 self.layers = ends if self.inward else ends[::-1]
+                self.scale = float(data["scale"]) if self.inward else 0.0
             else:
                 self.strengths = [float(value) for row in data["strengths"] for value in row]
                 self.layers = str(data["source_layer"]), str(data["layer"])
@@ -465,6 +530,20 @@ class _Read:
             return self.values.get(other.neuron.index) or None
         return self._close(self.values.values(), weight)
 
+    def is_of(self, start: Place, end: Place, weight: float, members: Mapping[int, Mapping[int, int]]) -> bool:
+        """Whether a neuron's evidence, and the weight in it, are of neurons that stand among their family's members."""
+        own, other = (end, start) if self.inward else (start, end)
+        if own.family is not None and self.evidence.neuron_id not in members[own.family.pk]:
+            return False
+        if other.family is None:
+            return True
+        theirs = (self.values.get(index, 0.0) for index in members[other.family.pk].values())
+        return self._close(theirs, weight) is not None
+
+    def reaches(self, weight: float, threshold: float) -> bool:
+        """Whether it shows that the weight is at least this share of the largest into the same neuron."""
+        return abs(weight) >= threshold * self.scale > 0
+
     @staticmethod
     def _close(values: Iterable[float], weight: float) -> float | None:
         return next((value for value in values if value and math.isclose(value, weight, rel_tol=1e-6)), None)
@@ -484,9 +563,14 @@ def _members(found: Mapping[str, Place], hidden: Collection[int]) -> dict[int, d
 
 
 def edges_of(
-    network: Network, found: Mapping[str, Place], threshold: float, hidden: Collection[int] = ()
+    network: Network,
+    found: Mapping[str, Place],
+    threshold: float,
+    hidden: Collection[int] = (),
+    least: float | None = None,
 ) -> list[Edge]:
-    """What evidence says of the weights between these nodes, as far as they reach ``threshold`` of the largest.
+    """What evidence says of the weights between these nodes, as far as they reach ``threshold`` of the largest; or
+    another share, ``least``.
 
     Of a family that has no evidence of its own with another, its members' weights count: the strongest of them, beside
     the largest of any of them.
@@ -507,18 +591,24 @@ def edges_of(
         own = [one for pk in indices[target] for one in inputs.get(pk, ())]
         for source, place in found.items():
             weight = between.get((source, target)) or _strongest(
-                [one for one in own if one.layer == place.layer.name], set(indices[source].values()), threshold
+                [one for one in own if one.layer == place.layer.name], set(indices[source].values()), least or threshold
             )
             if place.layer.order < found[target].layer.order and weight is not None:
                 evidence = str(weight.version.public_id)
-                edges.append(Edge(source=source, target=target, weight=weight.value, evidence=evidence))
+                edge = Edge(source=source, target=target, weight=weight.value, evidence=evidence)
+                edges.append(edge if abs(weight.value) >= threshold * weight.scale > 0 else {**edge, "unheld": True})
     edges.sort(key=lambda edge: -abs(edge["weight"]))
     return edges[:MOST_EDGES]
 
 
 def _strongest(inputs: Sequence[Inputs], indices: Collection[int], threshold: float) -> Weight | None:
     largest = max((one.scale for one in inputs), default=0.0)
-    weights = [Weight(value, one.version) for one in inputs for index, value in one.values.items() if index in indices]
+    weights = [
+        Weight(value, one.version, one.scale)
+        for one in inputs
+        for index, value in one.values.items()
+        if index in indices
+    ]
     found = max(weights, key=lambda weight: abs(weight.value), default=None)
     return found if found is not None and abs(found.value) >= threshold * largest else None
 
@@ -621,7 +711,7 @@ def tie(network: Network, subgraph: Subgraph, source: str, target: str, weight: 
         ValidationError: as ``check``.
     """
     edge = Edge(source=source, target=target, weight=weight, evidence="")
-    return check(network, {**subgraph, "edges": [*subgraph["edges"], edge]})
+    return check(network, {**subgraph, "edges": [*subgraph["edges"], edge]}, before=subgraph)
 
 
 def connect(network: Network, subgraph: Subgraph, hidden: Collection[int] = ()) -> Subgraph:
@@ -638,7 +728,9 @@ def refreshed(network: Network, subgraph: Subgraph, hidden: Collection[int] = ()
     An edge that no evidence speaks of any more keeps the weight that it had.
     """
     found = _places_of(network, subgraph)
-    newest = {(e["source"], e["target"]): e for e in edges_of(network, found, 1e-9, hidden)}
+    newest = {
+        (e["source"], e["target"]): e for e in edges_of(network, found, subgraph["threshold"], hidden, least=1e-9)
+    }
     edges, told = [], []
     for edge in subgraph["edges"]:
         now = newest.get((edge["source"], edge["target"]))
@@ -690,8 +782,11 @@ def selection(subgraph: Subgraph) -> str:
         what = [_counted(len(neurons), "neuron")] if neurons else []
         what += [_counted(families, "family", "families")] if families else []
         told.append(f"Chosen by hand: {' and '.join(what)}.")
-        if any(edge["evidence"] for edge in edges):
+        if any(edge["evidence"] and not edge.get("unheld") for edge in edges):
             told.append(f"Connections are weights that reach {share} of the largest into the same target.")
+    unheld = sum(bool(edge["evidence"] and edge.get("unheld")) for edge in edges)
+    if unheld:
+        told.append(f"Taken from evidence whatever their share of the largest: {_counted(unheld, 'connection')}.")
     drawn = sum(not edge["evidence"] for edge in edges)
     if drawn:
         told.append(f"{_counted(drawn, 'connection')} drawn by hand, without evidence.")

@@ -34,6 +34,7 @@ from taxonomy.permissions import (
     can_read_note,
     can_review_note,
     can_write_note,
+    hidden_from,
     require,
 )
 from taxonomy.rendering.notes import named
@@ -452,7 +453,7 @@ def _version(version: NoteVersion, user: User, summary: str, content: Content) -
         raise ValidationError({"title": "Give it a title."})
     version.full_clean(exclude=["note", "subgraph", "motifs"], validate_constraints=False)
     if "subgraph" in content:
-        drawn = circuits.check(version.note.network, content["subgraph"])
+        drawn = circuits.check(version.note.network, content["subgraph"], version.subgraph, hidden_from(user))
         version.subgraph = dict(drawn) if drawn["nodes"] else {}
     return version
 

@@ -32,12 +32,14 @@ class Node(TypedDict):
 
 class Edge(TypedDict):
     """``weight`` is the entry of largest magnitude of the kernel between two nodes, of opposite sign where it
-    inhibits; ``evidence`` the public id of the version that it was read from, empty for one that was drawn by hand."""
+    inhibits; ``evidence`` the public id of the version that it was read from, empty for one that was drawn by hand.
+    ``unheld`` is True where that evidence does not show that it reaches the circuit's threshold."""
 
     source: str
     target: str
     weight: float
     evidence: str
+    unheld: NotRequired[bool]
 
 
 class Grown(TypedDict):

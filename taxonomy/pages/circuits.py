@@ -20,7 +20,7 @@ from taxonomy.pages.networks import layers_of
 from taxonomy.pages.notes import note_of, version_of
 from taxonomy.pages.people import asking
 from taxonomy.permissions import can_edit_note, can_see_members, hidden_from, require
-from taxonomy.rendering.circuits import Circuit, circuit, draw
+from taxonomy.rendering.circuits import Circuit, circuit, draw, without_members
 
 MOST_TEXT = 400_000  # characters of a subgraph as it is sent
 
@@ -84,7 +84,7 @@ def _read(request: HttpRequest, table: Table) -> None:
         raise ValidationError("The circuit that was sent does not read. What was saved last is shown.") from error
     table.began_from = int(began) if (began := request.POST.get("began_from", "")).isdecimal() else 0
     table.motifs = [motif for motif in request.POST.getlist("motifs") if motif in Motif.values]
-    table.subgraph = circuits.check(table.note.network, sent)
+    table.subgraph = circuits.check(table.note.network, sent, subgraph_of(table.latest), table.hidden)
     table.changed = table.subgraph != subgraph_of(table.latest) or table.motifs != list(table.latest.motifs)
 
 
@@ -211,7 +211,7 @@ def _show(request: HttpRequest, table: Table) -> HttpResponse:
         "table": table,
         "circuit": drawn,
         "knots": knots,
-        "text": json.dumps(table.subgraph),
+        "text": json.dumps(without_members(table.subgraph, table.hidden)),
         "selection": circuits.selection(table.subgraph),
         "suggestions": circuits.suggest_motifs(network, table.subgraph, table.hidden, drawn.families),
         "motifs": [(value, value in table.motifs) for value in Motif.values],

@@ -5,12 +5,13 @@ import math
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from taxonomy.actions import circuits
 from taxonomy.models import Membership, Motif
-from tests.factory import add_version, make_evidence, make_family, make_network, neuron_at
+from tests.factory import add_version, make_evidence, make_family, make_network, make_user, neuron_at
 from tests.pages.material import make_family_evidence
 
 pytestmark = pytest.mark.django_db
@@ -313,6 +314,42 @@ def test_an_edge_drawn_by_hand_says_so_and_stays(network):
     assert "1 connection drawn by hand, without evidence." in circuits.selection(found)
     with pytest.raises(ValidationError, match="later one"):
         circuits.tie(network, found, "mixed3b:0", "mixed3a:1", 0.75)
+
+
+@pytest.mark.parametrize("side", ["target", "source"])
+def test_evidence_of_a_neuron_that_is_no_member_does_not_speak_for_the_family(network, side):
+    layer = network.layers.get(name="mixed3b" if side == "target" else "mixed3a")
+    family, of = make_family(layer, units=[0]), node("n", "mixed3a:0" if side == "target" else "mixed3b:1")
+    version = str(weights("mixed3b:1", "mixed3a", {0: 0.5, 1: 1.0}).current.public_id)
+    nodes = [of, node("f", family=str(family.public_id))]
+    ends, weight = (("n", "f"), 0.5) if side == "target" else (("f", "n"), 1.0)
+    sent = {"nodes": nodes, "edges": [edge(*ends, weight, version)]}
+    (found,) = circuits.check(network, sent)["edges"]
+    assert (found["weight"], found["evidence"]) == (weight, "")
+    assert "1 connection drawn by hand" in circuits.selection(circuits.check(network, sent))
+    member = Membership.objects.create(family=family, neuron=neuron_at(f"{layer.name}:1"), made_by=make_user())
+    told = circuits.check(network, sent)
+    assert told["edges"][0]["evidence"] == version
+    # To whom a member is hidden, it is as one that is none; what stood there stays.
+    assert circuits.check(network, sent, hidden=[member.neuron_id])["edges"][0]["evidence"] == ""
+    blank = {"nodes": nodes, "edges": [edge(*ends, weight)]}
+    assert circuits.check(network, blank, told, [member.neuron_id])["edges"] == told["edges"]
+    Membership.objects.filter(pk=member.pk).update(ended_at=timezone.now())
+    assert circuits.check(network, sent)["edges"][0]["evidence"] == version
+
+
+def test_connections_that_do_not_reach_the_threshold_are_told(network):
+    weights("mixed3b:0", "mixed3a", {0: 1.0, 1: 0.25})
+    version = str(neuron_at("mixed3b:0").evidence.get().current.public_id)
+    nodes = [node("a", "mixed3a:0"), node("b", "mixed3a:1"), node("c", "mixed3b:0")]
+    sent = {"nodes": nodes, "edges": [edge("a", "c", 1.0, version), edge("b", "c", 0.25, version)]}
+    reach, whatever = "Connections are weights that reach", "Taken from evidence whatever their share of the largest: "
+    assert f"{whatever}1 connection." in circuits.selection(circuits.check(network, sent))
+    assert whatever not in circuits.selection(circuits.check(network, sent | {"threshold": 0.25}))
+    assert reach not in circuits.selection(circuits.check(network, sent | {"edges": sent["edges"][1:]}))
+    found, _ = circuits.refreshed(network, circuits.check(network, sent))
+    assert found == circuits.check(network, sent) | {"edges": found["edges"]}
+    assert f"{whatever}1 connection." in circuits.selection(found)
 
 
 def test_newer_evidence_changes_weights_in_words(network):
