@@ -674,7 +674,7 @@ def add(network: Network, subgraph: Subgraph, name: str, hidden: Collection[int]
 
 
 def _node_named(network: Network, name: str) -> Node:
-    family = FAMILY.fullmatch(name)
+    family = FAMILY.fullmatch(name.replace("\0", ""))
     if family is None:
         try:
             neuron = Neuron.objects.at(network.name, name)

@@ -82,7 +82,8 @@ def _read(request: HttpRequest, table: Table) -> None:
         sent = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ValidationError("The circuit that was sent does not read. What was saved last is shown.") from error
-    table.began_from = int(began) if (began := request.POST.get("began_from", "")).isdecimal() else 0
+    began = request.POST.get("began_from", "")
+    table.began_from = int(began) if began.isdecimal() and len(began) < 10 else 0
     table.motifs = [motif for motif in request.POST.getlist("motifs") if motif in Motif.values]
     table.subgraph = circuits.check(table.note.network, sent, subgraph_of(table.latest), table.hidden)
     table.changed = table.subgraph != subgraph_of(table.latest) or table.motifs != list(table.latest.motifs)
