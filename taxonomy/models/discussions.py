@@ -32,8 +32,11 @@ def _named(subject: Subject) -> dict[str, Subject]:
     return {type(subject).__name__.lower(): subject}
 
 
-def _place(subject: Subject) -> dict[str, Network | Layer | None]:
-    return {"network": network_of(subject), "layer": None if isinstance(subject, Note) else subject.layer}
+def _place(subject: Subject) -> dict[str, int | None]:
+    layer = None if isinstance(subject, Note) else subject.layer
+    if isinstance(subject, (Note, Claim)):
+        return {"network_id": subject.network_id, "layer_id": layer.pk if layer is not None else None}
+    return {"network_id": subject.layer.network_id, "layer_id": subject.layer_id}
 
 
 def network_of(subject: Subject) -> Network:
