@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from taxonomy.actions import notes
 from taxonomy.models import Authorship, Note, NoteVersion
 from tests.pages.test_accessibility import check, sign_in
 from tests.pages.test_articles import BIBLIOGRAPHY
@@ -126,6 +127,23 @@ def test_what_was_not_saved_is_offered_after_a_reload(page: Page, body: Locator,
     page.goto(f"{note.get_absolute_url()}edit/")
     expect(body).to_have_value("A long thought.")
     expect(page.get_by_role("button", name="Take it back")).to_have_count(0)
+
+
+def test_what_is_taken_back_does_not_overwrite_who_saved_meanwhile(
+    page: Page, body: Locator, note: Note, world: SimpleNamespace
+) -> None:
+    page.keyboard.type("Mine.")
+    other = world.readers[0]
+    Authorship.objects.create(note=note, person=other, added_by=note.created_by, agreed_at=note.created_at)
+    notes.save(other, note, began_from=1, body="Theirs.")
+    page.reload()
+    expect(body).to_have_value("Theirs.")
+    for _ in range(2):  # what was taken back and not saved is still on top of what it began from
+        page.get_by_role("button", name="Take it back").click()
+        expect(body).to_have_value("Mine.")
+        page.reload()
+    page.get_by_role("button", name="Take it back").click()
+    expect(page.locator("input[name=began_from]")).to_have_value("1")  # saved so, it is compared with theirs
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 360)])

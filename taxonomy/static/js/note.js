@@ -86,7 +86,7 @@ const tell = (form, words) => {
 const drafts = (form) => {
   const key = `neurotaxa note ${form.dataset.draft?.trim()}`;
   const fields = fieldsOf(form).filter((one) => one.name !== "began_from");
-  const began = form.elements.began_from?.value ?? "";
+  const began = () => form.elements.began_from?.value ?? "";
   const read = () => Object.fromEntries(fields.map((one) => [one.name, one.value]));
   const store = (value) => {
     try {
@@ -104,11 +104,11 @@ const drafts = (form) => {
   }
   const same = kept && fields.every((one) => (kept.said?.[one.name] ?? one.value) === one.value);
   // What was sent and came to be a version has done its duty; what the server gives back is what was typed last.
-  if (kept && (same || "kept" in form.dataset || (kept.sent && kept.began !== began))) store((kept = null));
+  if (kept && (same || "kept" in form.dataset || (kept.sent && kept.began !== began()))) store((kept = null));
   if (kept) offer(form, kept, fields, store);
-  form.addEventListener("input", () => store({ said: read(), began, at: Date.now() }));
+  form.addEventListener("input", () => store({ said: read(), began: began(), at: Date.now() }));
   form.addEventListener("submit", (event) => {
-    if (event.submitter?.value !== "preview") store({ said: read(), began, at: Date.now(), sent: true });
+    if (event.submitter?.value !== "preview") store({ said: read(), began: began(), at: Date.now(), sent: true });
   });
 };
 
@@ -135,6 +135,8 @@ const offer = (form, kept, fields, store) => {
   actions.append(
     button("Take it back", false, () => {
       for (const one of fields) if (kept.said[one.name] !== undefined) one.value = kept.said[one.name];
+      // It was written on top of that version: who saved meanwhile is compared with it, not overwritten.
+      if (kept.began && form.elements.began_from) form.elements.began_from.value = kept.began;
       form.dispatchEvent(new Event("input", { bubbles: true }));
     }),
     " ",
