@@ -61,6 +61,7 @@ from tests.factory import (
     make_run,
     make_user,
     neuron_at,
+    submit_note,
 )
 from tests.pages.material import experiment, weights
 
@@ -170,7 +171,7 @@ def sorted_just_now(world: World) -> None:
 
 
 def submitted(world: World) -> None:
-    notes.submit(world.people[OWNER], Note.objects.get(public_id=world.draft))
+    submit_note(world.people[OWNER], Note.objects.get(public_id=world.draft))
 
 
 def written(**said: str) -> dict[str, str]:
@@ -362,7 +363,7 @@ PAGES = [
     post("/notes/{note}/preview/", {OWNER}, written(), changes=False),
     look("/notes/{note}/circuit/", {OWNER}),
     post("/notes/{note}/circuit/", {OWNER}, drawn),
-    post("/notes/{draft}/submit/", {OWNER}),
+    post("/notes/{draft}/submit/", {OWNER}, {"version": 1}),
     post("/notes/{draft}/retract/", {OWNER}, ready=submitted),
     post("/notes/{draft}/decide/", {EDITOR}, {"version": 1, "decision": "approve"}, ready=submitted),
     post(
@@ -468,7 +469,7 @@ TAXONOMY = [
     *(look(f"{API}/notes/{{draft}}/{page}", {OWNER}) for page in ("", "versions/", "versions/1/", "cite/")),
     post(f"{API}/notes/", SCIENCE, {"network": "tinynet", "title": "Curves"}),
     post(f"{API}/notes/{{note}}/versions/", {OWNER}, {"body": "As all see.", "began_from": 1}),
-    post(f"{API}/notes/{{draft}}/submit/", {OWNER}),
+    post(f"{API}/notes/{{draft}}/submit/", {OWNER}, {"version": 1}),
     post(f"{API}/notes/{{draft}}/retract/", {OWNER}, ready=submitted),
     post(f"{API}/notes/{{draft}}/decide/", {EDITOR}, {"version": 1, "decision": "approve"}, ready=submitted),
     post(f"{API}/notes/{{note}}/withdraw/", {OWNER}, {"reason": "It was wrong."}),

@@ -136,18 +136,25 @@ def save(user: User, note: Note, *, began_from: int, summary: str = "", **conten
 
 
 @transaction.atomic
-def submit(user: User, note: Note) -> Note:
+def submit(user: User, note: Note, *, version: int) -> Note:
     """Ask for a review of the latest version. From then on everybody reads the note.
 
     Where one of its versions was published, this is a correction of it.
 
+    Args:
+        version: the number of the version that the author had before them.
+
     Raises:
-        Refused: to anyone but its authors, and when there is nothing new to review.
+        Refused: to anyone but its authors, when somebody saved meanwhile, and when there is nothing new to review.
         ValidationError: while it has no abstract or no body, or a correction does not say what it corrects.
     """
     note = _locked(note)
     require(can_edit_note(user, note))
     latest = note.latest
+    if latest.number != version:
+        raise Refused(
+            f"{latest.saved_by.username} saved version {latest.number} meanwhile: read that one, and submit it."
+        )
     if note.submitted_id == latest.pk:
         raise Refused("This version is in review already.")
     if note.published_id == latest.pk:

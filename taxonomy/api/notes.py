@@ -136,6 +136,12 @@ class NoteDecisionBody(Comment):
     decision = choice(NoteDecision)
 
 
+class SubmissionBody(Body):
+    version = serializers.IntegerField(
+        min_value=1, max_value=2**31 - 1, help_text="the number of the version that you had before you"
+    )
+
+
 class WithdrawalBody(Body):
     reason = serializers.CharField(allow_blank=True, max_length=2_000)
 
@@ -251,11 +257,11 @@ class NoteViewSet(mixins.ListModelMixin, Resource):
         saved = notes.save(request.user, self.get_object(), **values)
         return Response(NoteVersionSerializer(saved, context={"request": request}).data, status=201)
 
-    @extend_schema(request=None, responses=NoteSerializer)
+    @extend_schema(request=SubmissionBody, responses=NoteSerializer)
     def submit(self, request: Request, public_id: Any) -> Response:
         """Ask for a review of the latest version. From then on everybody reads the note."""
-        self.checked(request, NoBody)
-        return self.told(notes.submit(request.user, self.get_object()))
+        said = self.checked(request, SubmissionBody)
+        return self.told(notes.submit(request.user, self.get_object(), **said))
 
     @extend_schema(request=None, responses=NoteSerializer)
     def retract(self, request: Request, public_id: Any) -> Response:

@@ -194,13 +194,13 @@ def _write(network: Network, pictures: ImageSet, persons: Persons) -> Note:
         stated[name] = f"[[claim:{claim.public_id}]]"
     body = BODY % (stated | _figures(network))
     notes.save(ada, note, began_from=1, body=body)
-    notes.submit(ada, note)
+    notes.submit(ada, note, version=2)
     notes.decide(edda, note, version=2, decision="request changes", comment="Please say how the neurons were chosen.")
     motifs = [
         motif for motif in Motif.values if motif in {one.motif for one in circuits.suggest_motifs(network, drawn)}
     ]
     notes.save(chidi, note, began_from=2, selection=SELECTION, motifs=motifs, summary="How its neurons were chosen.")
-    notes.submit(chidi, note)
+    notes.submit(chidi, note, version=3)
     notes.decide(edda, note, version=3, decision="approve", comment="Three predictions that can fail: thank you.")
     note = Note.objects.get(pk=note.pk)
     first = discussions.add(fen, note, "What would the lines do to the *width* of the peak?")
@@ -262,7 +262,7 @@ def correct(note: Note, runs: Sequence[Run], persons: Persons) -> None:
     refuted = [run.claim for run in runs if run.ruling == "refuted"]
     summary = f"What the workers found: of {len(runs)} claims {len(refuted)} refuted."
     version = notes.save(ada, note, began_from=latest.number, body=body, summary=summary)
-    notes.submit(ada, note)
+    notes.submit(ada, note, version=version.number)
     notes.decide(emil, note, version=version.number, decision="approve")
     _comment_on(note, by_name["lines"].claim, persons["dunya"], edda)
 
@@ -290,7 +290,7 @@ def _comment_on(note: Note, claim: Claim, author: User, editor: User) -> None:
             "strong the answer is, and how wide. Both can be predicted, and tested."
         ),
     )
-    notes.submit(author, answer)
+    notes.submit(author, answer, version=1)
     notes.decide(editor, answer, version=1, decision="approve")
 
 

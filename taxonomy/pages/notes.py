@@ -491,7 +491,9 @@ def _act(request: HttpRequest, note: Note, act: Callable[[], object], told: str,
 def submit(request: HttpRequest, public_id: str) -> HttpResponse:
     note = note_of(request, public_id)
     told = "Submitted. An editor who is none of its authors reads it; from now on everybody can."
-    return _act(request, note, lambda: notes.submit(asking(request), note), told)
+    number = request.POST.get("version", "")
+    version = int(number) if number.isascii() and number.isdigit() and len(number) < 10 else 0
+    return _act(request, note, lambda: notes.submit(asking(request), note, version=version), told)
 
 
 @require_POST

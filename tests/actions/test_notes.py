@@ -11,7 +11,7 @@ from django.db import DatabaseError, connection, transaction
 from taxonomy.actions import notes
 from taxonomy.models import Event, Network, Note, NoteState, NoteVersion, Notification, Role, Standing, User
 from taxonomy.permissions import Refused, can_read_note
-from tests.factory import make_family, make_network, make_user, neuron_at
+from tests.factory import make_family, make_network, make_user, neuron_at, submit_note
 
 pytestmark = pytest.mark.django_db
 
@@ -25,7 +25,7 @@ def make_note(network: Network, author: User | None = None, **content) -> Note:
 def make_published(network: Network, author: User, editor: User, **content) -> Note:
     """A note through its review."""
     note = make_note(network, author, **content)
-    notes.submit(author, note)
+    submit_note(author, note)
     notes.decide(editor, note, version=1, decision="approve")
     return again(note)
 
@@ -57,13 +57,13 @@ def test_from_draft_to_a_correction(note: Note, author: User, editor: User) -> N
     assert note.state == NoteState.DRAFT
     saved = notes.save(author, note, began_from=1, body="Lines\r\nmake curves. ")
     assert (saved.number, saved.body, saved.title) == (2, "Lines\nmake curves.", note.versions.get(number=1).title)
-    notes.submit(author, note)
+    submit_note(author, note)
     assert again(note).state == NoteState.IN_REVIEW
     notes.decide(editor, note, version=2, decision="approve", comment="Convincing.")
     assert (again(note).state, again(note).number, again(note).published) == (NoteState.PUBLISHED, 1, saved)
     notes.save(author, note, began_from=2, body="Lines inhibit curves.", summary="The sign was wrong.")
     assert again(note).shown == saved
-    notes.submit(author, note)
+    submit_note(author, note)
     assert again(note).state == NoteState.PUBLISHED
     notes.decide(editor, note, version=3, decision="approve")
     assert (again(note).state, again(note).number, again(note).shown.number) == (NoteState.CORRECTED, 1, 3)
@@ -74,7 +74,7 @@ def test_from_draft_to_a_correction(note: Note, author: User, editor: User) -> N
 
 
 def test_changes_asked_for(note: Note, author: User, editor: User) -> None:
-    notes.submit(author, note)
+    submit_note(author, note)
     with pytest.raises(ValidationError, match="what is to be changed"):
         notes.decide(editor, note, version=1, decision="request changes", comment=" ")
     notes.decide(editor, note, version=1, decision="request changes", comment="Which image set?")
@@ -94,7 +94,7 @@ def test_numbers_follow_each_other_in_a_network(author: User, editor: User) -> N
 
 def test_nobody_decides_on_a_note_of_their_own(note: Note, author: User, editor: User) -> None:
     notes.ask(author, note, editor)
-    notes.submit(author, note)
+    submit_note(author, note)
     with pytest.raises(Refused, match="of their own"):
         notes.decide(editor, note, version=1, decision="approve")
     notes.leave(editor, note)
@@ -104,22 +104,22 @@ def test_nobody_decides_on_a_note_of_their_own(note: Note, author: User, editor:
 
 @pytest.mark.parametrize("role", [Role.CONTRIBUTOR, Role.REVIEWER, Role.ADMIN])
 def test_only_editors_decide(note: Note, author: User, role: str) -> None:
-    notes.submit(author, note)
+    submit_note(author, note)
     with pytest.raises(Refused):
         notes.decide(make_user(role=role), note, version=1, decision="approve")
 
 
 def test_who_decided_cannot_be_made_an_author(note: Note, author: User, editor: User) -> None:
-    notes.submit(author, note)
+    submit_note(author, note)
     notes.decide(editor, note, version=1, decision="approve")
     with pytest.raises(ValidationError, match="decided on this note"):
         notes.ask(author, note, editor)
 
 
 def test_an_editor_decides_on_what_they_read(note: Note, author: User, editor: User) -> None:
-    notes.submit(author, note)
+    submit_note(author, note)
     notes.save(author, note, began_from=1, body="Something else.")
-    notes.submit(author, note)
+    submit_note(author, note)
     with pytest.raises(Refused, match="Version 2 was submitted meanwhile"):
         notes.decide(editor, note, version=1, decision="approve")
     assert again(note).published is None
@@ -137,6 +137,18 @@ def test_somebody_else_saved_meanwhile(note: Note, author: User) -> None:
     assert notes.save(author, note, began_from=2, body="Ada's.").number == 3
 
 
+def test_what_is_submitted_is_what_its_author_read(note: Note, author: User) -> None:
+    other = make_user("bob")
+    notes.ask(author, note, other)
+    notes.agree(other, note)
+    notes.save(other, note, began_from=1, body="Half a sentence")
+    with pytest.raises(Refused, match="bob saved version 2 meanwhile: read that one, and submit it"):
+        notes.submit(author, note, version=1)
+    assert again(note).submitted is None
+    notes.submit(author, note, version=2)
+    assert again(note).submitted == note.latest
+
+
 def test_the_same_again_is_no_version(note: Note, author: User) -> None:
     body = note.latest.body
     assert notes.save(author, note, began_from=1, body=f" {body}\n").number == 1
@@ -149,7 +161,7 @@ def test_others_do_not_write_it(note: Note, author: User, editor: User, act: str
     notes.ask(author, note, asked)  # who was asked reads, and writes once they agreed
     acts: dict[str, Callable[[User], object]] = {
         "save": lambda user: notes.save(user, note, began_from=1, body="Mine."),
-        "submit": lambda user: notes.submit(user, note),
+        "submit": lambda user: submit_note(user, note),
         "retract": lambda user: notes.retract(user, note),
         "withdraw": lambda user: notes.withdraw(user, note, reason="Wrong."),
         "ask": lambda user: notes.ask(user, note, make_user()),
@@ -206,44 +218,44 @@ def test_who_cannot_be_an_author(note: Note, author: User, person: dict) -> None
 def test_what_a_submission_needs(author: User) -> None:
     note = notes.create(author, make_network(), title="Curves")
     with pytest.raises(ValidationError, match="abstract"):
-        notes.submit(author, note)
+        submit_note(author, note)
     notes.save(author, note, began_from=1, abstract="In short.")
     with pytest.raises(ValidationError, match="body"):
-        notes.submit(author, note)
+        submit_note(author, note)
 
 
 def test_a_correction_says_what_it_corrects(note: Note, author: User, editor: User) -> None:
-    notes.submit(author, note)
+    submit_note(author, note)
     with pytest.raises(Refused, match="in review already"):
-        notes.submit(author, note)
+        submit_note(author, note)
     notes.decide(editor, note, version=1, decision="approve")
     with pytest.raises(Refused, match="Nothing was changed"):
-        notes.submit(author, note)
+        submit_note(author, note)
     notes.save(author, note, began_from=1, body="Another.")
     with pytest.raises(ValidationError, match="what is corrected"):
-        notes.submit(author, note)
+        submit_note(author, note)
     notes.save(author, note, began_from=2, summary="The angle was wrong.")
     assert again(note).latest.number == 3
-    notes.submit(author, note)
+    submit_note(author, note)
 
 
 def test_taken_back_from_review(note: Note, author: User) -> None:
     with pytest.raises(Refused, match="in review"):
         notes.retract(author, note)
-    notes.submit(author, note)
+    submit_note(author, note)
     notes.retract(author, note)
     assert again(note).state == NoteState.DRAFT
 
 
 def test_withdrawn_for_good(note: Note, author: User, editor: User) -> None:
-    notes.submit(author, note)
+    submit_note(author, note)
     with pytest.raises(ValidationError, match="Say why"):
         notes.withdraw(author, note, reason=" ")
     notes.withdraw(author, note, reason="A bug in the sweep.")
     assert (again(note).state, again(note).withdrawn_reason) == (NoteState.WITHDRAWN, "A bug in the sweep.")
     for act in (
         lambda: notes.save(author, note, began_from=1, body="But."),
-        lambda: notes.submit(author, note),
+        lambda: submit_note(author, note),
         lambda: notes.withdraw(author, note, reason="Again."),
         lambda: notes.decide(editor, note, version=1, decision="approve"),
     ):
@@ -312,12 +324,12 @@ def test_a_draft_is_its_authors_alone(note: Note, author: User, editor: User) ->
         assert not Note.objects.readable_by(user).exists()
         assert not Event.objects.visible_to(user).filter(note=note).exists()
     assert Event.objects.visible_to(author).filter(note=note).exists()
-    notes.submit(author, note)
+    submit_note(author, note)
     assert Event.objects.visible_to(make_user()).filter(note=note).count() == 2
 
 
 def test_versions_and_decisions_are_never_changed(note: Note, author: User, editor: User) -> None:
-    notes.submit(author, note)
+    submit_note(author, note)
     review = notes.decide(editor, note, version=1, decision="approve")
     for change in (
         lambda: NoteVersion.objects.update(body="Never said."),
@@ -352,7 +364,7 @@ def test_what_links_here(note: Note, author: User) -> None:
 def test_a_doi_is_given_to_what_is_published(note: Note, author: User, editor: User) -> None:
     with pytest.raises(ValidationError, match="names what is published"):
         notes.give_doi(author, note, "10.23915/distill.00024")
-    notes.submit(author, note)
+    submit_note(author, note)
     notes.decide(editor, note, version=1, decision="approve")
     with pytest.raises(ValidationError, match="looks like"):
         notes.give_doi(author, note, "distill.00024")
@@ -360,7 +372,7 @@ def test_a_doi_is_given_to_what_is_published(note: Note, author: User, editor: U
 
 
 def test_authors_and_followers_are_told(note: Note, author: User, editor: User) -> None:
-    notes.submit(author, note)
+    submit_note(author, note)
     notes.decide(editor, note, version=1, decision="request changes", comment="Say which.")
     assert Notification.objects.get(person=author).event.verb == "note.changes_requested"
     assert not Notification.objects.filter(person=editor).exists()
@@ -377,7 +389,7 @@ def test_published_at_once_each_gets_a_number_of_its_own(author: User, editor: U
     network = make_network()
     found = [make_note(network, author, title=f"Note {index}") for index in range(4)]
     for note in found:
-        notes.submit(author, note)
+        submit_note(author, note)
 
     def publish(note: Note) -> None:
         try:

@@ -35,7 +35,7 @@ def test_the_whole_circle(api: Client) -> None:
     assert (saved.status_code, saved.json()["number"], saved.json()["motifs"]) == (201, 2, ["union over cases"])
     late = ada.send(f"{here}versions/", began_from=1, body="Otherwise.")
     assert (late.status_code, "bob saved version 2" in late.json()["detail"]) == (409, True)
-    assert ada.send(f"{here}submit/").json()["submitted"] == 2
+    assert ada.send(f"{here}submit/", version=2).json()["submitted"] == 2
     assert api.read(here).json()["state"] == "in review"
     assert edith.read("notes/", in_review="true", network="tinynet").json()["count"] == 1
     old = edith.send(f"{here}decide/", version=1, decision="approve")

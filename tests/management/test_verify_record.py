@@ -22,6 +22,7 @@ from tests.factory import (
     make_run,
     make_user,
     neuron_at,
+    submit_note,
 )
 
 pytestmark = pytest.mark.django_db
@@ -243,16 +244,16 @@ def note() -> Note:
         notes.ask(ada, note, person)
     notes.leave(User.objects.get(username="chidi"), note)
     people.erase(User.objects.get(username="dunya"), User.objects.get(username="dunya"), proof="brass-lantern-42")
-    notes.submit(ada, note)
+    submit_note(ada, note)
     notes.decide(editor, note, version=1, decision="request changes", comment="Which curves?")
     for number, text in enumerate(("Early curves.", "Late curves."), 1):
         notes.save(bela, note, began_from=number, body=text, summary="Which curves it speaks of.")
-        notes.submit(bela, note)
+        submit_note(bela, note)
         notes.decide(editor, note, version=number + 1, decision="approve")
     later = make_note(network, ada, published=True, title="Curves, better")
     notes.give_doi(ada, later, "10.1234/curves")
     notes.supersede(ada, note, later)
-    notes.submit(ada, make_note(network, ada, about=later, title="On curves"))
+    submit_note(ada, make_note(network, ada, about=later, title="On curves"))
     notes.withdraw(ada, make_note(network, ada, title="Lines"), reason="They are edges.")
     return Note.objects.get(pk=note.pk)
 

@@ -24,6 +24,7 @@ from tests.factory import (
     make_shard,
     make_user,
     neuron_at,
+    submit_note,
 )
 from tests.pages.material import (
     every_kind,
@@ -137,11 +138,11 @@ def circuit(world) -> SimpleNamespace:
     )
     motifs = ["equivariance"]
     notes.save(author, note, began_from=1, body=said, selection="All of them.", motifs=motifs, summary="What one sees.")
-    notes.submit(author, note)
+    submit_note(author, note)
     notes.decide(world.editor, note, version=2, decision="approve")
     answer = make_note(network, world.readers[0], published=True, about=Note.objects.get(pk=note.pk), title="On curves")
     waiting = make_note(network, author, title="Lines")
-    notes.submit(author, waiting)
+    submit_note(author, waiting)
     discussions.add(world.readers[0], Note.objects.get(pk=note.pk), "Do they echo?")
     return SimpleNamespace(
         author=author,

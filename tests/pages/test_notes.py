@@ -9,7 +9,7 @@ from django.test import Client
 
 from taxonomy.actions import discussions, labels, notes
 from taxonomy.models import Event, Note, NoteState, Notification, Reveal, User
-from tests.factory import make_claim, make_label, make_note, make_user, neuron_at
+from tests.factory import make_claim, make_label, make_note, make_user, neuron_at, submit_note
 
 GOOD = {"title": "Curves from lines", "abstract": "In short.", "body": "As [[3b:2]] shows.", "motifs": ["invariance"]}
 
@@ -28,7 +28,7 @@ def draft(world, author) -> Note:
 
 @pytest.fixture
 def published(draft, author, world) -> Note:
-    notes.submit(author, draft)
+    submit_note(author, draft)
     notes.decide(world.editor, draft, version=1, decision="approve")
     draft.refresh_from_db()
     return draft
@@ -60,7 +60,9 @@ def test_written_reviewed_published_corrected(client: Client, world: SimpleNames
     assert (note.title, note.latest.motifs, note.state) == ("Curves from lines", ["invariance"], NoteState.DRAFT)
     send(client, at(note, "edit/"), author, **GOOD | {"body": "Otherwise."}, began_from=1)
     assert note.latest.body == "Otherwise."
-    send(client, at(note, "submit/"), author)
+    assert "ada saved version 2 meanwhile" in send(client, at(note, "submit/"), author, 403, version=1)
+    assert '<input type="hidden" name="version" value="2">' in page(client, at(note), author)
+    send(client, at(note, "submit/"), author, version=2)
     assert "Curves from lines" in page(client, "/review/?tab=notes", world.editor)
     html = page(client, at(note), world.editor)
     assert "Approve and publish" in html
@@ -69,9 +71,9 @@ def test_written_reviewed_published_corrected(client: Client, world: SimpleNames
     send(client, at(note, "decide/"), world.editor, version=2, decision="approve", comment="Good.")
     assert "Circuit note 1 of the" in page(client, at(note))
     send(client, at(note, "edit/"), author, **GOOD | {"body": "As [[3b:2]] says."}, began_from=2)
-    assert "Say in a line what is corrected" in send(client, at(note, "submit/"), author, 422)
+    assert "Say in a line what is corrected" in send(client, at(note, "submit/"), author, 422, version=3)
     send(client, at(note, "edit/"), author, **GOOD | {"body": "Better."}, began_from=3, summary="A wrong sign.")
-    send(client, at(note, "submit/"), author)
+    send(client, at(note, "submit/"), author, version=4)
     send(client, at(note, "decide/"), world.editor, version=4, decision="approve")
     html = page(client, at(note))
     assert "A wrong sign." in html
@@ -230,7 +232,7 @@ def test_a_claim_that_a_note_cites_is_its_sentence(client, world, draft: Note, a
 
 def test_an_abstract_in_a_list_is_a_look_too(client: Client, world: SimpleNamespace, author: User) -> None:
     note = notes.create(author, world.network, title="C", abstract="[[3b:2]] is a curve.", body="Yes.")
-    notes.submit(author, note)
+    submit_note(author, note)
     for address, reader in (("/networks/tinynet/thread/", make_user()), ("/review/?tab=notes", world.editor)):
         page(client, address, reader)
         assert Reveal.objects.filter(neuron=neuron_at("3b:2"), person=reader).exists(), address
@@ -273,7 +275,7 @@ def test_commentaries_and_notes_that_lead_to_a_note(client, world, published: No
     assert "Write a commentary" in html
     send(client, f"/networks/tinynet/notes/new/?about={published.public_id}", cleo, **GOOD | {"title": "On echoes"})
     commentary = Note.objects.get(about=published)
-    notes.submit(cleo, commentary)
+    submit_note(cleo, commentary)
     notes.decide(world.editor, commentary, version=1, decision="approve")
     body = f"See [it](/notes/{published.public_id}/)."
     make_note(world.network, cleo, title="A third", published=True, body=body)
@@ -319,11 +321,11 @@ def test_the_feed_of_a_thread(client: Client, world: SimpleNamespace, published:
 def test_every_event_has_its_sentence(client: Client, world: SimpleNamespace, published: Note, author: User) -> None:
     bob = make_user("bob")
     notes.save(author, published, began_from=1, body="Other.", summary="Other.")
-    notes.submit(author, published)
+    submit_note(author, published)
     notes.retract(author, published)
-    notes.submit(author, published)
+    submit_note(author, published)
     notes.decide(world.editor, published, version=2, decision="request changes", comment="No.")
-    notes.submit(author, published)
+    submit_note(author, published)
     notes.decide(world.editor, published, version=2, decision="approve")
     for answer in (notes.leave, notes.agree):
         notes.ask(author, published, bob)
@@ -334,7 +336,7 @@ def test_every_event_has_its_sentence(client: Client, world: SimpleNamespace, pu
     notes.unask(author, published, cleo)
     notes.give_doi(author, published, "10.1234/a")
     commentary = notes.create(cleo, world.network, about=published, title="C", abstract="A.", body="B.")
-    notes.submit(cleo, commentary)
+    submit_note(cleo, commentary)
     notes.decide(world.editor, commentary, version=1, decision="approve")
     notes.supersede(author, published, make_note(world.network, author, published=True))
     notes.withdraw(cleo, commentary, reason="No.")
@@ -354,13 +356,13 @@ def test_queries_do_not_grow(client, world, author, published: Note, role: str |
     subgraph = {"nodes": nodes, "edges": edges, "threshold": 0.3}
     body = "As [[3b:2]], [[family:3b/curves]] and @ada show.\n\n" * 20
     notes.save(author, published, began_from=1, body=body, subgraph=subgraph, summary="More.")
-    notes.submit(author, published)
+    submit_note(author, published)
     notes.decide(world.editor, published, version=2, decision="approve")
     for number in range(2, 12):
         about = make_note(world.network, make_user(), make_user(), about=published, abstract="[[3b:2]]", published=True)
         discussions.add(world.readers[0], published, f"What of [[3b:{number % 8}]]?")
         notes.save(about.created_by, about, began_from=1, body=f"See /notes/{published.public_id}/", summary="A link.")
-        notes.submit(about.created_by, about)
+        submit_note(about.created_by, about)
     user = {"author": author}.get(role or "") or (getattr(world, role) if role else None)
     page(client, "/", user)
     for address in (

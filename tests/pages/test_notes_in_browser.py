@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from taxonomy.actions import discussions, notes
 from taxonomy.models import Note
-from tests.factory import make_user
+from tests.factory import make_user, submit_note
 from tests.pages.test_accessibility import SETTINGS, check, sign_in
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
@@ -64,16 +64,16 @@ def test_axe_finds_nothing(visit: Callable[[], Page], world: SimpleNamespace, se
     sign_in(page, ada)
     look(here, f"{here}edit/", f"{here}authors/", thread, "/networks/tinynet/notes/new/")
     notes.agree(bob, note)
-    notes.submit(ada, note)
+    submit_note(ada, note)
     sign_in(page, world.editor)
     look(here, thread, "/review/?tab=notes")
     notes.decide(world.editor, note, version=1, decision="approve", comment="Good.")
     notes.save(bob, note, began_from=1, body=f"{BODY}\nMore.", summary="More.")
-    notes.submit(bob, note)
+    submit_note(bob, note)
     notes.decide(world.editor, note, version=2, decision="approve")
     note = Note.objects.get(pk=note.pk)
     commentary = notes.create(bob, world.network, about=note, title="On it", abstract="Short.", body="Not quite.")
-    notes.submit(bob, commentary)
+    submit_note(bob, commentary)
     notes.decide(world.editor, commentary, version=1, decision="approve")
     discussions.add(bob, note, "Is [[3b:2]] an echo?")
     page.context.clear_cookies()
