@@ -295,10 +295,18 @@ class Inputs:
     scale: float
     strong: int
     values: dict[int, float]  # by index in that layer; at most the fifty strongest
+    channels: int  # of that layer
 
     def over(self, threshold: float) -> dict[int, float]:
         """Those that reach this share of the largest magnitude, the strongest first."""
         return {index: value for index, value in self.values.items() if abs(value) >= threshold * self.scale > 0}
+
+    def left(self, threshold: float) -> int | None:
+        """How many that reach it are not listed; None where that is not known. It counts those that reach 30 %."""
+        if len(self.over(threshold)) < len(self.values) or len(self.values) >= self.channels:
+            return 0
+        beyond = max(self.strong - len(self.values), 0)
+        return beyond if threshold == THRESHOLD or (threshold > THRESHOLD and not beyond) else None
 
 
 def read_data(version: EvidenceVersion) -> Any:
@@ -333,7 +341,7 @@ def _inputs(version: EvidenceVersion, layer: str) -> Inputs | None:
     try:
         rows = [(int(row["neuron"]), float(row["value"])) for row in data["strongest"]]
         values = {index: value for index, value in rows if value and math.isfinite(value)}
-        return Inputs(version, layer, float(data["scale"]), int(data["strong"]), values)
+        return Inputs(version, layer, float(data["scale"]), int(data["strong"]), values, int(data["channels"]))
     except (KeyError, TypeError, ValueError):
         return None
 
@@ -357,6 +365,7 @@ def grow(network: Network, neuron: Neuron, threshold: float = THRESHOLD, depth: 
     neurons: dict[str, Neuron] = {neuron.address: neuron}
     edges: list[Edge] = []
     unknown: list[str] = []
+    unlisted: list[str] = []
     left = 0
     front = [neuron]
     for _ in range(depth):
@@ -368,8 +377,9 @@ def grow(network: Network, neuron: Neuron, threshold: float = THRESHOLD, depth: 
                 unknown += [one.address] if one.layer.order else []
                 continue
             strong = inputs.over(threshold)
-            # The evidence lists fifty at most, and counts all those that reach 30 %.
-            left += max(inputs.strong - len(inputs.over(THRESHOLD)), 0) if threshold >= THRESHOLD else 0
+            beyond = inputs.left(threshold)
+            left += beyond or 0
+            unlisted += [one.address] if beyond is None else []
             for index, value in strong.items():
                 source = f"{inputs.layer}:{index}"
                 evidence = str(inputs.version.public_id)
@@ -393,6 +403,7 @@ def grow(network: Network, neuron: Neuron, threshold: float = THRESHOLD, depth: 
         "neurons": list(neurons),
         "unknown": unknown,
         "left": left,
+        "unlisted": unlisted,
     }
     return {"nodes": nodes, "edges": edges, "threshold": threshold, "grown": grown}
 
@@ -771,6 +782,11 @@ def selection(subgraph: Subgraph) -> str:
         )
         if grown["left"]:
             told.append(f"{_counted(grown['left'], 'more input')} would reach that, and had no room.")
+        if grown.get("unlisted"):
+            told.append(
+                f"Of {_listed(grown['unlisted'])} the evidence lists the strongest inputs alone, at most fifty; "
+                f"more may reach that."
+            )
         if grown["unknown"]:
             told.append(f"Not followed further, as their own weights were not made: {_listed(grown['unknown'])}.")
         added = [one for one in neurons if one not in grown["neurons"]]

@@ -45,13 +45,15 @@ class Edge(TypedDict):
 class Grown(TypedDict):
     """What the rule gave that a subgraph began with: the strongest inputs of ``neuron``, and theirs, ``depth`` layers
     deep. ``neurons`` are all that it gave, ``unknown`` those of them that were not followed further because their own
-    weights were not made yet; ``left`` counts the inputs that would have been too many."""
+    weights were not made yet; ``left`` counts the inputs that are known to be too many, and ``unlisted`` are those
+    whose evidence lists no input that falls short: more than it lists may reach the threshold."""
 
     neuron: str
     depth: int
     neurons: list[str]
     unknown: list[str]
     left: int
+    unlisted: NotRequired[list[str]]
 
 
 class Subgraph(TypedDict):

@@ -153,7 +153,7 @@ def test_checking_asks_the_same_few_questions_whatever_the_size(network, django_
 # Growing from evidence
 
 
-def weights(address, layer, values, *, scale=None, strong=None):
+def weights(address, layer, values, *, scale=None, strong=None, channels=8):
     """The ``weights`` evidence of a neuron: ``values`` are those of an earlier layer's neurons, by index."""
     rows = [{"neuron": i, "value": v, "linearised": False, "kernel": [[v]]} for i, v in values.items()]
     rows.sort(key=lambda row: -abs(row["value"]))
@@ -163,7 +163,7 @@ def weights(address, layer, values, *, scale=None, strong=None):
         "direction": "in",
         "linearised": False,
         "scale": scale,
-        "channels": 8,
+        "channels": channels,
         "strong": strong or sum(abs(value) >= 0.3 * scale for value in values.values()),
         "strongest": rows,
     }
@@ -223,6 +223,29 @@ def test_what_is_too_much_is_left_out_and_counted(monkeypatch, network):
     assert [node["id"] for node in found["nodes"]] == ["mixed3b:0", "mixed3a:0", "mixed3a:1", "mixed3a:2"]
     assert found["grown"]["left"] == 2 + 4
     assert "6 more inputs would reach that" in circuits.selection(found)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "strong", "left", "may_be_more"),
+    [
+        (0.3, 60, 10, False),  # the evidence counts those that reach 30 %
+        (0.2, 60, 0, True),
+        (0.4, 60, 0, True),
+        (0.4, 50, 0, False),  # none beyond the fifty reaches 30 %
+        (0.9, 60, 0, False),  # some of the fifty fall short
+        (0.2, 50, 0, True),
+    ],
+)
+def test_what_no_evidence_lists_is_counted_where_it_is_known(threshold, strong, left, may_be_more):
+    network = make_network(layers={"mixed3a": 256, "mixed3b": 1})
+    values = {0: 1.0} | dict.fromkeys(range(1, 50), 0.5)
+    weights("mixed3b:0", "mixed3a", values, strong=strong, channels=256)
+    found = circuits.grow(network, neuron_at("mixed3b:0"), threshold, 1)
+    told = circuits.selection(found)
+    assert found["grown"]["left"] == left
+    assert (f"{left} more inputs would reach that" in told) == bool(left)
+    assert ("Of mixed3b:0 the evidence lists the strongest inputs alone" in told) == may_be_more
+    assert circuits.check(network, found) == found
 
 
 def test_growing_asks_a_few_questions_a_layer(network, django_assert_max_num_queries):
@@ -356,7 +379,7 @@ def test_newer_evidence_changes_weights_in_words(network):
     row = weights("mixed3b:0", "mixed3a", {0: 1.0, 1: -0.5, 2: 0.4})
     found = circuits.grow(network, neuron_at("mixed3b:0"))
     assert circuits.refreshed(network, found) == (found, [])
-    data = {"layer": "mixed3a", "scale": 1.0, "strong": 2}
+    data = {"layer": "mixed3a", "scale": 1.0, "strong": 2, "channels": 8}
     data["strongest"] = [{"neuron": 0, "value": 1.0}, {"neuron": 1, "value": 0.7}]
     newer = add_version(row, [("data", json.dumps(data).encode(), ".json")])
     fresh, told = circuits.refreshed(network, found)
