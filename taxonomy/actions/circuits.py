@@ -826,6 +826,8 @@ SAME = 0.9
 MOSTLY = 2 / 3
 # Weights between units that face the same way, and opposite ways, beside the largest.
 CLEAR = 0.1
+# So few members may stand evenly by chance.
+FEWEST_TURNING = 4
 
 
 @dataclass(frozen=True)
@@ -887,9 +889,26 @@ def _kin(
     return kin
 
 
+def both_rotate(data: Mapping[str, Any]) -> bool:
+    """Whether both families of ``family_weights`` stand evenly around their turn: else turning them means nothing."""
+    sides = (("stimulus", "angles"), ("source_stimulus", "source_angles"))
+    return all(_rotates(data.get(stimulus), data.get(angles) or []) for stimulus, angles in sides)
+
+
+def _rotates(stimulus: object, angles: Sequence[float | None]) -> bool:
+    """Whether each angle lies within half a step of an even grid, wherever that begins; of four members at least."""
+    period = PERIODS.get(str(stimulus))
+    known = [angle for angle in angles if angle is not None]
+    if period is None or len(known) < max(FEWEST_TURNING, len(angles)):
+        return False
+    step = period / len(known)
+    off = [angle - place * step for place, angle in enumerate(sorted(angle % period for angle in known))]
+    return max(off) - min(off) <= step * (1 + 1e-9)
+
+
 def _equivariance(row: Evidence, version: EvidenceVersion, data: Mapping[str, Any]) -> list[Suggestion]:
     figure = data.get("equivariance")
-    if not isinstance(figure, float) or figure < SAME:
+    if not isinstance(figure, float) or figure < SAME or not both_rotate(data):
         return []
     sentence = (
         f"Turned together, {_ends_of(row)} keep the same weights (correlation {figure:.2f} after the least turn that "

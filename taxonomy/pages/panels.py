@@ -13,6 +13,7 @@ from typing import Any
 from django.utils.safestring import SafeString
 
 from taxonomy import plans
+from taxonomy.actions import circuits
 from taxonomy.models import Family, Layer
 from taxonomy.pages.exhibits import STIMULUS_TITLES, Exhibit
 from taxonomy.rendering import curves, experiments, plots
@@ -502,6 +503,7 @@ def _family_weights(exhibit: Exhibit) -> Panel:
         "scale": data["scale"],
         "linearised": data["linearised"],
         "equivariance": data.get("equivariance"),
+        "rotate": circuits.both_rotate(data),
         "plot": plots.matrix(exhibit.pictures["matrix"], _faces(rows), _faces(columns), exhibit.title),
     }
 

@@ -458,6 +458,28 @@ def test_weights_that_turn_with_both_families_suggest_equivariance_and_oppositio
         assert {one.evidence for one in found} == {str(row.current.public_id)}
 
 
+@pytest.mark.parametrize(
+    ("angles", "source_angles", "suggested"),
+    [
+        ([0.0, 90.0, 180.0, 270.0], [10.0, 100.0, 190.0, 280.0], True),
+        ([350.0, 80.0, 200.0, 265.0], [0.0, 90.0, 180.0, 270.0], True),  # each within half a step
+        ([0.0, 5.0, 10.0, 15.0], [0.0, 90.0, 180.0, 270.0], False),
+        ([0.0, 90.0, 180.0, 270.0], [0.0, 5.0, 10.0, 15.0], False),
+        ([0.0, 3.0], [0.0, 3.0], False),
+        ([0.0, 120.0, 240.0], [0.0, 90.0, 180.0, 270.0], False),
+        ([0.0, 90.0, 180.0, None], [0.0, 90.0, 180.0, 270.0], False),
+    ],
+)
+def test_only_families_that_stand_around_a_turn_are_said_to_turn(families, angles, source_angles, suggested):
+    network, earlier, _, curves = families
+    data = turning(len(angles), len(source_angles), lambda apart: 0.01)
+    make_family_evidence(
+        curves, "family_weights", data | {"angles": angles, "source_angles": source_angles}, {}, other=earlier
+    )
+    found = motifs(network, "family:3a/early curves", "family:3b/curves")
+    assert [one.motif for one in found] == [Motif.EQUIVARIANCE] * suggested
+
+
 def test_a_curve_is_excited_by_the_line_along_its_tangent(families):
     network, _, lines, curves = families
     data = turning(24, 18, lambda apart: math.cos(2 * math.radians(apart)), source_stimulus="line", equivariance=0.5)

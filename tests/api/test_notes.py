@@ -108,7 +108,7 @@ def test_a_familys_edge_does_not_tell_who_its_hidden_member_is(api: Client, dire
     layers = list(network.layers.order_by("order"))
     of, other = (layers[-1], layers[0]) if direction == "in" else (layers[0], layers[-1])
     family, member = make_family(of, units=[0]), neuron_at(f"{of.name}:0")
-    data = {"layer": other.name, "direction": direction, "scale": 1.0, "strong": 1}
+    data = {"layer": other.name, "direction": direction, "scale": 1.0, "strong": 1, "channels": 8}
     data["strongest"] = [{"neuron": 1, "value": 0.5}]
     row = make_evidence(member, "weights", data=data, parameters={"direction": direction, "layer": other.name})
     version = str(row.current.public_id)

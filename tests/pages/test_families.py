@@ -45,6 +45,7 @@ def test_weights_are_a_matrix_with_its_neurons_at_the_ends(client, wired):
         assert "mixed3b:1, 15°" in shown
         assert "Edges (conv1) to Curves (mixed3b)" in html
         assert "Equivariance</dt><dd>0.9" in html
+        assert "it tells nothing of turning here" in html  # of edges no angle is known
         assert "red excites" in html
         assert "<td>0.25</td>" in html
 
