@@ -55,25 +55,51 @@ def _set(layer: str, channels: Any) -> dict[str, Any]:
     return {"layer": layer, "channels": [int(channel) for channel in channels], "named": ""}
 
 
-NOTHING = ("drop", "zero", "scale", "keep_positive", "transplant", "irrelevant")
+NOTHING = ("drop", "zero", "scale", "keep_positive", "transplant", "irrelevant", "strongest")
+STRONGER = (1.0, 1.5, 2.5, 4.0)
+
+
+def _strongest(net: Network, times: float, *, responds: bool) -> int:
+    """The neuron of the parts that responds most, or whose weights are largest, made so many times as strong.
+
+    Each part gives all wholes the same, so that no interval can tell chance from an effect.
+    """
+    parts, whole = net.stages["parts"], net.stages["whole"].get_submodule("1")
+    with torch.no_grad():
+        weight, biases = whole.get_parameter("weight"), parts.get_parameter("bias")
+        weight[:] = weight[:1].clone()
+        sizes = biases if responds else weight.abs().sum(dim=(0, 2, 3))
+        chosen = int(sizes[1:].argmax()) + 1
+        if responds:
+            biases[chosen] *= times
+            parts.get_parameter("weight")[chosen] *= times
+        else:
+            weight[:, chosen] *= times
+        whole.get_parameter("bias")[:] = 1 - (weight.sum(dim=(2, 3)) * biases.clamp(min=0)).sum(dim=1)
+    return chosen
 
 
 def claims_of_nothing(count: int) -> Iterator[tuple[str, Network, dict[str, Any]]]:
-    """Claims that something rises or falls where the change is one like any other, or changes nothing that is measured:
-    what is changed, the network and the plan."""
+    """Claims that something rises or falls where the change is one like any other, or changes nothing that is measured,
+    or is of the strongest neuron, which does no more than its strength makes of chance: what is changed, the network
+    and the plan."""
     for number in range(count):
         random = np.random.default_rng([7, number])
         kind = NOTHING[number % len(NOTHING)]
         some = random.choice(np.arange(1, PARTS), int(random.choice([1, 2, 4])), replace=False)
         sources, targets = _set("parts", some), _set("whole", range(WHOLES))
         net = network(number, spread=0.1)
-        change: dict[str, Any] = {"do": kind, "from": sources, "to": targets}
+        if kind == "strongest":
+            responds = random.random() < 0.5
+            some = np.array([_strongest(net, float(random.choice(STRONGER)), responds=responds)])
+            sources = _set("parts", some)
+        change: dict[str, Any] = {"do": "zero" if kind == "strongest" else kind, "from": sources, "to": targets}
         if kind == "scale":
             change["factor"] = float(random.choice([0.5, 2.0]))
         elif kind == "transplant":
             donors = random.choice(np.setdiff1d(np.arange(1, PARTS), some), len(some), replace=False)
             change = {"do": kind, "at": sources, "with": _set("parts", donors)}
-        elif kind in ("drop", "irrelevant"):
+        elif kind in ("drop", "irrelevant") or (kind == "strongest" and responds):
             change = {"do": "drop", "at": sources}
         if kind == "irrelevant":
             with torch.no_grad():

@@ -368,7 +368,7 @@ def _ruled(plan: Plan, design: Design, measured: Measured) -> dict[str, Any]:
         draws = draws[np.isfinite(draws)]
     low, high = between(draws)
     controls = [_effect(values[0], control, relative) for control in values[2:]]
-    ruling, because = verdict(expect, effect, low, high, controls)
+    ruling, because = verdict(expect, effect, low, high, controls, design.strengths)
     if n < LEAST_PAIRS:
         ruling, because = "inconclusive", f"fewer than {LEAST_PAIRS} say nothing: show more variants, or more pictures"
     data: dict[str, Any] = {

@@ -24,6 +24,7 @@ Indices = NDArray[np.int64]
 Change = Mapping[str, Any]
 
 NEAREST = 21  # a control is drawn among so many of the nearest magnitudes
+SIMILAR = 0.8  # or more of the plan's (and as much less) is about as much
 TRIES = 100  # to draw a control that is not there yet
 
 WEIGHTS = ("zero", "scale", "keep_positive", "keep_negative")
@@ -146,6 +147,10 @@ class _Edit:
         """The neurons that a control takes instead."""
         return draw.alike(self.start, self.planned)
 
+    def magnitude(self, neurons: Indices, magnitudes: Mapping[str, Array]) -> float | None:
+        """The mean over these neurons of that by which controls are matched; None where they are not."""
+        return float(magnitudes[self.start][neurons].mean())
+
     def put(self, condition: Condition, neurons: Indices) -> None:
         """Do it in the condition, with these neurons."""
         raise NotImplementedError
@@ -208,6 +213,9 @@ class _Weights(_Edit):
     def draw(self, draw: Draw) -> Indices:
         pool = np.flatnonzero(self._sizes > 0)
         return draw.among(self.start, pool, self._sizes[pool], self._sizes[self.planned], self.planned)
+
+    def magnitude(self, neurons: Indices, magnitudes: Mapping[str, Array]) -> float | None:
+        return float(self._sizes[neurons].mean())
 
     def put(self, condition: Condition, neurons: Indices) -> None:
         held = condition.weights.setdefault(self.layer, {})
@@ -302,6 +310,9 @@ class _Transplant(_Edit):
             return draw.random.choice(pool, len(self.at), replace=len(pool) < len(self.at))
         return self.planned
 
+    def magnitude(self, neurons: Indices, magnitudes: Mapping[str, Array]) -> float | None:
+        return None
+
     def put(self, condition: Condition, neurons: Indices) -> None:
         more = self._biases[neurons] - self._biases[self.at]
         condition.given.setdefault(self.start, []).append(
@@ -329,13 +340,15 @@ def _bias(between: Between, channel: int) -> float:
 class Design:
     """The conditions of an experiment, and what they change.
 
-    `conditions` are the network as it is, as planned, and the controls; `control` says what these are. What comes
-    before layer `start`, and itself, is the same for all of them until something is done to it.
+    `conditions` are the network as it is, as planned, and the controls; `control` says what these are, and `strengths`
+    how large what each of them changes is beside what the plan changes, 1 at most. What comes before layer `start`, and
+    itself, is the same for all of them until something is done to it.
     """
 
     start: str
     conditions: list[Condition]
     control: dict[str, Any]
+    strengths: list[float]
     changed: dict[str, int]
 
 
@@ -362,7 +375,7 @@ class Planner:
         """
         drawn: dict[str, Condition] = {}
         controls: list[Condition] = []
-        sizes: list[int] = []
+        choices: list[list[Indices]] = []
         for number in range(self.plan["controls"]):
             random = np.random.default_rng([self.plan["seed"], 1, number])
             for _ in range(TRIES):
@@ -374,22 +387,36 @@ class Planner:
             if mark not in drawn:
                 drawn[mark] = self._condition(chosen)
             controls.append(drawn[mark])
-            sizes.append(sum(edit.size(each) for edit, each in zip(self.edits, chosen, strict=True)))
+            choices.append(chosen)
+        changes = [
+            _compared(edit, [each[place] for each in choices], magnitudes) for place, edit in enumerate(self.edits)
+        ]
+        strengths = [self._strength(each, magnitudes) for each in choices]
+        strength = sum(strengths) / len(strengths)
+        words = self._in_words(choices[-1], changes, len(drawn))
+        if strength < SIMILAR:
+            words += f" On average what they change is {strength:.0%} as large as what the plan changes."
         reached = _by_layer(change["to" if change["do"] in WEIGHTS else "at"] for change in self.plan["do"])
         return Design(
             start=self.start,
             conditions=[Condition(), self._condition([edit.planned for edit in self.edits]), *controls],
-            control={
-                "kind": self.edits[0].kind,
-                "size": round(sum(sizes) / len(sizes)),
-                "changed": sum(edit.size(edit.planned) for edit in self.edits),
-                "words": self._in_words(chosen, len(drawn)),
-            },
+            control={"words": words, "changes": changes, "strength": strength},
+            strengths=strengths,
             changed={
                 "weights": sum(edit.size(edit.planned) for edit in self.edits if edit.kind == "weights"),
                 "neurons": sum(map(len, reached.values())),
             },
         )
+
+    def _strength(self, chosen: Sequence[Indices], magnitudes: Mapping[str, Array]) -> float:
+        """How large what a control changes is beside what the plan changes: of several changes the weakest, 1 at
+        most."""
+        found = [1.0]
+        for edit, neurons in zip(self.edits, chosen, strict=True):
+            plan, control = edit.magnitude(edit.planned, magnitudes), edit.magnitude(neurons, magnitudes)
+            if plan and control is not None:
+                found.append(control / plan)
+        return min(found)
 
     def _closed(self) -> dict[str, set[int]]:
         """The neurons to which no control does anything: those that the plan names, in a change or as measured."""
@@ -405,10 +432,10 @@ class Planner:
             edit.put(condition, neurons)
         return condition
 
-    def _in_words(self, chosen: Sequence[Indices], different: int) -> str:
+    def _in_words(self, chosen: Sequence[Indices], changes: Sequence[Change], different: int) -> str:
         """What a control does. CannotTest where one can do no other than the plan."""
         told = []
-        for edit, neurons in zip(self.edits, chosen, strict=True):
+        for edit, neurons, change in zip(self.edits, chosen, changes, strict=True):
             shared = len(np.intersect1d(neurons, edit.planned))
             if shared == len(edit.planned):
                 raise CannotTest(
@@ -419,12 +446,31 @@ class Planner:
             if shared:
                 others += f" (there are no more) and {shared:,} of those that the plan names"
             else:
-                others += edit.alike
+                others += edit.alike if _similar(change) else ", the nearest that there are,"
             told.append(edit.told(others, len(neurons) > 1))
         words = f"In each control {'; and '.join(told)}."
         if different < self.plan["controls"]:
             words += f" Only {different:,} of the controls {'differs' if different == 1 else 'differ'} from each other."
         return words
+
+
+def _similar(change: Change) -> bool:
+    """Whether controls are about as large as what the plan changes, as far as they are matched."""
+    plan, controls = change["plan"], change["controls"]
+    return plan is None or SIMILAR * plan <= controls <= plan / SIMILAR
+
+
+def _compared(edit: _Edit, chosen: Sequence[Indices], magnitudes: Mapping[str, Array]) -> dict[str, Any]:
+    """What one change of a plan is, and what controls do in its place on average."""
+    found = [edit.magnitude(neurons, magnitudes) for neurons in chosen]
+    known = [magnitude for magnitude in found if magnitude is not None]
+    return {
+        "kind": edit.kind,
+        "changed": edit.size(edit.planned),
+        "size": round(sum(edit.size(neurons) for neurons in chosen) / len(chosen)),
+        "plan": edit.magnitude(edit.planned, magnitudes),
+        "controls": sum(known) / len(known) if known else None,
+    }
 
 
 def _by_layer(sets: Iterable[Mapping[str, Any]]) -> dict[str, set[int]]:

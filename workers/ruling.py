@@ -11,6 +11,7 @@ Indices = NDArray[np.int64]
 
 RESAMPLES = 2000  # of the bootstrap
 SURE = 95.0  # per cent: how often its intervals hold what they estimate
+WEAKEST = 1 / 3  # of what a plan changes: from controls of less nothing is reckoned
 DRAWS = 2**22  # numbers that it draws at a time
 
 
@@ -43,11 +44,17 @@ def between(drawn: Array) -> tuple[float, float]:
 
 
 def verdict(
-    expect: Mapping[str, Any], effect: float, low: float, high: float, controls: Sequence[float | None]
+    expect: Mapping[str, Any],
+    effect: float,
+    low: float,
+    high: float,
+    controls: Sequence[float | None],
+    strengths: Sequence[float] = (),
 ) -> tuple[str, str]:
     """What the effect, its interval and those of the controls say of the prediction; and why, in a few words.
 
-    A control that leaves nothing to measure (None) is as large as any.
+    A control that leaves nothing to measure (None) is as large as any. Of one that changes less than the plan does (its
+    strength is below 1) the effect counts as if it grew with what is changed: by itself it would prove too little.
     """
     margin = float(expect["margin"])
     if expect["change"] == "unchanged":
@@ -69,10 +76,25 @@ def verdict(
             "inconclusive",
             f"all of it beyond the margin, but under {lost} of the controls nothing could be measured",
         )
-    larger = sum(sign * control >= sign * effect for control in controls if control is not None)
-    if larger:
+    found = [control for control in controls if control is not None]
+    strengths = strengths or [1.0] * len(found)
+    plain = sum(sign * control >= sign * effect for control in found)
+    reckoned = sum(
+        sign * control >= sign * effect * strength for control, strength in zip(found, strengths, strict=True)
+    )
+    strength = sum(strengths) / len(strengths)
+    if plain:
+        return "inconclusive", f"all of it beyond the margin, but {plain} of the {len(controls)} controls did as much"
+    if strength < WEAKEST:
         return (
             "inconclusive",
-            f"all of it beyond the margin, but {larger} of the {len(controls)} controls did as much",
+            "all of it beyond the margin, but the controls are too weak: what they change is on average "
+            f"{strength:.0%} as large",
+        )
+    if reckoned:
+        return (
+            "inconclusive",
+            f"all of it beyond the margin, but the controls are weaker, and {reckoned} of the {len(controls)} did as "
+            "much for what they change",
         )
     return "supported", f"all of it beyond the margin, and more than any of the {len(controls)} controls did"

@@ -241,7 +241,11 @@ def test_controls_are_as_many_others_of_about_the_same_response():
     assert design.control["words"] == (
         "In each control 2 other neurons of parts, that respond about as much on average, are silenced."
     )
-    assert (design.control["kind"], design.control["size"], design.control["changed"]) == ("neurons", 2, 2)
+    (change,) = design.control["changes"]
+    assert (change["kind"], change["size"], change["changed"], change["plan"]) == ("neurons", 2, 2, 31.5)
+    assert change["controls"] == pytest.approx(31.5, abs=4)
+    assert design.control["strength"] == pytest.approx(np.mean(design.strengths))
+    assert 0.7 < min(design.strengths) <= max(design.strengths) == 1
     assert design.changed == {"weights": 0, "neurons": 2}
 
 
@@ -249,6 +253,34 @@ def test_one_neuron_of_many_is_compared_with_the_twenty_nearest():
     found = [silenced(control) for control in designed(planted.network(0), plan(drop("parts", 59))).conditions[2:]]
     assert len({each[0] for each in found}) == 20
     assert {each[0] for each in found} < set(range(38, 59))
+
+
+def test_controls_of_the_strongest_are_weaker_and_say_so():
+    magnitudes = np.ones(planted.PARTS)
+    magnitudes[7] = 4
+    design = designed(planted.network(0), plan(drop("parts", 7)), {"parts": magnitudes})
+    assert design.strengths == [0.25] * 20
+    assert design.control["strength"] == 0.25
+    assert design.control["words"] == (
+        "In each control 1 other neuron of parts, the nearest that there are, is silenced. On average what they change "
+        "is 25% as large as what the plan changes."
+    )
+    weak = designed(planted.network(0), plan(drop("parts", 7)), {"parts": 1 / magnitudes})
+    assert weak.strengths == [1.0] * 20
+    assert "the nearest that there are" in weak.control["words"]
+
+
+def test_of_several_changes_each_is_told_with_its_controls_and_the_weakest_counts():
+    network = planted.network(0)
+    magnitudes = np.ones(planted.PARTS)
+    magnitudes[7] = 2
+    zeroed = weights("zero", neurons("parts", 1, 2), neurons("whole", 0))
+    given = {"do": "transplant", "at": neurons("parts", 20), "with": neurons("parts", 21)}
+    design = designed(network, plan(drop("parts", 7), zeroed, given), {"parts": magnitudes})
+    told = [(each["kind"], each["changed"], each["size"]) for each in design.control["changes"]]
+    assert told == [("neurons", 1, 1), ("weights", 18, 18), ("transplants", 1, 1)]
+    assert [each["plan"] for each in design.control["changes"]] == [2, pytest.approx(1, abs=1), None]
+    assert max(design.strengths) <= 0.5
 
 
 def test_controls_are_drawn_by_the_seed():
@@ -303,7 +335,8 @@ def test_controls_of_weights_are_the_same_weights_of_other_neurons():
         chosen = sorted(others)
         assert float(sizes[chosen].sum()) == pytest.approx(float(sizes[[10, 11, 12]].sum()), rel=0.6)
     assert design.changed == {"weights": int((weight[[2, 3]][:, [10, 11, 12]] < 0).sum()), "neurons": 2}
-    assert design.control["changed"] == design.changed["weights"]
+    assert design.control["changes"][0]["changed"] == design.changed["weights"]
+    assert design.control["changes"][0]["plan"] == pytest.approx(float(sizes[[10, 11, 12]].mean()))
 
 
 def test_changes_of_the_same_layer_have_no_control_in_common():
@@ -598,6 +631,26 @@ def test_verdicts(change: str, margin: float, effect: Any, controls: list[float 
     assert verdict({"change": change, "margin": margin}, *effect, controls)[0] == expected
 
 
+@pytest.mark.parametrize(
+    ("effect", "strength", "expected", "because"),
+    [
+        (0.2, 1.0, "supported", "more than any"),
+        (0.2, 0.5, "inconclusive", "the controls are weaker, and 20 of the 20 did as much for what they change"),
+        (0.23, 0.5, "supported", "more than any"),
+        (0.05, 0.5, "inconclusive", "20 of the 20 controls did as much"),
+        (9.0, 0.3, "inconclusive", "too weak: what they change is on average 30% as large"),
+    ],
+)
+def test_controls_count_for_how_strong_they_are(effect: float, strength: float, expected: str, because: str):
+    for change, sign in (("rises", 1), ("falls", -1)):
+        far = sorted((sign * 0.9 * effect, sign * 1.1 * effect))
+        controls = [sign * 0.11] * 20
+        ruled, why = verdict({"change": change, "margin": 0}, sign * effect, *far, controls, [strength] * 20)
+        assert ruled == expected
+        assert because in why
+    assert verdict({"change": "unchanged", "margin": 20}, effect, 0.0, effect, [0.0] * 20, [0.1] * 20)[0] == "supported"
+
+
 def test_intervals_draw_neurons_first():
     random = np.random.default_rng(0)
     of_neuron = random.normal(size=10)
@@ -638,6 +691,7 @@ def test_claims_of_nothing_are_rarely_supported():
         found.setdefault(kind, Counter())[carry_out(network, asked)["ruling"]["verdict"]] += 1
     assert sum(counts["supported"] for counts in found.values()) <= 50
     assert set(found["irrelevant"]) == {"refuted"}
+    assert found["strongest"]["supported"] <= 0.05 * sum(found["strongest"].values())
 
 
 @pytest.mark.slow
