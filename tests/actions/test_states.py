@@ -409,7 +409,7 @@ class TestArbitrating:
             case "commented":
                 from taxonomy.models import Comment, Discussion
 
-                where = Discussion.objects.create(layer=disputed.layer, neuron=disputed)
+                where = Discussion.objects.of(disputed)
                 Comment.objects.create(discussion=where, author=editor, text="Hm.")
             case "affiliation":
                 User.objects.filter(pk=author.pk).update(affiliation="  Institute of  Curves ")
