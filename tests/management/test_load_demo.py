@@ -8,9 +8,17 @@ from django.core.management import call_command
 from taxonomy.actions import agreement
 from taxonomy.actions import families as family_actions
 from taxonomy.interchange import distill
-from taxonomy.management.commands.load_demo import BY_CONSTRUCTION, NETWORK, SOURCE, Command, documents
-from taxonomy.models import Agreement, Decision, Membership, Network, Neuron, Review, Standing, User
-from tests.factory import make_evidence, make_network
+from taxonomy.management.commands.load_demo import (
+    ARTIFICIAL,
+    BY_CONSTRUCTION,
+    NETWORK,
+    PICTURES,
+    SOURCE,
+    Command,
+    documents,
+)
+from taxonomy.models import Agreement, Decision, Evidence, Membership, Network, Neuron, Review, Standing, User
+from tests.factory import make_evidence, make_image_set, make_network
 from workers import curve_network
 
 pytestmark = pytest.mark.django_db
@@ -76,3 +84,21 @@ def test_reviewers_and_editors_did_everything_that_they_may(network: Network) ->
         assert review.comment
     standings = set(Neuron.objects.filter(layer__network=network).values_list("standing", flat=True))
     assert {Standing.AGREED, Standing.ACCEPTED, Standing.CONTESTED, Standing.NEEDS_EVIDENCE} <= standings
+
+
+def test_the_explorer_and_universality_have_something_to_show() -> None:
+    layers = {"conv2d2": 2, "mixed3a": 2, "mixed3b": 2}
+    network, built = make_network(NETWORK, layers=layers), make_network(ARTIFICIAL, layers=layers)
+    pictures, command = make_image_set(PICTURES), Command()
+    rows = Evidence.objects.filter(pk__in=command.ask(network, [command.of_layers(network)]))
+    assert {(row.kind, row.layer.name, row.parameters["layer"]) for row in rows.select_related("layer")} == {
+        ("layer_weights", "mixed3a", "conv2d2"),
+        ("layer_weights", "mixed3b", "mixed3a"),
+    }
+    rows = Evidence.objects.filter(pk__in=command.ask(built, command.of_an_artificial(built)), kind="neighbours")
+    assert set(rows.values_list("layer__name", "parameters__by", "image_set")) == {
+        ("mixed3a", "activation", pictures.pk),
+        ("mixed3a", "rotation", None),
+        ("mixed3b", "activation", pictures.pk),
+        ("mixed3b", "rotation", None),
+    }

@@ -101,7 +101,8 @@ class Command(BaseCommand):
         if not Family.objects.filter(layer__network=network, proposal__isnull=False).exists():
             self.story(network, known, persons)
         agreement.measure(network)
-        asked = self.ask(network, [self.of_an_example(network), *self.of_families(network)])
+        wanted = [self.of_an_example(network), *self.of_families(network), self.of_layers(network)]
+        asked = self.ask(network, wanted)
         # What people miss in the story is asked for like everything else, and is there when the world is complete.
         needs.tend()
         missed = Evidence.objects.filter(shard__job__needs__neuron__layer__network=network)
@@ -125,15 +126,10 @@ class Command(BaseCommand):
             self.build(note)
         built = Network.objects.get(name=ARTIFICIAL)
         layer = built.layers.get(name="mixed3b")
-        tuning = {"kinds": ["tuning_curves"], "layers": [layer]}
-        wanted: list[dict[str, Any]] = [
-            *(tuning | {"parameters": {"tuning_curves": {"stimulus": stimulus}}} for stimulus in ("curve", "line")),
-            {"kinds": ["weights"], "layers": [layer]},
-        ]
-        # Their faces come when they come: whoever reads the note does not wait for them.
+        # Their faces come when they come: whoever reads the note does not wait for them, nor fails if one does.
         faces = {"kinds": ["feature_visualization"], "layers": [layer], "neurons": QUARTERS}
         self.ask(built, [faces | {"parameters": {"feature_visualization": {"objective": "neuron", "steps": BRIEF}}}])
-        self.wait(self.ask(built, wanted))
+        self.wait(self.ask(built, self.of_an_artificial(built)))
         early = Family.objects.get(layer__network=built, layer__name="mixed3a", name="Early Curves")
         curves = Family.objects.get(layer=layer, name="Curves")
         self.wait(self.ask(built, [{"kinds": ["family_weights"], "families": [curves], "other": early}]))
@@ -238,6 +234,24 @@ class Command(BaseCommand):
                 for name in ("Early Curves", "Lines")
             ),
         ]
+
+    def of_layers(self, network: Network) -> dict[str, Any]:
+        """The weights that the explorer shows: from early curves to curves, and what those are made from."""
+        return {"kinds": ["layer_weights"], "layers": self.late(network)}
+
+    def of_an_artificial(self, built: Network) -> list[dict[str, Any]]:
+        """What a comparison with the network that it was built after needs: tuning, weights, and who is like whom."""
+        curves = {"layers": [built.layers.get(name="mixed3b")]}
+        tuning = curves | {"kinds": ["tuning_curves"]}
+        alike = {"kinds": ["neighbours"], "layers": self.late(built)}
+        return [
+            *(tuning | {"parameters": {"tuning_curves": {"stimulus": stimulus}}} for stimulus in ("curve", "line")),
+            curves | {"kinds": ["weights"]},
+            *(alike | {"parameters": {"neighbours": {"by": by}}} for by in ("rotation", "activation")),
+        ]
+
+    def late(self, network: Network) -> list[Layer]:
+        return list(network.layers.filter(name__in=("mixed3a", "mixed3b")).order_by("order"))
 
     def catalogue(self, known: dict[str, Any]) -> None:
         if not Network.objects.filter(name=NETWORK).exists():
