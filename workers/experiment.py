@@ -4,7 +4,9 @@ A plan says what is changed, shown, measured and expected (`taxonomy.plans` is i
 `carry_out` one, every stimulus is shown to the network as it is, to the one that is changed, and to 20 controls, in
 which as much is changed of the same layers, drawn by a seed. What comes before the first change is computed once for
 all of them. The effect is the mean of what the change did to each pair of before and after; its interval is a
-bootstrap's (Efron 1979), whose draws are of neurons first where there are several.
+bootstrap's (Efron 1979), whose draws are of neurons first where there are several; of shares of pictures it is
+Wilson's, of differences of shares no narrower than Bonett and Price's, for where few pictures change a bootstrap is too
+sure.
 
 The controls make an answer of chance: a change like any other of its size has the largest effect of 21 once in 21
 times. So at most 4.8 % of the claims that something rises or falls where nothing depends on it are supported.
@@ -25,7 +27,7 @@ from workers import scan
 from workers.interventions import CannotTest, Condition, Design, Planner, count, neurons_measured
 from workers.network import Network
 from workers.responses import ORIENTED, View, measures, views
-from workers.ruling import between, intervals, verdict
+from workers.ruling import between, intervals, of_difference, of_share, verdict
 
 __all__ = ["CannotTest", "carry_out", "screen"]
 
@@ -33,9 +35,10 @@ Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
 Plan = Mapping[str, Any]
 
-LEAST_PAIRS = 5  # fewer say nothing
+LEAST_PAIRS, LEAST_NEURONS = 5, 5  # fewer say nothing
 MOST_PAIRS, MOST_NEURONS, MOST_FLIPS = 2000, 24, 48  # that are told of one by one
 
+SHARES = ("prediction", "top1", "top5")  # of pictures: of each the measure is 0 or 1
 FROM_ZERO = ("peak", "prediction")  # they are changes themselves
 UNITS = {"response": "activation", "peak": "degrees", "width": "degrees"}  # the others are shares
 CALLED = {
@@ -229,7 +232,7 @@ def _shown(
                 assert logits is not None
                 assert top is not None
                 found[number, here] = _judged(measure, logits, top, labels[here])
-    told = {"images": _told(said, chosen, plan["seed"])}
+    told = {"images": _told(said, chosen)}
     where = [(index, 0) for index in chosen]
     return design, Measured(found, np.zeros(len(chosen), dtype=np.int64), where, told)
 
@@ -284,7 +287,7 @@ class _Predictions:
         self.probabilities.append(logits.softmax(1).double().cpu().numpy())
 
 
-def _told(said: Sequence[_Predictions], chosen: Sequence[int], seed: int) -> dict[str, Any]:
+def _told(said: Sequence[_Predictions], chosen: Sequence[int]) -> dict[str, Any]:
     """The predictions before and after, as data."""
     told: dict[str, Any] = {"count": len(chosen), "top1": None, "top5": None, "flips": [], "flipped": 0}
     before, after = said
@@ -294,10 +297,10 @@ def _told(said: Sequence[_Predictions], chosen: Sequence[int], seed: int) -> dic
     if None not in labels:
         for name in ("top1", "top5"):
             right = np.array([each.right[name] for each in said], dtype=float)
-            means, drawn = intervals(right, np.zeros(len(chosen), dtype=np.int64), seed)
+            shares = right.mean(axis=1)
             told[name] = {
-                side: dict(zip(("share", "low", "high"), (float(mean), *between(column)), strict=True))
-                for side, mean, column in zip(("before", "after"), means, drawn.T, strict=True)
+                side: dict(zip(("share", "low", "high"), (float(share), *of_share(share, len(chosen))), strict=True))
+                for side, share in zip(("before", "after"), shares, strict=True)
             }
     probable = [np.concatenate(each.probabilities) for each in said]
     flipped = [place for place in range(len(chosen)) if before.classes[place] != after.classes[place]]
@@ -360,24 +363,32 @@ def _ruled(plan: Plan, design: Design, measured: Measured) -> dict[str, Any]:
     relative = bool(expect.get("relative"))
     if relative and values[0].mean() <= 0:
         raise CannotTest(f"The {CALLED[what]} is 0 before the change, and has no share: state the margin as it is.")
-    means, drawn = intervals(values[:2], measured.clusters[there], plan["seed"])
+    clusters = measured.clusters[there]
+    means, drawn = intervals(values[:2], clusters, plan["seed"])
     effect, draws = means[1] - means[0], drawn[:, 1] - drawn[:, 0]
     if relative:
         with np.errstate(divide="ignore", invalid="ignore"):
             effect, draws = effect / means[0], draws / drawn[:, 0]
         draws = draws[np.isfinite(draws)]
     low, high = between(draws)
+    sides = [between(column) for column in drawn.T]
+    if what in SHARES:
+        sides = [of_share(float(mean), n) for mean in means]
+        low, high = sides[1] if what in FROM_ZERO else _wider((low, high), values, float(means[0]) if relative else 1.0)
     controls = [_effect(values[0], control, relative) for control in values[2:]]
     ruling, because = verdict(expect, effect, low, high, controls, design.strengths)
     if n < LEAST_PAIRS:
         ruling, because = "inconclusive", f"fewer than {LEAST_PAIRS} say nothing: show more variants, or more pictures"
+    elif len(np.unique(measured.clusters)) > 1 and len(np.unique(clusters)) < LEAST_NEURONS:
+        ruling = "inconclusive"
+        because = f"fewer than {LEAST_NEURONS} neurons say nothing of neurons like them: measure more, or one alone"
     data: dict[str, Any] = {
         "ruling": {"verdict": ruling, "effect": float(effect), "low": low, "high": high, "n": n},
         "reason": _reason(plan, float(effect), low, high, n, because),
         "unit": UNITS.get(what, ""),
         "relative": relative,
         **{
-            side: dict(zip(("mean", "low", "high"), (float(means[row]), *between(drawn[:, row])), strict=True))
+            side: dict(zip(("mean", "low", "high"), (float(means[row]), *sides[row]), strict=True))
             for row, side in enumerate(("before", "after"))
         },
         "pairs": [
@@ -404,6 +415,13 @@ def _ruled(plan: Plan, design: Design, measured: Measured) -> dict[str, Any]:
     return data
 
 
+def _wider(drawn: tuple[float, float], values: Array, whole: float) -> tuple[float, float]:
+    """The interval of a difference of shares, itself in shares of `whole`; no narrower than what the bootstrap drew,
+    which knows how uncertain the whole is, and not how few pictures changed."""
+    low, high = (edge / whole for edge in of_difference(*values[:2]))
+    return min(low, drawn[0]), max(high, drawn[1])
+
+
 def _effect(before: Array, after: Array, relative: bool) -> float | None:
     """None where half of the pairs, or more, have no measure."""
     there = ~np.isnan(after)
@@ -426,6 +444,8 @@ def _reason(plan: Plan, effect: float, low: float, high: float, n: int, because:
     unit = "" if expect.get("relative") else UNITS.get(what, "")
     after = f" {unit}" if unit else ""
     pairs = count(n, "picture" if plan["show"]["kind"] == "images" else "pair")
+    if plan["show"]["kind"] == "sweep" and len(plan["measure"]["of"]["channels"]) == 1:
+        pairs = f"{count(n, 'variant')} of this neuron alone"
     return (
         f"The {CALLED[what]} {does}{after} on average over {pairs} "
         f"(95 % interval {written(low)} to {written(high)}, margin {written(expect['margin'])}): {because}."

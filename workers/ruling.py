@@ -10,6 +10,7 @@ Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
 RESAMPLES = 2000  # of the bootstrap
+Z = 1.959964  # standard deviations to either side that hold 95 % of a normal distribution
 SURE = 95.0  # per cent: how often its intervals hold what they estimate
 WEAKEST = 1 / 3  # of what a plan changes: from controls of less nothing is reckoned
 DRAWS = 2**22  # numbers that it draws at a time
@@ -41,6 +42,21 @@ def intervals(values: Array, clusters: Indices, seed: int) -> tuple[Array, Array
 def between(drawn: Array) -> tuple[float, float]:
     low, high = np.percentile(drawn, [(100 - SURE) / 2, (100 + SURE) / 2])
     return float(low), float(high)
+
+
+def of_share(share: float, n: int) -> tuple[float, float]:
+    """The interval of a share of n (Wilson 1927): it has a width also where all agree."""
+    middle = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
+    half = Z / (1 + Z**2 / n) * float(np.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2)))
+    return max(middle - half, 0.0), min(middle + half, 1.0)
+
+
+def of_difference(before: Array, after: Array) -> tuple[float, float]:
+    """The interval of the difference of two shares of the same pairs, each 0 or 1 (Bonett and Price 2012)."""
+    n = len(before) + 2
+    up, down = (((after > before).sum() + 1) / n, ((after < before).sum() + 1) / n)
+    half = Z * float(np.sqrt((up + down - (up - down) ** 2) / n))
+    return float(up - down) - half, float(up - down) + half
 
 
 def verdict(

@@ -18,7 +18,7 @@ from workers.experiment import CannotTest, carry_out, screen, seen
 from workers.interventions import Condition, Design, Planner, nearest
 from workers.network import Network
 from workers.responses import views
-from workers.ruling import between, intervals, verdict
+from workers.ruling import between, intervals, of_difference, of_share, verdict
 
 
 def neurons(layer: str, *channels: int) -> dict[str, Any]:
@@ -582,6 +582,52 @@ def test_few_pairs_say_nothing():
     assert "fewer than 5" in found["reason"]
 
 
+@pytest.mark.parametrize(("measured", "verdict"), [(2, "inconclusive"), (4, "inconclusive"), (5, "supported")])
+def test_few_neurons_say_nothing_of_others(measured: int, verdict: str):
+    of = {"what": "response", "of": neurons("whole", *range(measured))}
+    found = carry_out(planted.network(0, effect=0.5), plan(drop("parts", planted.PLANTED), measure=of))
+    assert found["ruling"]["verdict"] == verdict
+    assert ("fewer than 5 neurons say nothing of neurons like them" in found["reason"]) == (verdict == "inconclusive")
+
+
+def test_one_neuron_speaks_for_itself_and_says_so():
+    of = {"what": "response", "of": neurons("whole", 0)}
+    found = carry_out(planted.network(0, effect=0.5), plan(drop("parts", planted.PLANTED), measure=of))
+    assert found["ruling"]["verdict"] == "supported"
+    assert "on average over 6 variants of this neuron alone (95 % interval" in found["reason"]
+
+
+def test_of_several_neurons_those_are_counted_that_have_a_measure():
+    network = planted.network(6)
+    with torch.no_grad():
+        network.stages["whole"].get_parameter("1.bias")[:2] = -100
+    of = neurons("whole", *range(planted.WHOLES))
+    asked = plan(drop("parts", 3), measure={"what": "peak", "of": of}, expect={"change": "rises", "margin": 45})
+    found = carry_out(network, asked)
+    assert (found["ruling"]["n"], found["ruling"]["verdict"]) == (24, "inconclusive")
+    assert "fewer than 5 neurons" in found["reason"]
+
+
+def test_pictures_that_do_not_change_leave_room_for_others_that_would():
+    greys = shown(grey_network(), *[0.5] * 7)
+    for what in ("prediction", "top1"):
+        asked = of_pictures(what, *range(7)) | {"expect": {"change": "unchanged", "margin": 0.1}}
+        found = carry_out(grey_network(), asked, images=greys)
+        assert (found["ruling"]["effect"], found["ruling"]["verdict"]) == (0, "inconclusive")
+        assert found["ruling"]["high"] > 0.3
+    assert found["ruling"]["low"] == pytest.approx(-found["ruling"]["high"])
+    assert found["before"]["low"] < found["before"]["mean"] < found["before"]["high"]
+
+
+def test_of_a_share_of_accuracy_the_interval_is_no_narrower():
+    greys = shown(grey_network(), 1.0, 0.0, 0.5, 0.95, 0.05, 0.5, 1.0)
+    falls = {"change": "falls", "margin": 0.1}
+    plain = carry_out(grey_network(), of_pictures("top1", *range(7)) | {"expect": falls}, images=greys)
+    share = {"expect": falls | {"relative": True}}
+    relative = carry_out(grey_network(), of_pictures("top1", *range(7)) | share, images=greys)
+    assert relative["ruling"] == pytest.approx(plain["ruling"])  # all were right before
+
+
 def test_a_share_of_nothing_and_values_that_are_no_numbers_are_failures():
     network = planted.network(0)
     relative = plan(drop("parts", 1), expect={"change": "falls", "margin": 0.1, "relative": True})
@@ -679,6 +725,48 @@ def test_intervals_of_neurons_with_unequal_numbers_of_pairs():
 def test_a_constant_has_no_width():
     _, drawn = intervals(np.ones((2, 7)), np.zeros(7, dtype=np.int64), 0)
     assert between(drawn[:, 0]) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("share", "n", "expected"),
+    [(0.0, 5, (0, 0.434)), (1.0, 5, (0.566, 1)), (0.5, 20, (0.299, 0.701)), (0.1, 50, (0.043, 0.214))],
+)
+def test_wilsons_intervals(share: float, n: int, expected: tuple[float, float]):
+    assert of_share(share, n) == pytest.approx(expected, abs=1e-3)
+
+
+def test_intervals_of_a_difference_of_shares():
+    before, after = np.array([1.0] * 15 + [0] * 5), np.array([1.0] * 10 + [0] * 10)
+    # 5 of 20 fell: 6 / 22 fell and 1 / 22 rose.
+    assert of_difference(before, after) == pytest.approx((-5 / 22 - 0.2158, -5 / 22 + 0.2158), abs=1e-3)
+
+
+def test_intervals_of_shares_hold_what_they_estimate():
+    random = np.random.default_rng(0)
+    covered = []
+    for n in (5, 10, 20, 50):
+        for share in (0.05, 0.1, 0.2, 0.35, 0.5):
+            edges = [of_share(flips / n, n) for flips in range(n + 1)]
+            drawn = random.binomial(n, share, 2000)
+            covered.append(np.mean([edges[flips][0] <= share <= edges[flips][1] for flips in drawn]))
+    assert min(covered) > 0.88
+    assert np.mean(covered) > 0.945
+
+
+@pytest.mark.slow
+def test_intervals_of_differences_of_shares_hold_what_they_estimate():
+    random = np.random.default_rng(0)
+    covered = []
+    for n in (5, 10, 20, 50):
+        for fall, rise in ((0.05, 0), (0.05, 0.05), (0.1, 0.02), (0.2, 0.05), (0.4, 0.1)):
+            held = 0
+            for _ in range(2000):
+                kinds = random.choice(3, n, p=(fall, rise, 1 - fall - rise))
+                low, high = of_difference(1.0 * (kinds != 1), 1.0 * (kinds != 0))
+                held += low <= rise - fall <= high
+            covered.append(held / 2000)
+    assert min(covered) > 0.9
+    assert np.mean(covered) > 0.945
 
 
 # That chance is held.
