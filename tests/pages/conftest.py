@@ -202,6 +202,7 @@ def addresses(world, circuit) -> dict[str, str]:
         "what a version changed": f"{article}versions/2/diff/",
         "authors of a note": f"{article}authors/",
         "discussion of a note": f"{article}discussion/",
+        "discussion of a claim": f"{circuit.claims[''].get_absolute_url()}discussion/",
         "commentary": circuit.answer.get_absolute_url(),
         "note in review": circuit.waiting.get_absolute_url(),
         "write a note": f"{base}notes/new/",
