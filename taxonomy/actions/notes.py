@@ -10,7 +10,7 @@ from django.db.models import Max
 from django.utils import timezone
 
 from taxonomy import events
-from taxonomy.actions import circuits, notifications
+from taxonomy.actions import circuits, labels, notifications
 from taxonomy.models import (
     Authorship,
     Discussion,
@@ -28,6 +28,7 @@ from taxonomy.models import (
     Why,
 )
 from taxonomy.permissions import (
+    Person,
     Refused,
     can_edit_note,
     can_leave_note,
@@ -465,16 +466,26 @@ def _version(version: NoteVersion, user: User, summary: str, content: Content) -
     return version
 
 
-def names_of(network: Network, version: NoteVersion) -> tuple[list[Neuron], list[Family]]:
-    """The neurons and families that a version names: in its texts and in its circuit."""
-    written = named(network, version.title, version.abstract, version.body, version.selection)
-    nodes = version.subgraph.get("nodes", [])
+def names_of(network: Network, *versions: NoteVersion) -> tuple[list[Neuron], list[Family]]:
+    """The neurons and families that versions of a note name: in their texts and in their circuits."""
+    texts = [getattr(version, name) for version in versions for name in ("title", "abstract", "body", "selection")]
+    written = named(network, *texts)
+    nodes = [node for version in versions for node in version.subgraph.get("nodes", [])]
     drawn = Neuron.objects.each_at(network.name, [node["neuron"] for node in nodes if node["neuron"]])
     neurons = {neuron.pk: neuron for neuron in (*written.neurons, *drawn)}
     families = {family.pk: family for family in written.families}
     ids = [node["family"] for node in nodes if node["family"]]
     families |= {family.pk: family for family in Family.objects.filter(public_id__in=ids)} if ids else {}
     return list(neurons.values()), list(families.values())
+
+
+def reveal_named(user: Person, network: Network, *texts: str) -> None:
+    """Whoever reads texts that name neurons, or show figures of them, has been told what their authors think of these.
+
+    That is recorded of people. No query for texts that name nothing.
+    """
+    if isinstance(user, User) and any("[[" in text or "/evidence/" in text.lower() for text in texts):
+        labels.reveal(user, *named(network, *texts).neurons)
 
 
 def _name(note: Note, version: NoteVersion) -> None:

@@ -235,9 +235,13 @@ class NoteViewSet(mixins.ListModelMixin, Resource):
     @extend_schema(responses=SavedSerializer(many=True))
     def versions(self, request: Request, public_id: Any) -> Response:
         """Every version, the first one first, with what was decided on it; their texts one by one."""
-        saved = self.get_object().versions.defer(*notes.PROSE, "subgraph").select_related("saved_by")
+        note = self.get_object()
+        saved = note.versions.defer(*notes.PROSE, "subgraph").select_related("saved_by")
         reviews = Prefetch("reviews", NoteReview.objects.select_related("reviewer"))
-        return Response(SavedSerializer(saved.prefetch_related(reviews).order_by("number"), many=True).data)
+        found = list(saved.prefetch_related(reviews).order_by("number"))
+        said = [review.comment for version in found for review in version.reviews.all()]
+        notes.reveal_named(request.user, note.network, *said)
+        return Response(SavedSerializer(found, many=True).data)
 
     @extend_schema(responses=NoteVersionSerializer)
     def version(self, request: Request, public_id: Any, number: int) -> Response:
@@ -328,6 +332,7 @@ class NoteViewSet(mixins.ListModelMixin, Resource):
         note = self.get_object()
         shown = note.shown
         shown.note = note
+        notes.reveal_named(request.user, note.network, shown.abstract)
         found = {"bibtex": citations.bibtex(shown), "csl": citations.csl(shown), "text": citations.text(shown)}
         return Response(found)
 

@@ -52,7 +52,7 @@ from taxonomy.permissions import (
 from taxonomy.rendering import citations, differences
 from taxonomy.rendering.circuits import Circuit, circuit, picture
 from taxonomy.rendering.markdown import References
-from taxonomy.rendering.notes import CITATION, named
+from taxonomy.rendering.notes import CITATION
 
 PAGE = 30
 
@@ -146,7 +146,9 @@ def thread(request: HttpRequest, name: str) -> HttpResponse:
         drafts = list(mine.titled().order_by("-pk")[:PAGE])
     for note in (*shown, *waiting, *drafts):
         note.network = network
-    _reveal_named(request, network, *(version.abstract for note in (*shown, *waiting) if (version := _said(note))))
+    notes.reveal_named(
+        request.user, network, *(version.abstract for note in (*shown, *waiting) if (version := _said(note)))
+    )
     rulings = rulings_of(request.user, [*shown, *waiting])
     context = {
         "network": network,
@@ -167,7 +169,7 @@ def in_review(request: HttpRequest) -> list[tuple[Note, NoteVersion]]:
     for note, version in found:
         texts.setdefault(note.network_id, []).append(version.abstract)
     for network in {note.network for note, _ in found}:
-        _reveal_named(request, network, *texts[network.pk])
+        notes.reveal_named(request.user, network, *texts[network.pk])
     return found
 
 
@@ -187,12 +189,6 @@ def rulings_of(user: Person, notes: Iterable[Note]) -> dict[int, str]:
         + ", ".join(f"{count} {ruling}" for ruling, count in found.most_common())
         for pk, found in counts.items()
     }
-
-
-def _reveal_named(request: HttpRequest, network: Network, *texts: str) -> None:
-    """Whoever reads texts that name neurons has been told what their authors think of these."""
-    if isinstance(request.user, User) and any("[[" in text for text in texts):
-        labels.reveal(request.user, *named(network, *texts).neurons)
 
 
 # Reading
@@ -647,10 +643,13 @@ def versions(request: HttpRequest, public_id: str) -> HttpResponse:
     reviews = NoteReview.objects.select_related("reviewer")
     saved = note.versions.defer("body", "bibliography", "subgraph").select_related("saved_by")
     page = Paginator(saved.order_by("-number").prefetch_related(Prefetch("reviews", reviews)), 60)
+    shown = page.get_page(request.GET.get("page"))
+    said = [review.comment for version in shown for review in version.reviews.all()]
+    notes.reveal_named(request.user, note.network, *said)
     context = {
         "network": note.network,
         "note": note,
-        "page": page.get_page(request.GET.get("page")),
+        "page": shown,
         "references": References(note.network),
     }
     return render(request, "notes/versions.html", context)
@@ -666,7 +665,8 @@ def diff(request: HttpRequest, public_id: str, number: int) -> HttpResponse:
     before = version_of(note, int(other) if is_number else max(1, number - 1))
     if before.number > after.number:
         before, after = after, before
-    _reveal_named(request, note.network, before.abstract, before.body, after.abstract, after.body)
+    if isinstance(request.user, User):
+        labels.reveal(request.user, *notes.names_of(note.network, before, after)[0])
     context = {
         "network": note.network,
         "note": note,
@@ -709,6 +709,8 @@ def cite(request: HttpRequest, public_id: str, suffix: str) -> HttpResponse:
     version = version_of(note, int(number)) if is_number else note.shown
     version.note = note
     write, kind = CITED[suffix]
+    if suffix == ".json":
+        notes.reveal_named(request.user, note.network, version.abstract)
     response = HttpResponse(write(version), content_type=kind)
     name = f"{note.network.name}-{note.number or 'draft'}-v{version.number}{suffix}"
     response["Content-Disposition"] = f'inline; filename="{name}"'

@@ -9,7 +9,7 @@ from django.test import Client
 
 from taxonomy.actions import discussions, labels, notes
 from taxonomy.models import Event, Note, NoteState, Notification, Reveal, User
-from tests.factory import make_claim, make_label, make_note, make_user, neuron_at, submit_note
+from tests.factory import make_claim, make_evidence, make_label, make_note, make_user, neuron_at, submit_note
 
 GOOD = {"title": "Curves from lines", "abstract": "In short.", "body": "As [[3b:2]] shows.", "motifs": ["invariance"]}
 
@@ -221,6 +221,33 @@ def test_reading_is_a_look(client: Client, world: SimpleNamespace, published: No
     assert not make_label(neuron_at("3b:2"), reader, world.curves).blind
     page(client, "/networks/tinynet/thread/", other)
     assert make_label(neuron_at("3b:2"), other, world.curves).blind, "the abstract names no neuron"
+
+
+def test_every_text_of_a_note_that_names_a_neuron_is_a_look(client: Client, world: SimpleNamespace, author) -> None:
+    figure = make_evidence(neuron_at("3b:6")).current
+    circuit = {
+        "nodes": [{"id": "a", "neuron": "mixed3b:4", "family": ""}],
+        "edges": [],
+        "threshold": 0.3,
+    }
+    said = {"abstract": f"![So](/Evidence/{figure.public_id}/)", "selection": "[[3b:5]] alone.", "subgraph": circuit}
+    note = notes.create(author, world.network, title="Curves", body="Words.", **said)
+    submit_note(author, note)
+    notes.decide(world.editor, note, version=1, decision="request changes", comment="And [[3b:7]]?")
+
+    def seen(*addresses: str) -> set[str]:
+        reader = make_user()
+        for address in addresses:
+            page(client, address, reader)
+        return {one.neuron.address for one in Reveal.objects.filter(person=reader).select_related("neuron__layer")}
+
+    assert seen(at(note, "versions/")) == {"mixed3b:7"}
+    assert seen(at(note, "cite.json")) == seen(f"/api/v1{at(note, 'cite/')}") == {"mixed3b:6"}
+    assert seen(at(note, "cite.bib"), at(note, "cite.txt")) == set()
+    assert seen(f"/api/v1{at(note, 'versions/')}") == {"mixed3b:7"}
+    assert seen(at(note, "versions/1/diff/")) == {"mixed3b:4", "mixed3b:5", "mixed3b:6"}
+    submit_note(author, note)
+    assert seen("/networks/tinynet/thread/") == {"mixed3b:6"}
 
 
 def test_a_claim_that_a_note_cites_is_its_sentence(client, world, draft: Note, author: User) -> None:
