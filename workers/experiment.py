@@ -9,7 +9,8 @@ Wilson's, of differences of shares no narrower than Bonett and Price's, for wher
 sure.
 
 The controls make an answer of chance: a change like any other of its size has the largest effect of 21 once in 21
-times. So at most 4.8 % of the claims that something rises or falls where nothing depends on it are supported.
+times. So at most 4.8 % of the claims that something rises or falls where nothing depends on it are supported. A control
+that is weaker than what the plan changes counts for how strong it is.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
