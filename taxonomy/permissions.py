@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, ExpressionWrapper, JSONField, OuterRef, Q, QuerySet
+from django.db.models.fields.json import DataContains
+from django.db.models.functions import JSONArray, JSONObject
 from django.utils import timezone
 
 from taxonomy.models import (
@@ -141,10 +143,23 @@ def notifications_of(user: Person) -> QuerySet[Notification]:
     """
     if not isinstance(user, User) or not user.is_active:
         return Notification.objects.none()
-    held, gold = (found.filter(neuron=OuterRef("event__neuron")) for found in _hidden_from(user))
+    held, gold = (found.filter(_told_of("event__")) for found in _hidden_from(user))
     # Asked of each event by itself: a list of them all would make Postgres read every event for a few notifications.
     hidden = Q(Exists(held)) | Q(Exists(gold)) if user.role == Role.CONTRIBUTOR else Q(Exists(held))
     return user.notifications.filter(told(user, hidden, "event__"))
+
+
+def _told_of(path: str) -> Q:
+    """Of a lease or gold, whether the event at ``path`` is about its neuron, or its claim is: the plan names it."""
+    plan = ExpressionWrapper(OuterRef(f"{path}claim__plan"), output_field=JSONField())
+    of = JSONObject(layer="neuron__layer__name", channels=JSONArray("neuron__index"))
+    parts = [JSONObject(measure=JSONObject(of=of))]
+    parts += [JSONObject(do=JSONArray(JSONObject(**{name: of}))) for name in ("from", "to", "at", "with")]
+    named = Q(pk__in=())
+    for part in parts:
+        named |= Q(DataContains(plan, part))
+    there = Q(neuron__layer__network=OuterRef(f"{path}claim__network"))
+    return Q(neuron=OuterRef(f"{path}neuron")) | there & named
 
 
 def given(user: User, path: str = "neuron") -> Exists:
@@ -382,18 +397,28 @@ def can_leave_note(user: Person, note: Note) -> Answer:
 
 
 def can_review_note(user: Person, note: Note) -> Answer:
-    """Approve what was submitted, or ask for changes: an editor who is not among the authors."""
+    """Approve what was submitted, or ask for changes: an editor who never was an author, and is not asked to be.
+
+    Who was asked and is not any more may decide: else its authors could choose who does not.
+    """
     answer = _takes_part(user, "review circuit notes")
     if not answer:
         return answer
     assert isinstance(user, User)
     if user.role != Role.EDITOR:
         return Denied("Only editors decide on circuit notes.")
-    if any(one.person_id == user.pk for one in note.people):
+    if any(one.person_id == user.pk and (one.agreed_at or not one.ended_at) for one in note.people):
         return Denied("Nobody decides on a note of their own: another editor has to.")
     if note.submitted_id is None or note.withdrawn_at is not None:
         return Denied("Nothing of this note is in review.")
     return answer
+
+
+def can_see_asked(user: Person, note: Note) -> Answer:
+    """Who is asked to be an author, and did not agree: nobody is named without having agreed. All see themselves."""
+    if user.pk in note.written_by or can_review_note(user, note):
+        return Allowed()
+    return Denied("Who is only asked is not named.")
 
 
 def can_state_claim(user: Person, subject: Note | Family | Neuron | None = None) -> Answer:
@@ -402,6 +427,8 @@ def can_state_claim(user: Person, subject: Note | Family | Neuron | None = None)
         answer = can_read_note(user, subject)
         if answer and subject.withdrawn_at is not None:
             return Denied("This note was withdrawn: state the claim on a family or a neuron.")
+    elif answer and isinstance(subject, Family) and subject.retired_at is not None:
+        return Denied(f"{subject.name} is retired: state the claim on a family that stands, or on a neuron.")
     elif answer and subject is not None:
         answer = can_see_discussion(user, subject)
     return answer
@@ -424,11 +451,7 @@ def claims_visible_to(user: Person, claims: ClaimQuerySet, hidden: Collection[in
     visible = Q(neuron=None) | Q(neuron__standing__in=SETTLED) | told_in_passing(user, "neuron")
     found = claims.readable_by(user).filter(visible)
     untold = Neuron.objects.with_layers(hidden_from(user) if hidden is None else hidden)
-    if not untold:
-        return found
-    near = found.filter(network__in={neuron.layer.network_id for neuron in untold}).select_related(None)
-    plain = near.prefetch_related(None).only("network", "neuron", "plan")
-    return found.exclude(pk__in=[claim.pk for claim in plain if claim.names(untold)])
+    return found.exclude(pk__in=found.naming(untold)) if untold else found
 
 
 def can_run_claim(user: Person, claim: Claim) -> Answer:

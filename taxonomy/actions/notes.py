@@ -22,6 +22,7 @@ from taxonomy.models import (
     Note,
     NoteDecision,
     NoteReview,
+    NoteState,
     NoteVersion,
     Role,
     User,
@@ -257,6 +258,7 @@ def withdraw(user: User, note: Note, *, reason: str) -> Note:
     note.withdrawn_at, note.withdrawn_reason, note.submitted = timezone.now(), _prose(reason), None
     note.clean_fields(exclude=["submitted"])
     note.save(update_fields=["withdrawn_at", "withdrawn_reason", "submitted"])
+    _ask_no_more(user, note)
     _tell(events.record(user, "note.withdrawn", note=note))
     return note
 
@@ -281,6 +283,7 @@ def supersede(user: User, note: Note, by: Note) -> Note:
         raise ValidationError({"by": f"Name another published note of {note.network.title}'s thread."})
     note.superseded_by, note.submitted = by, None
     note.save(update_fields=["superseded_by", "submitted"])
+    _ask_no_more(user, note)
     _tell(events.record(user, "note.superseded", note=note, data={"by": str(by.public_id)}))
     return note
 
@@ -349,8 +352,7 @@ def unask(user: User, note: Note, person: User) -> None:
         raise Refused(f"{person.username} is not asked to be an author of this note.")
     if asked.agreed_at is not None:
         raise Refused(f"{person.username} is an author: only they can leave.")
-    _end(asked)
-    events.record(user, "note.author_unasked", note=note, person=person)
+    _unask(user, asked)
 
 
 @transaction.atomic
@@ -358,7 +360,7 @@ def agree(user: User, note: Note, *, contribution: str | None = None) -> Authors
     """Agree to be named as an author, and say what one contributed.
 
     Raises:
-        Refused: to who was not asked, or may not write notes.
+        Refused: to who was not asked, or may not write notes; once it is withdrawn or superseded.
         ValidationError: for too long a contribution.
     """
     require(can_write_note(user))
@@ -366,6 +368,8 @@ def agree(user: User, note: Note, *, contribution: str | None = None) -> Authors
     asked = note.authorships.current().filter(person=user, agreed_at=None).first()
     if asked is None:
         raise Refused("You are not asked to be an author of this note.")
+    if note.state in (NoteState.WITHDRAWN, NoteState.SUPERSEDED):
+        raise Refused(f"This note is {note.state}: its authors stay who they are.")
     asked.agreed_at = timezone.now()
     if contribution is not None:
         asked.contribution = _line(contribution)
@@ -388,7 +392,11 @@ def leave(user: User, note: Note) -> None:
     own = note.authorships.current().get(person=user)
     _end(own)
     data = {"declined": own.agreed_at is None}
-    _tell(events.record(user, "note.author_left", note=note, person=user, data=data))
+    event = events.record(user, "note.author_left", note=note, person=user, data=data)
+    if data["declined"]:
+        _tell_authors(event)
+    else:
+        _tell(event)
 
 
 @transaction.atomic
@@ -500,6 +508,16 @@ def _locked(note: Note) -> Note:
     return rows.select_related("network", "about__network", "submitted", "published").get(pk=note.pk)
 
 
+def _ask_no_more(user: User, note: Note) -> None:
+    for asked in note.authorships.current().filter(agreed_at=None).select_related("note__network", "person"):
+        _unask(user, asked)
+
+
+def _unask(user: User, asked: Authorship) -> None:
+    _end(asked)
+    events.record(user, "note.author_unasked", note=asked.note, person=asked.person)
+
+
 def _end(authorship: Authorship) -> None:
     authorship.ended_at = timezone.now()
     authorship.save(update_fields=["ended_at"])
@@ -510,8 +528,17 @@ def _tell(event: Event) -> None:
     note = event.note
     assert note is not None
     people = notifications.subscribers(Discussion.objects.of(note))
-    authors = note.authorships.named().values_list("person", flat=True)
-    notifications.tell(event, people | dict.fromkeys(authors, Why.WROTE))
+    notifications.tell(event, people | _authors(note))
+
+
+def _tell_authors(event: Event) -> None:
+    """Tell its authors alone."""
+    assert event.note is not None
+    notifications.tell(event, _authors(event.note))
+
+
+def _authors(note: Note) -> dict[int, Why]:
+    return dict.fromkeys(note.authorships.named().values_list("person", flat=True), Why.WROTE)
 
 
 def _line(text: str) -> str:

@@ -16,7 +16,7 @@ from taxonomy.models.images import ImageSet
 from taxonomy.models.jobs import Job
 from taxonomy.models.labels import Label, Reveal
 from taxonomy.models.networks import SETTLED, Layer, Network, Neuron
-from taxonomy.models.notes import Note, readable_notes
+from taxonomy.models.notes import Authorship, Note, readable_notes
 from taxonomy.models.people import Role, User
 from taxonomy.models.proposals import Proposal
 from taxonomy.models.reviews import Review
@@ -26,6 +26,9 @@ TELLING = r"^(neuron|review|need|comment|gold|claim)\."
 # What happens to a claim itself; other events that name one happen to what it is on.
 OF_CLAIMS = "claim.", "comment."
 CLAIMED = models.Q(verb__startswith=OF_CLAIMS[0]) | models.Q(verb__startswith=OF_CLAIMS[1])
+
+# What names somebody who did not agree to be named.
+ASKING, LEFT = ("note.author_asked", "note.author_unasked"), "note.author_left"
 
 Hidden = Collection[int] | models.Q
 
@@ -38,6 +41,7 @@ def told(user: User | AnonymousUser, hidden: Hidden = (), path: str = "") -> mod
         path: to the event, for rows that lead to one, such as ``event__``.
     """
     telling = models.Q((f"{path}verb__regex", TELLING), (f"{path}neuron__isnull", False))
+    claimed = models.Q((f"{path}claim__isnull", False))
     unsettled = telling & ~models.Q((f"{path}neuron__standing__in", SETTLED))
     if isinstance(user, User):
         neuron = models.OuterRef(f"{path}neuron")
@@ -46,8 +50,20 @@ def told(user: User | AnonymousUser, hidden: Hidden = (), path: str = "") -> mod
             known |= models.Q(models.Exists(Reveal.objects.filter(person=user, neuron=neuron)))
         unsettled &= ~known
     is_hidden = hidden if isinstance(hidden, models.Q) else models.Q((f"{path}neuron__in", hidden))
-    kept = ~unsettled & ~(telling & is_hidden)
+    if isinstance(hidden, models.Q):
+        named = claimed & hidden
+    else:
+        untold = Claim.objects.naming(Neuron.objects.with_layers(hidden))
+        named = claimed & models.Q((f"{path}claim__in", untold))
+    kept = ~unsettled & ~(telling & is_hidden) & ~named
     kept &= models.Q((f"{path}note", None)) | readable_notes(user, f"{path}note__")
+    asking = models.Q((f"{path}verb__in", ASKING))
+    asking |= models.Q((f"{path}verb", LEFT), (f"{path}data__contains", {"declined": True}))
+    if isinstance(user, User):
+        asking &= ~models.Q((f"{path}person", user)) & ~models.Q(
+            (f"{path}note__in", Authorship.objects.written_by(user))
+        )
+    kept &= ~asking
     if not (isinstance(user, User) and user.role == Role.EDITOR):
         # Which neurons are gold is for those who mark them: whoever knows is no longer checked by them.
         kept &= ~models.Q((f"{path}verb__startswith", "gold."))

@@ -13,7 +13,7 @@ from django.utils.functional import cached_property
 from taxonomy.models.families import Family
 from taxonomy.models.fields import Line, Prose
 from taxonomy.models.networks import Network, Neuron
-from taxonomy.models.people import User
+from taxonomy.models.people import Role, User
 
 
 class Node(TypedDict):
@@ -243,6 +243,21 @@ class AuthorshipQuerySet(models.QuerySet["Authorship"]):
     def current(self) -> "AuthorshipQuerySet":
         """Those who may write. Who was asked may read the draft, and is named once they agreed."""
         return self.filter(ended_at=None)
+
+    def told_to(self, user: User | AnonymousUser) -> "AuthorshipQuerySet":
+        """``permissions.can_see_asked`` for a list: nobody is named to others without having agreed."""
+        told = models.Q(agreed_at__isnull=False)
+        if isinstance(user, User):
+            told |= models.Q(person=user) | models.Q(note__in=Authorship.objects.written_by(user))
+            if user.role == Role.EDITOR:
+                own = Authorship.objects.filter(person=user, note=models.OuterRef("note"))
+                own = own.filter(models.Q(agreed_at__isnull=False) | models.Q(ended_at=None))
+                told |= models.Q(note__submitted__isnull=False) & ~models.Q(models.Exists(own))
+        return self.filter(told)
+
+    def written_by(self, user: User) -> "models.QuerySet[Authorship, int]":
+        """The notes of which this person is an author, by primary key."""
+        return self.named().filter(person=user).order_by().values_list("note", flat=True)
 
     def named(self) -> "AuthorshipQuerySet":
         return self.current().filter(agreed_at__isnull=False).order_by("order", "pk")

@@ -44,6 +44,7 @@ from taxonomy.permissions import (
     can_leave_note,
     can_read_note,
     can_review_note,
+    can_see_asked,
     can_write_note,
     claims_visible_to,
     hidden_from,
@@ -581,12 +582,13 @@ def authors(request: HttpRequest, public_id: str) -> HttpResponse:
                 return redirect("thread", note.network.name)
             return redirect("note_authors", note.public_id)
     every = list(note.authorships.current().select_related("person", "added_by").order_by("order", "pk"))
+    may_see = can_see_asked(request.user, note)
     named = [one for one in every if one.agreed_at is not None]
     context = {
         "network": note.network,
         "note": note,
         "named": named,
-        "asked": [one for one in every if one.agreed_at is None],
+        "asked": [one for one in every if one.agreed_at is None and (may_see or one.person_id == request.user.pk)],
         "own": next((one for one in every if one.person_id == request.user.pk), None),
         "form": form,
         "may_edit": can_edit_note(request.user, note),
@@ -673,7 +675,7 @@ def diff(request: HttpRequest, public_id: str, number: int) -> HttpResponse:
         "before": before,
         "after": after,
         "changes": differences.changes(before, after),
-        "numbers": list(note.versions.order_by("number").values_list("number", flat=True)),
+        "numbers": [one.number for one in reversed(saved_of(note))],
     }
     return render(request, "notes/diff.html", context)
 

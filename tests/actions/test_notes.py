@@ -5,12 +5,25 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import ValidationError
 from django.db import DatabaseError, connection, transaction
 
-from taxonomy.actions import notes
-from taxonomy.models import Event, Network, Note, NoteState, NoteVersion, Notification, Role, Standing, User
-from taxonomy.permissions import Refused, can_read_note
+from taxonomy.actions import notes, notifications
+from taxonomy.models import (
+    Authorship,
+    Discussion,
+    Event,
+    Network,
+    Note,
+    NoteState,
+    NoteVersion,
+    Notification,
+    Role,
+    Standing,
+    User,
+)
+from taxonomy.permissions import Refused, can_read_note, can_see_asked
 from tests.factory import make_family, make_network, make_user, neuron_at, submit_note
 
 pytestmark = pytest.mark.django_db
@@ -97,9 +110,62 @@ def test_nobody_decides_on_a_note_of_their_own(note: Note, author: User, editor:
     submit_note(author, note)
     with pytest.raises(Refused, match="of their own"):
         notes.decide(editor, note, version=1, decision="approve")
+    notes.agree(editor, note)
     notes.leave(editor, note)
     with pytest.raises(Refused, match="of their own"):
         notes.decide(editor, note, version=1, decision="approve")
+
+
+@pytest.mark.parametrize("end", ["unask", "leave"])
+def test_authors_do_not_choose_who_does_not_decide(note: Note, author: User, editor: User, end: str) -> None:
+    notes.ask(author, note, editor)
+    if end == "unask":
+        notes.unask(author, note, editor)
+    else:
+        notes.leave(editor, note)
+    submit_note(author, note)
+    notes.decide(editor, note, version=1, decision="approve")
+    assert again(note).state == NoteState.PUBLISHED
+
+
+def test_nobody_becomes_an_author_of_what_was_withdrawn_or_superseded(author: User, editor: User) -> None:
+    network, bob = make_network(), make_user("bob")
+    for end in ("withdraw", "supersede"):
+        note = make_published(network, author, editor)
+        notes.ask(author, note, bob)
+        if end == "withdraw":
+            notes.withdraw(author, note, reason="Wrong.")
+        else:
+            notes.supersede(author, note, make_published(network, author, editor))
+        assert not note.authorships.current().filter(agreed_at=None).exists()
+        assert "note.author_unasked" in verbs(note)
+        with pytest.raises(Refused, match="not asked"):
+            notes.agree(bob, note)
+        Authorship.objects.filter(note=note, person=bob).update(ended_at=None)  # from before requests ended with it
+        with pytest.raises(Refused, match="its authors stay who they are"):
+            notes.agree(bob, note)
+
+
+def test_who_is_only_asked_is_named_to_its_authors_and_to_who_decides(note: Note, author: User, editor: User) -> None:
+    bob, carl, reader = make_user("bob"), make_user("carl"), make_user()
+    notifications.subscribe(reader, Discussion.objects.of(note))
+    submit_note(author, note)
+    notes.ask(author, note, bob, contribution="Measured.")
+    notes.ask(author, note, carl)
+    notes.leave(bob, note)
+    asking = Event.objects.filter(note=note, person__isnull=False)
+
+    def told(user: User | AnonymousUser) -> set[str]:
+        return set(asking.visible_to(user).values_list("person__username", flat=True))
+
+    assert told(AnonymousUser()) == told(reader) == set()
+    assert (told(bob), told(carl), told(author)) == ({"bob"}, {"carl"}, {"bob", "carl"})
+    asked = {user: {one.person for one in note.authorships.current().told_to(user)} for user in (bob, carl, editor)}
+    assert asked == {bob: {author}, carl: {author, carl}, editor: {author, carl}}
+    assert can_see_asked(editor, again(note))
+    assert not can_see_asked(carl, again(note))
+    assert not Notification.objects.filter(person=reader, event__person__isnull=False).exists()
+    assert Notification.objects.filter(person=author, event__verb="note.author_left").exists()
 
 
 @pytest.mark.parametrize("role", [Role.CONTRIBUTOR, Role.REVIEWER, Role.ADMIN])
