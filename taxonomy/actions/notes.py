@@ -42,7 +42,7 @@ from taxonomy.permissions import (
 from taxonomy.rendering.notes import named
 
 MOST_AUTHORS = 50
-DOI = re.compile(r"10\.\d{4,9}/[^\s\"<>]{1,180}")
+DOI = re.compile(r"10\.\d{4,9}/[^\s\"<>{}\\%\x00-\x1f\x7f-\x9f]{1,180}")
 PROSE = ("abstract", "body", "selection", "bibliography")
 
 

@@ -434,6 +434,9 @@ def test_a_doi_is_given_to_what_is_published(note: Note, author: User, editor: U
     notes.decide(editor, note, version=1, decision="approve")
     with pytest.raises(ValidationError, match="looks like"):
         notes.give_doi(author, note, "distill.00024")
+    for wrong in ("{", "}", "\\", "%", "\x01", "\x7f"):
+        with pytest.raises(ValidationError, match="looks like"):
+            notes.give_doi(author, note, f"10.23915/distill{wrong}00024")
     assert notes.give_doi(author, note, " https://doi.org/10.23915/distill.00024").doi == "10.23915/distill.00024"
 
 
