@@ -2,9 +2,11 @@
 
 from typing import Any
 
-from django.db.models import Prefetch, QuerySet
+from django.contrib.auth.models import AnonymousUser
+from django.db.models import Exists, OuterRef, Prefetch, QuerySet
 
-from taxonomy.models import Event, Note, User
+from taxonomy.models import SETTLED, Claim, Event, Label, Neuron, Note, Reveal, User
+from taxonomy.models.claims import named_by
 
 
 def record(actor: User, verb: str, *, data: dict[str, Any] | None = None, **subjects: Any) -> Event:
@@ -24,7 +26,9 @@ def record(actor: User, verb: str, *, data: dict[str, Any] | None = None, **subj
     return Event.objects.create(actor=actor, verb=verb, data=data or {}, **subjects)
 
 
-def told(events: QuerySet[Event], count: int, *, said: bool = False) -> list[Event]:
+def told(
+    events: QuerySet[Event], count: int, *, said: bool = False, reader: User | AnonymousUser | None = None
+) -> list[Event]:
     """The newest of these events, with all that their sentences name.
 
     One query, and one for each kind of subject that hardly any event has: with a join for each, Postgres would plan for
@@ -32,6 +36,8 @@ def told(events: QuerySet[Event], count: int, *, said: bool = False) -> list[Eve
 
     Args:
         said: with the comments that they tell of, for whoever quotes or links them.
+        reader: who is told, a visitor if nobody is given: what claims say of neurons that they are still to read is
+            left to the claims' pages, where a look is recorded. One query, where claims are told of.
     """
     found = list(
         events.select_related("actor", "network", "layer__sprite", "neuron", "family").prefetch_related(
@@ -53,4 +59,19 @@ def told(events: QuerySet[Event], count: int, *, said: bool = False) -> list[Eve
         for about in (event.note, event.claim):
             if about is not None and event.network is not None:
                 about.network = event.network
+    _withhold([event.claim for event in found if event.claim is not None], reader)
     return found
+
+
+def _withhold(claims: list[Claim], reader: User | AnonymousUser | None) -> None:
+    """Mark those that say something of unsettled neurons which the reader neither read nor looked at."""
+    others = [claim for claim in claims if not isinstance(reader, User) or claim.author_id != reader.pk]
+    if not others:
+        return
+    unread = Neuron.objects.filter(named_by(others)).exclude(standing__in=SETTLED).select_related("layer")
+    if isinstance(reader, User):
+        own = Label.objects.given_by(reader).filter(neuron=OuterRef("pk"))
+        unread = unread.exclude(Exists(own) | Exists(Reveal.objects.filter(person=reader, neuron=OuterRef("pk"))))
+    waiting = list(unread)
+    for claim in others:
+        claim.withheld = claim.names(waiting)

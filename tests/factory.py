@@ -255,8 +255,13 @@ def make_plan(units: Sequence[int] = (0, 1), **parts: Any) -> dict[str, Any]:
 def make_claim(
     subject: Note | Family | Neuron, author: User | None = None, sentence: str = "Negative weights matter.", **said: Any
 ) -> Claim:
-    """A claim through the action."""
-    stated = {"kind": "causality", "plan": make_plan()} | said
+    """A claim through the action, on its subject where that lies in mixed3b."""
+    units: Sequence[int] = (0, 1)
+    if isinstance(subject, Neuron):
+        units = [subject.index]
+    elif isinstance(subject, Family):
+        units = claims.family_set(subject)["channels"] or units
+    stated = {"kind": "causality", "plan": make_plan(units)} | said
     return claims.state(author or make_user(), subject, sentence=sentence, **stated)
 
 

@@ -32,6 +32,7 @@ from taxonomy.models import (
     User,
     Why,
 )
+from taxonomy.models.claims import named_by
 from taxonomy.permissions import (
     can_run_claim,
     can_see_members,
@@ -303,6 +304,7 @@ def preview(user: User, subject: Note | Family | Neuron, plan: Any, image_set: I
     whole = completed(network, plan, image_set)
     check(network, whole, image_set)
     _require_told(user, network, whole)
+    _require_named(subject, whole)
     size = plans.size(whole)
     return Preview(whole, plans.in_words(whole, network.class_names), size, _seconds(network, size))
 
@@ -311,6 +313,26 @@ def _require_told(user: User, network: Network, plan: Mapping[str, Any]) -> None
     """A family's members tell the answer of a neuron that this person is to read first."""
     claim = Claim(network=network, plan=plan)
     require(can_see_members(claim.names(Neuron.objects.with_layers(hidden_from(user)))))
+
+
+def _require_named(subject: Note | Family | Neuron, plan: Mapping[str, Any]) -> None:
+    """A claim on a family or a neuron is about it: its plan changes or measures the neuron, or members.
+
+    Raises:
+        PlanError: when not, with which set to name.
+    """
+    if isinstance(subject, Note):
+        return
+    layer = subject.layer.name
+    named = {channel for of in plans.every_set(plan) if of["layer"] == layer for channel in of["channels"]}
+    own = {subject.index} if isinstance(subject, Neuron) else set(family_set(subject)["channels"])
+    if not own & named:
+        called = subject.address if isinstance(subject, Neuron) else f"{layer}/{subject.name}"
+        raise plans.PlanError(
+            "do",
+            f"The claim would stand on {called}, and nothing of it is changed or measured: write {called} for one of "
+            "the sets of neurons, or state the claim on what this is about.",
+        )
 
 
 def _seconds(network: Network, size: plans.Size) -> float | None:
@@ -350,6 +372,7 @@ def state(
     whole = completed(network, plan, image_set)
     check(network, whole, image_set)
     _require_told(user, network, whole)
+    _require_named(subject, whole)
     if whole["show"]["kind"] != "images":
         image_set = None
     claim = Claim(
@@ -444,13 +467,9 @@ def look(user: User, claims: Iterable[Claim], also: Q | None = None) -> None:
     Args:
         also: other neurons that they are shown at the same time.
     """
-    wanted = also if also is not None else Q(pk__in=())
-    for claim in claims:
-        wanted |= Q(pk=claim.neuron_id)
-        for of in plans.every_set(claim.plan):
-            wanted |= Q(layer__network=claim.network_id, layer__name=of["layer"], index__in=of["channels"]) & ~Q(
-                layer__channels=len(of["channels"])
-            )
+    wanted = named_by(claims)
+    if also is not None:
+        wanted |= also
     labels.reveal_those(user, Neuron.objects.filter(wanted))
 
 

@@ -45,6 +45,15 @@ class ClaimQuerySet(models.QuerySet["Claim"]):
         """Those on drafts are for who may read the draft."""
         return self.filter(models.Q(note=None) | readable_notes(user, "note__"))
 
+    def naming(self, neurons: Iterable[Neuron]) -> list[int]:
+        """The keys of those that are about any of these neurons (with their layers). One query, none for no neuron."""
+        found = list(neurons)
+        if not found:
+            return []
+        near = self.filter(network__in={neuron.layer.network_id for neuron in found}).select_related(None)
+        plain = near.prefetch_related(None).only("network", "neuron", "plan")
+        return [claim.pk for claim in plain if claim.names(found)]
+
     def with_rulings(self) -> "models.QuerySet[Any]":
         """With ``ruling``, that of the latest run that is done, and ``status``, how far the latest run is.
 
@@ -86,6 +95,7 @@ class Claim(models.Model):
     withdrawn_reason = Line(max_length=500, blank=True)
 
     objects = ClaimQuerySet.as_manager()
+    withheld = False  # from this reader, in passing: it is about neurons that they have not read yet
 
     class Meta:
         ordering = ["-id"]
@@ -127,6 +137,11 @@ class Claim(models.Model):
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
     @property
+    def told(self) -> str:
+        """What lists of what happened call it."""
+        return "about neurons that are not settled yet" if self.withheld else self.sentence
+
+    @property
     def subject(self) -> Note | Family | Neuron:
         found = self.note or self.family or self.neuron
         assert found is not None  # by the constraint
@@ -150,6 +165,18 @@ class Claim(models.Model):
             or (neuron.layer.network_id == self.network_id and (neuron.layer.name, neuron.index) in places)
             for neuron in neurons
         )
+
+
+def named_by(claims: Iterable[Claim]) -> models.Q:
+    """The neurons that these claims are about. A whole layer names none in particular."""
+    wanted = models.Q(pk__in=())
+    for claim in claims:
+        wanted |= models.Q(pk=claim.neuron_id)
+        for of in plans.every_set(claim.plan):
+            wanted |= models.Q(
+                layer__network=claim.network_id, layer__name=of["layer"], index__in=of["channels"]
+            ) & ~models.Q(layer__channels=len(of["channels"]))
+    return wanted
 
 
 @pgtrigger.register(

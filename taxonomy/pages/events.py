@@ -15,7 +15,7 @@ PAGE = 50
 
 def told_to(user: User | AnonymousUser, events: QuerySet[Event], count: int) -> list[Event]:
     """``events.told`` on a page for this person; of which neurons it tells them more than a count is recorded."""
-    found = told(events, count)
+    found = told(events, count, reader=user)
     if isinstance(user, User):
         labels.reveal(user, *{event.neuron for event in found if event.neuron is not None and event.is_telling})
     return found

@@ -42,7 +42,11 @@ def titled(subject: Subject) -> str:
     if isinstance(subject, Neuron):
         return str(subject)
     if isinstance(subject, Claim):
-        return f"“{subject.sentence}”, a claim about {subject.network}"
+        return (
+            f"“{subject.sentence}”, a claim about {subject.network}"
+            if not subject.withheld
+            else f"a claim {subject.told}"
+        )
     if isinstance(subject, Note):
         return f"{subject.title}, {'a commentary' if subject.about_id else 'a circuit note'} on {subject.network}"
     return f"{subject.name}, {'family of' if isinstance(subject, Family) else 'proposed for'} {subject.layer}"
@@ -57,7 +61,12 @@ def key_of(subject: Subject) -> str:
 def with_events(notifications: Iterable[Notification]) -> list[Notification]:
     """These, each with its event and all that its sentence names."""
     found = list(notifications)
-    events = told(Event.objects.filter(pk__in=[each.event_id for each in found]), len(found), said=True)
+    events = told(
+        Event.objects.filter(pk__in=[each.event_id for each in found]),
+        len(found),
+        said=True,
+        reader=found[0].person if found else None,
+    )
     known = {event.pk: event for event in events}
     for each in found:
         each.event = known[each.event_id]

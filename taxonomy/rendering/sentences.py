@@ -28,8 +28,10 @@ def sentence(event: Event) -> SafeString:
 
 
 def quoted(event: Event) -> SafeString | str:
-    """The beginning of what was said, as HTML; "" where nothing was said, or it is hidden."""
+    """The beginning of what was said, as HTML; "" where nothing was said, it is hidden, or it tells too much."""
     if event.verb not in SAYING or event.comment is None or event.comment.hidden_at is not None:
+        return ""
+    if event.claim is not None and event.claim.withheld:
         return ""
     return markdown.plain(squeezed(event.comment.text), QUOTED)
 

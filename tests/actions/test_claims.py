@@ -3,14 +3,32 @@
 import json
 
 import pytest
+from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import ValidationError
 from django.db import Error, transaction
+from django.utils import timezone
 
-from taxonomy import storage
+from taxonomy import events, storage
 from taxonomy.actions import claims, evidence, jobs, labels
-from taxonomy.models import Claim, Evidence, Gold, Job, Membership, Network, Notification, Outcome, Reveal, Role, Run
-from taxonomy.permissions import Refused, can_see_claim, claims_visible_to
+from taxonomy.models import (
+    Claim,
+    Event,
+    Evidence,
+    Gold,
+    Job,
+    Membership,
+    Network,
+    Neuron,
+    Notification,
+    Outcome,
+    Reveal,
+    Role,
+    Run,
+    Why,
+)
+from taxonomy.permissions import Refused, can_see_claim, claims_visible_to, hidden_from, notifications_of
 from taxonomy.plans import PlanError
+from taxonomy.rendering import sentences
 from tests.factory import (
     make_claim,
     make_evidence,
@@ -211,7 +229,7 @@ def test_who_states_runs_and_withdraws(network, curves) -> None:
     with pytest.raises(Refused, match="was withdrawn"):
         claims.run(make_user(role=Role.REVIEWER), claim)
     catalogue = make_network("paper", weights_digest="")
-    paper = make_claim(make_family(catalogue.layers.get(name="mixed3b")))
+    paper = make_claim(make_family(catalogue.layers.get(name="mixed3b"), units=[0]))
     with pytest.raises(Refused, match="catalogue without weights"):
         claims.run(make_user(role=Role.REVIEWER), paper)
 
@@ -246,6 +264,43 @@ def test_a_run_that_failed_or_was_cancelled_starts_again_as_the_same_run(network
     assert claims.run(reviewer, claim) == run
     assert Run.objects.count() == 1
     assert Claim.objects.with_rulings().get().status == "queued"
+
+
+@pytest.mark.parametrize("part", ["from", "at", "of"])
+def test_nothing_tells_of_a_claim_that_names_a_hidden_neuron(network, curves, part) -> None:
+    editor, bob = make_user(role=Role.EDITOR), make_user()
+    hidden = neuron_at("3b:1") if part == "of" else neuron_at("conv1:1")
+    Neuron.objects.filter(pk=hidden.pk).update(standing="accepted")
+    Gold.objects.create(neuron=hidden, marked_by=editor, reason="Clear.")
+    change = {"do": "keep_positive", "from": "conv1:1", "to": "3b:0"}
+    if part != "from":
+        change = {"do": "drop", "at": "conv1:1" if part == "at" else "conv1:0"}
+    measure = {"what": "response", "of": "3b:1" if part == "of" else "3b:0"}
+    told = make_claim(curves, editor, plan=make_plan(do=[change], measure=measure))
+    change = {"do": "drop", "at": "conv1:0"}
+    other = make_claim(curves, editor, plan=make_plan(do=[change], measure={"what": "response", "of": "3b:0"}))
+    for event in Event.objects.filter(claim__in=[told, other]):
+        for person in (bob, editor):
+            Notification.objects.create(person=person, event=event, why=Why.SUBSCRIBED)
+    for person, known in ((bob, [other.pk]), (editor, [told.pk, other.pk])):
+        seen = Event.objects.visible_to(person, hidden_from(person)).filter(claim__isnull=False)
+        assert sorted(set(seen.values_list("claim", flat=True))) == known
+        noted = notifications_of(person).filter(event__claim__isnull=False)
+        assert sorted(set(noted.values_list("event__claim", flat=True))) == known
+
+
+def test_a_claim_stands_on_what_it_is_about(network, curves) -> None:
+    lines = make_family(curves.layer, "Lines", units=[7])
+    for subject, called in ((lines, "mixed3b/Lines"), (neuron_at("3b:7"), "mixed3b:7")):
+        with pytest.raises(PlanError, match=f"stand on {called}, and nothing of it is changed or measured: write"):
+            claims.state(
+                make_user(role=Role.REVIEWER), subject, kind="causality", sentence="It bends.", plan=make_plan([0, 1])
+            )
+        assert make_claim(subject, make_user(role=Role.REVIEWER), plan=make_plan([1, 7]))
+    lines.retired_at = timezone.now()
+    lines.save()
+    with pytest.raises(Refused, match="Lines is retired"):
+        make_claim(lines, plan=make_plan([1, 7]))
 
 
 def test_who_may_not_run_a_claim_retries_no_experiment(network, curves) -> None:
@@ -357,3 +412,24 @@ def test_a_claim_restates_one_about_the_same_network(network, curves) -> None:
     other = make_family(make_network("other").layers.get(name="mixed3b"), "Curves", units=[0])
     with pytest.raises(ValidationError, match="the same network"):
         make_claim(other, restates=first)
+
+
+def test_what_happened_says_nothing_of_neurons_that_are_still_to_be_read(network, curves) -> None:
+    ada, bob = make_user(), make_user()
+    change = {"do": "zero", "from": "conv1:0", "to": "3b:5"}
+    waits = make_claim(curves, ada, "Five bends.", plan=make_plan([1, 5], do=[change]))
+    Neuron.objects.filter(layer__name="conv1", index=0).update(standing="accepted")
+
+    def told_to(reader: object) -> list[str]:
+        found = events.told(Event.objects.filter(claim=waits), 9, reader=reader)
+        return [event.claim.told for event in found]
+
+    withheld = ["about neurons that are not settled yet"]
+    assert told_to(None) == told_to(bob) == withheld
+    assert "Five bends" not in sentences.sentence(events.told(Event.objects.filter(claim=waits), 1)[0])
+    assert told_to(ada) == ["Five bends."]
+    claims.look(bob, [waits])
+    assert told_to(bob) == ["Five bends."]
+    assert told_to(AnonymousUser()) == withheld
+    Neuron.objects.filter(pk=neuron_at("3b:5").pk).update(standing="accepted")
+    assert told_to(None) == ["Five bends."]
