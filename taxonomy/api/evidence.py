@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import Q, QuerySet
@@ -15,10 +16,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from taxonomy import recipes, storage
+from taxonomy.actions import claims
 from taxonomy.actions import evidence as actions
 from taxonomy.api.pagination import HeavyPages
-from taxonomy.api.resources import NeuronFilter, NoBody, Resource, choice_filter
-from taxonomy.models import Artifact, Claim, Comparison, Evidence, EvidenceVersion, Neuron, Outcome
+from taxonomy.api.resources import NeuronFilter, NoBody, Resource, RevealingList, choice_filter
+from taxonomy.models import Artifact, Claim, Comparison, Evidence, EvidenceVersion, Neuron, Outcome, User
 from taxonomy.permissions import (
     can_request_evidence,
     can_see_claim,
@@ -128,8 +130,11 @@ class EvidenceFilter(NeuronFilter):
         return queryset.filter(neuron__index=value)
 
 
-class EvidenceViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource):
-    """One kind, for one neuron, by one recipe. ``data`` holds the numbers, ``artifacts`` the pictures."""
+class EvidenceViewSet(mixins.RetrieveModelMixin, RevealingList):
+    """One kind, for one neuron, by one recipe. ``data`` holds the numbers, ``artifacts`` the pictures.
+
+    An experiment says what its claim says of neurons: that it was read is recorded.
+    """
 
     serializer_class = EvidenceSerializer
     filterset_class = EvidenceFilter
@@ -159,10 +164,16 @@ class EvidenceViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource
         """Those whose experiments this person may see."""
         return claims_visible_to(self.request.user, Claim.objects.all())
 
+    def reveal(self, page: Sequence[Any]) -> None:
+        tested = [row.claim for row in page if row.claim is not None]
+        if tested and isinstance(self.request.user, User):
+            claims.look(self.request.user, tested)
+
     def retrieve(self, request: Request, pk: int) -> Response:
         found = self.get_queryset().filter(pk=pk).first()
         if found is None:
             raise NotFound(f"There is no evidence {pk} here.")
+        self.reveal([found])
         return Response(self.get_serializer(found).data)
 
 

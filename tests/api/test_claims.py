@@ -2,7 +2,7 @@
 
 import pytest
 
-from taxonomy.models import Claim, Network, Role
+from taxonomy.models import Claim, Network, Reveal, Role
 from tests.api.conftest import Client
 from tests.factory import (
     make_claim,
@@ -163,7 +163,7 @@ def test_what_a_draft_claims_is_for_its_authors_with_its_experiment(api: Client,
 def test_pictures_by_what_they_are(api: Client, network, body) -> None:
     make_image_set(count=9)
     plan = make_plan(
-        do=[{"do": "drop", "at": "conv1:0"}],
+        do=[{"do": "drop", "at": "mixed3b:0"}],
         show={"kind": "images", "image_set": "pictures", "pictures": "random", "most": 6},
         measure={"what": "class_probability", "class": 1},
         expect={"change": "falls", "margin": 0.1},
@@ -172,3 +172,16 @@ def test_pictures_by_what_they_are(api: Client, network, body) -> None:
     assert made["image_set"] == "pictures"
     assert len(made["plan"]["show"]["indices"]) == 6
     assert "the probability of “dog” falls by more than 0.1" in made["words"]
+
+
+@pytest.mark.parametrize("one", [False, True])
+def test_reading_an_experiment_among_the_evidence_is_recorded(api: Client, network, curves, one: bool) -> None:
+    plan = make_plan(measure={"what": "response", "of": "mixed3b:5"}) | {
+        "do": [{"do": "drop", "at": "conv1:0"}, {"do": "zero", "from": "conv1:1", "to": "mixed3b:0"}]
+    }
+    run = make_run(make_claim(curves, plan=plan), "supported")
+    bob = make_user("bob")
+    assert not Reveal.objects.filter(person=bob).exists()
+    path, values = (f"evidence/{run.evidence_id}/", {}) if one else ("evidence/", {"kind": "edit"})
+    assert "Negative weights matter" in str(api.as_(bob).read(path, **values).json())
+    assert Reveal.objects.filter(person=bob, neuron=neuron_at("mixed3b:5")).exists()
