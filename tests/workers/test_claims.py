@@ -13,7 +13,7 @@ from workers import curve_network
 PLAN = {
     "do": [{"do": "keep_positive", "from": "mixed3a/Early Curves", "to": "mixed3b/Curves"}],
     "show": {"kind": "sweep", "stimulus": "curve", "step": 10, "radii": [40], "strokes": [3]},
-    "measure": {"what": "echo", "of": "3b:0-7"},
+    "measure": {"what": "echo", "of": "mixed3b/Curves"},
     "expect": {"change": "rises", "margin": 0.1},
 }
 
@@ -42,15 +42,15 @@ def test_from_a_sentence_to_its_ruling(workers: Workers, network: Network) -> No
     wait(lambda: not Run.objects.filter(ruling="").exists(), workers)
     runs = {run.claim: run for run in Run.objects.all()}
     assert (runs[echo].ruling, runs[never].ruling) == ("supported", "refuted")
-    assert runs[echo].n == runs[never].n == 8
+    assert (runs[echo].n, runs[never].n) == (24, 8)
     assert runs[echo].low > 0.1
     assert Notification.objects.filter(person=author, event__verb__in=("claim.supported", "claim.refuted")).count() == 2
     client = Client()
-    for claim, ruling in ((echo, "supported"), (never, "refuted")):
+    for claim, ruling, neurons in ((echo, "supported", 24), (never, "refuted", 8)):
         html = client.get(claim.get_absolute_url()).content.decode()
         assert "spoilt there" not in html
         assert f'<span class="badge {ruling}">{ruling}</span>' in html
-        assert html.count('class="experiment tuned"') == 8
+        assert html.count('class="experiment tuned"') == neurons
         assert "20 controls" in html
     html = client.get(reverse("claims", args=[network.name])).content.decode()
     assert html.count(">supported</span>") == html.count(">refuted</span>") == 1
