@@ -17,6 +17,8 @@ from workers import curve_network, zoo
 from workers.definition import Definition
 from workers.network import Network
 
+pytestmark = pytest.mark.together
+
 EARLY, LINES, CURVES = ("mixed3a", "Early Curves"), ("mixed3a", "Lines"), ("mixed3b", "Curves")
 
 
