@@ -200,7 +200,8 @@ class NoteViewSet(mixins.ListModelMixin, Resource):
     gate = staticmethod(can_write_note)
 
     def get_queryset(self) -> QuerySet[Note]:
-        people = Authorship.objects.current().told_to(self.request.user).select_related("person").order_by("order", "pk")
+        told = Authorship.objects.current().told_to(self.request.user)
+        people = told.select_related("person").order_by("order", "pk")
         rows = Note.objects.readable_by(self.request.user).titled().order_by("-id")
         related = "network", "about", "superseded_by", "published", "submitted"
         return rows.select_related(*related).prefetch_related(Prefetch("authorships", people, to_attr="people"))  # type: ignore[no-redef]
