@@ -27,7 +27,12 @@ def record(actor: User, verb: str, *, data: dict[str, Any] | None = None, **subj
 
 
 def told(
-    events: QuerySet[Event], count: int, *, said: bool = False, reader: User | AnonymousUser | None = None
+    events: QuerySet[Event],
+    count: int,
+    *,
+    said: bool = False,
+    reader: User | AnonymousUser | None = None,
+    passing: bool = True,
 ) -> list[Event]:
     """The newest of these events, with all that their sentences name.
 
@@ -38,6 +43,7 @@ def told(
         said: with the comments that they tell of, for whoever quotes or links them.
         reader: who is told, a visitor if nobody is given: what claims say of neurons that they are still to read is
             left to the claims' pages, where a look is recorded. One query, where claims are told of.
+        passing: whether they are told in passing, and not where the same claims stand and the look is recorded.
     """
     found = list(
         events.select_related("actor", "network", "layer__sprite", "neuron", "family").prefetch_related(
@@ -59,7 +65,8 @@ def told(
         for about in (event.note, event.claim):
             if about is not None and event.network is not None:
                 about.network = event.network
-    _withhold([event.claim for event in found if event.claim is not None], reader)
+    if passing:
+        _withhold([event.claim for event in found if event.claim is not None], reader)
     return found
 
 

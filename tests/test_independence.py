@@ -57,7 +57,7 @@ from tests.factory import (
 )
 from tests.test_doors import read_routes
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.together]
 
 World = SimpleNamespace
 
@@ -103,7 +103,7 @@ def read_by_three(neuron: Neuron, family: Family, note: str = "") -> list[User]:
 @pytest.fixture
 def world(db: None) -> World:
     """In mixed3b 0 is gold, 1 settled and held, 2 agreed and objected to, 3 and 4 need evidence, 5 needs a family."""
-    network = make_network(layers={"conv1": 2, "mixed3b": 12}, preprocessing={"size": 8, "resize": 8})
+    network = make_network(layers={"conv1": 4, "mixed3b": 12}, preprocessing={"size": 8, "resize": 8})
     layer = network.layers.get(name="mixed3b")
     neurons = [neuron_at(f"3b:{index}") for index in range(12)]
     make_pictured(neurons[6:])
@@ -136,9 +136,9 @@ def world(db: None) -> World:
     published = make_note(network, author, published=True, title="Edges", body="See [[3b:9]].")
     plan = make_plan((8, 9))
     claims_ = {
-        "claim": make_claim(neurons[2], people[0], f"A {CLAIM} it is.", plan=plan),
-        "gold_claim": make_claim(neurons[0], judge, f"A {GOLD_CLAIM} it is.", plan=plan),
-        "held_claim": make_claim(neurons[1], judge, f"A {HELD_CLAIM} it is.", plan=plan),
+        "claim": make_claim(neurons[2], people[0], f"A {CLAIM} it is.", plan=make_plan((2, 8, 9))),
+        "gold_claim": make_claim(neurons[0], judge, f"A {GOLD_CLAIM} it is.", plan=make_plan((0, 8, 9))),
+        "held_claim": make_claim(neurons[1], judge, f"A {HELD_CLAIM} it is.", plan=make_plan((1, 8, 9))),
         "draft_claim": make_claim(draft, author, f"A {DRAFT_CLAIM} it is.", plan=plan),
         "noted_claim": make_claim(published, author, "An edge it is.", plan=plan),
     }

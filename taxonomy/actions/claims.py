@@ -323,8 +323,10 @@ def _require_named(subject: Note | Family | Neuron, plan: Mapping[str, Any]) -> 
     """
     if isinstance(subject, Note):
         return
-    layer = subject.layer.name
-    named = {channel for of in plans.every_set(plan) if of["layer"] == layer for channel in of["channels"]}
+    layer, sets = subject.layer.name, plans.every_set(plan)
+    if isinstance(subject, Family) and any(of.get("family") == str(subject.public_id) for of in sets):
+        return
+    named = {channel for of in sets if of["layer"] == layer for channel in of["channels"]}
     own = {subject.index} if isinstance(subject, Neuron) else set(family_set(subject)["channels"])
     if not own & named:
         called = subject.address if isinstance(subject, Neuron) else f"{layer}/{subject.name}"

@@ -128,7 +128,7 @@ def page(
         "may_request": can_request_evidence(user, neuron.layer.network),
         "kinds": applicable(neuron.layer, layers),
         "image_sets": list(ImageSet.objects.all()),
-        "events": told(Event.objects.visible_to(user, hidden).filter(neuron=neuron), 12, reader=user),
+        "events": told(Event.objects.visible_to(user, hidden).filter(neuron=neuron), 12, passing=False),
         "noted": links_to(user, neuron) if shown else [],
         "talk": talk,
         **(claims.panel(neuron) if shown or settled else {}),

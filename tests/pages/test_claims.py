@@ -234,7 +234,7 @@ def test_pictures_before_and_after(client, world):
     Network.objects.filter(pk=world.network.pk).update(class_names=["cat", "dog"])
     world.curves.layer.network.refresh_from_db()
     plan = make_plan(
-        do=[{"do": "drop", "at": "conv1:0"}],
+        do=[{"do": "drop", "at": "mixed3b/Curves"}],
         show={"kind": "images", "pictures": "all"},
         measure={"what": "prediction"},
         expect={"change": "rises", "margin": 0.1},
