@@ -355,7 +355,8 @@ def new(request: HttpRequest, name: str) -> HttpResponse:
     """Begin a note: a commentary on the one that ``?about=`` names, or with the circuit that ``?grow=`` asks for."""
     network = found(name)
     may = can_write_note(request.user)
-    about, grown = _about(request, network), _grown(request, network)
+    about = _about(request, network)
+    grown, refused = _grown(request, network)
     form = NoteForm(request.POST or None)
     note = Note(network=network, about=about)
     if request.method == "POST":
@@ -371,18 +372,21 @@ def new(request: HttpRequest, name: str) -> HttpResponse:
             else:
                 messages.success(request, "Saved as a draft. You read it, and whom you ask to be an author.")
                 return redirect("note_edit", made.public_id)
-    context = {"network": network, "note": note, "about": about, "grown": grown, "form": form, "may": may}
+    context = {"network": network, "note": note, "about": about, "form": form, "may": may}
+    context |= {"grown": grown, "refused": refused}
     return render(request, "notes/edit.html", context, status=422 if form.errors else 200)
 
 
-def _grown(request: HttpRequest, network: Network) -> Subgraph | None:
-    """The circuit behind the neuron that the address names; none for what is no neuron, or has no weights yet."""
+def _grown(request: HttpRequest, network: Network) -> tuple[Subgraph | None, list[str]]:
+    """The circuit behind the neuron that the address names, or why none grows; neither for what is no neuron."""
     if "grow" not in request.GET:
-        return None
+        return None, []
     try:
-        return circuits.grow(network, Neuron.objects.at(network.name, request.GET["grow"]))
-    except (Neuron.DoesNotExist, ValidationError):
-        return None
+        return circuits.grow(network, Neuron.objects.at(network.name, request.GET["grow"])), []
+    except Neuron.DoesNotExist:
+        return None, []
+    except ValidationError as error:
+        return None, error.messages
 
 
 def _about(request: HttpRequest, network: Network) -> Note | None:

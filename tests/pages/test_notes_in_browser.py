@@ -106,3 +106,17 @@ def test_both_texts_are_there_where_two_saved(browser: Browser, live_server, wor
         *("What we know.", "What Bob knows.", "What Ada knows."),
     ]
     context.close()
+
+
+def test_a_circuit_that_cannot_grow_yet_says_why(visit: Callable[[], Page], world: SimpleNamespace) -> None:
+    page = visit()
+    page.goto("/")
+    sign_in(page, world.contributor)
+    page.goto("/networks/tinynet/notes/new/?grow=3b:1")
+    notice = page.locator("main .notice")
+    expect(notice).to_contain_text("The weights into mixed3b:1 were not made yet: request them on its page")
+    above = "(one, form) => one.compareDocumentPosition(form) & Node.DOCUMENT_POSITION_FOLLOWING"
+    assert notice.evaluate(above, page.locator("form.writing").element_handle())
+    assert check(page, "why no circuit grew") == []
+    page.goto("/networks/tinynet/notes/new/")
+    expect(notice).to_have_count(0)
