@@ -69,6 +69,7 @@ DO = {
 }
 STIMULI = {"curve": "curves", "line": "lines", "images": "pictures"}
 PICTURES = {
+    "same": "the same as of the claim that this restates",
     "random": "drawn at random",
     "class": "of the class",
     "examples": "that excite most",
@@ -144,9 +145,15 @@ class ClaimForm(forms.Form):
     restates = forms.UUIDField(required=False, widget=forms.HiddenInput)
     changes = forms.IntegerField(min_value=1, max_value=plans.MOST_CHANGES, widget=forms.HiddenInput)
 
-    def __init__(self, data: QueryDict | None, *, network: Network, initial: Mapping[str, Any]) -> None:
+    def __init__(
+        self, data: QueryDict | None, *, network: Network, initial: Mapping[str, Any], earlier: Claim | None = None
+    ) -> None:
         super().__init__(data, initial=dict(initial))
-        self.network = network
+        self.network, self.earlier = network, earlier
+        if earlier is None or earlier.plan["show"]["kind"] != "images":
+            which = self.fields["pictures"]
+            assert isinstance(which, forms.ChoiceField)
+            which.choices = [(name, words) for name, words in PICTURES.items() if name != "same"]
         self.image_sets = {one.name: one for one in ImageSet.objects.all()}
         sets = self.fields["image_set"]
         assert isinstance(sets, forms.ChoiceField)
@@ -196,6 +203,8 @@ class ClaimForm(forms.Form):
             radii = {"radii": _numbers(data.get("radii", ""), "A radius")} if stimulus == "curve" else {}
             return {"kind": "sweep", "stimulus": stimulus, "step": step, "strokes": strokes} | radii
         which = data.get("pictures") or "random"
+        if which == "same":
+            return {"kind": "images", "indices": self._same()}
         found: dict[str, Any] = {"kind": "images", "pictures": which}
         if which != "all":
             most = _number("show", data.get("most") or str(claims.PICTURES), "How many pictures at most")
@@ -205,6 +214,13 @@ class ClaimForm(forms.Form):
         if which == "examples":
             found["of"] = data.get("examples_of", "")
         return found
+
+    def _same(self) -> list[int]:
+        """The pictures of the earlier claim: drawn anew, others would be shown."""
+        show = self.earlier.plan["show"] if self.earlier is not None else {}
+        if show.get("image_set") != self.cleaned_data.get("image_set"):
+            raise plans.PlanError("show", "The claim that this restates shows no pictures of this set: choose others.")
+        return list(show["indices"])
 
     def _measured(self, data: Mapping[str, Any]) -> dict[str, Any]:
         known = plans.MEASURES[data.get("what") or "response"]
@@ -303,7 +319,8 @@ def restated(claim: Claim) -> dict[str, Any]:
         numbers = {name: ", ".join(f"{one:g}" for one in show.get(name, ())) for name in ("radii", "strokes")}
         found |= numbers | {"stimulus": show["stimulus"], "step": f"{show['step']:g}"}
     else:
-        found |= {"stimulus": "images", "image_set": show["image_set"], "most": str(len(show["indices"]))}
+        most = str(len(show["indices"]))
+        found |= {"stimulus": "images", "image_set": show["image_set"], "pictures": "same", "most": most}
     for number, change in enumerate(plan["do"]):
         places = {"source": "from", "target": "to", "at": "at", "other": "with"}
         found[f"change-{number}"] = {
@@ -397,7 +414,7 @@ def claim_new(request: HttpRequest) -> HttpResponse:
             return redirect(done)
     else:
         initial = restated(earlier) if earlier is not None else initial_of(network, subject)
-        form, problems = ClaimForm(None, network=network, initial=initial), {}
+        form, problems = ClaimForm(None, network=network, initial=initial, earlier=earlier), {}
     context |= {
         "form": form,
         "problems": problems,
@@ -422,10 +439,11 @@ def _restates(request: HttpRequest, network: Network) -> Claim | None:
 def _press(request: HttpRequest, subject: Subject, network: Network) -> tuple[ClaimForm, dict[str, str], Claim | None]:
     """What the button does: one change more or fewer, a preview, or the claim."""
     data, pressed = request.POST.copy(), request.POST.get("do", "preview")
+    earlier = _restates(request, network)
     if pressed == "add" or pressed.startswith("remove-"):
         _rearrange(data, pressed)
-        return ClaimForm(None, network=network, initial=_kept(data)), {}, None
-    form = ClaimForm(data, network=network, initial={})
+        return ClaimForm(None, network=network, initial=_kept(data), earlier=earlier), {}, None
+    form = ClaimForm(data, network=network, initial={}, earlier=earlier)
     if pressed != "state":
         for name in WORDS:  # they may be written last
             form.errors.pop(name, None)
@@ -440,7 +458,6 @@ def _press(request: HttpRequest, subject: Subject, network: Network) -> tuple[Cl
     if not form.is_valid():
         return form, problems, None
     words = {name: form.cleaned_data[name] for name in WORDS}
-    earlier = _restates(request, network)
     try:
         made = claims.state(
             asking(request), subject, plan=whole.plan, image_set=form.chosen_set, restates=earlier, **words
@@ -509,7 +526,7 @@ def claim_preview(request: HttpRequest) -> HttpResponse:
     subject = subject_of(request.GET)
     network = claims.network_of(subject)
     require(can_state_claim(request.user, subject))
-    form = ClaimForm(request.POST, network=network, initial={})
+    form = ClaimForm(request.POST, network=network, initial={}, earlier=_restates(request, network))
     plan = _previewed(request, subject, form)
     context = {"plan": plan, "problems": plan.problems, "network": network, "parts": ("do", *WRITTEN)}
     return render(request, "claims/_preview.html", context)

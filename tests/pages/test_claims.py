@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from taxonomy.actions import claims, discussions, jobs, labels
 from taxonomy.models import Claim, Comment, Job, Network, Notification, Reveal, Role, Run
-from tests.factory import make_claim, make_family, make_note, make_plan, make_run, make_user, neuron_at
+from tests.factory import make_claim, make_family, make_image_set, make_note, make_plan, make_run, make_user, neuron_at
 from tests.pages.material import experiment, experiment_on_pictures
 from tests.pages.test_accessibility import SETTINGS, check, sign_in
 
@@ -247,6 +247,30 @@ def test_pictures_before_and_after(client, world):
         assert html.count('<img src="/artifacts/') >= 2
         assert "dog" in html
         assert "Top-1 accuracy" in html
+
+
+def test_what_is_stated_better_is_shown_the_same_pictures(client, world):
+    images = make_image_set("many", count=40)
+    plan = make_plan(
+        show={"kind": "images", "pictures": "random", "most": 7},
+        measure={"what": "response", "of": "mixed3b/Curves"},
+        seed=3,
+    )
+    claim = make_claim(world.curves, world.contributor, plan=plan, image_set=images)
+    client.force_login(world.contributor)
+    address = f"/claims/new/?family={world.curves.public_id}"
+    form = client.get(f"{address}&restates={claim.public_id}").context["form"]
+    data = {"seed": "5", "do": "state", "sentence": "Better put."}
+    for name in form.fields:
+        data.setdefault(name, str(form[name].value() or ""))
+    for change in form.each:
+        data |= {f"{change.prefix}-{name}": change[name].value() or "" for name in change.fields}
+    assert client.post(address, data).status_code == 302
+    better = Claim.objects.get(restates=claim)
+    assert better.plan["show"] == claim.plan["show"]
+    assert "the same as of the claim" not in client.get(address).content.decode()
+    answer = client.post(address, data | {"restates": "", "sentence": "Anew."})
+    assert answer.status_code == 422
 
 
 def test_when_the_ruling_changes_it_is_said(client, world):
