@@ -170,6 +170,7 @@ def submit(user: User, note: Note, *, version: int) -> Note:
             raise ValidationError({"summary": "Say in a line what is corrected, and save it so."})
     note.submitted, note.opened_at = latest, note.opened_at or timezone.now()
     note.save(update_fields=["submitted", "opened_at"])
+    _name(note, latest)
     _tell(events.record(user, "note.submitted", note=note, data={"version": latest.number}))
     return note
 
@@ -187,6 +188,7 @@ def retract(user: User, note: Note) -> Note:
         raise Refused("Nothing of this note is in review.")
     number, note.submitted = note.submitted.number, None
     note.save(update_fields=["submitted"])
+    _name(note, note.latest)
     _tell(events.record(user, "note.retracted", note=note, data={"version": number}))
     return note
 
@@ -222,12 +224,14 @@ def decide(user: User, note: Note, *, version: int, decision: str, comment: str 
         return review
     note.submitted = None
     note.save(update_fields=["submitted"])
+    _name(note, note.latest)
     _tell(events.record(user, "note.changes_requested", note=note, data={"version": submitted.number}))
     return review
 
 
 def _publish(user: User, note: Note, version: NoteVersion) -> None:
     note.submitted, note.published = None, version
+    _name(note, version)
     if note.number is not None:
         note.corrected_at = timezone.now()
         note.save(update_fields=["submitted", "published", "corrected_at"])
@@ -258,6 +262,7 @@ def withdraw(user: User, note: Note, *, reason: str) -> Note:
     note.withdrawn_at, note.withdrawn_reason, note.submitted = timezone.now(), _prose(reason), None
     note.clean_fields(exclude=["submitted"])
     note.save(update_fields=["withdrawn_at", "withdrawn_reason", "submitted"])
+    _name(note, note.latest)
     _ask_no_more(user, note)
     _tell(events.record(user, "note.withdrawn", note=note))
     return note
@@ -497,7 +502,9 @@ def reveal_named(user: Person, network: Network, *texts: str) -> None:
 
 
 def _name(note: Note, version: NoteVersion) -> None:
-    """Keep what the latest version names, for "what links here"."""
+    """Keep what the version names, for "what links here", where it is the one that readers are shown."""
+    if version.pk != note.shown.pk:
+        return
     neurons, families = names_of(note.network, version)
     note.neurons.set(neurons)
     note.families.set(families)

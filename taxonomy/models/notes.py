@@ -132,7 +132,7 @@ class Note(models.Model):
     withdrawn_reason = Prose(blank=True, max_length=2_000)
     licence = models.CharField(max_length=40, default="CC-BY 4.0")
     doi = Line(max_length=200, blank=True)
-    # What its latest version names, for "what links here".
+    # What the version names that its page shows (``shown``), for "what links here".
     neurons: "models.ManyToManyField[Neuron, models.Model]" = models.ManyToManyField(
         Neuron, blank=True, related_name="notes"
     )

@@ -231,6 +231,7 @@ def page_of(
     drawn = circuit(note.network, _subgraph(shown), hidden=hidden, layers=layers)
     since = saved_of(note)
     latest = since[0]
+    old = shown.pk != (note.published_id or note.submitted_id or latest.pk)
     talk = Talk(user, note, shown=True)
     talk.layer = layers[-1]
     # A key that is cited looks like somebody who is mentioned.
@@ -244,7 +245,7 @@ def page_of(
         "network": note.network,
         "note": note,
         "version": shown,
-        "old": version is not None and version.pk != note.shown.pk,
+        "old": old,
         "latest": latest,
         "unpublished": note.published is not None and latest.number > note.published.number,
         "corrections": [one for one in since if _corrects(note, one)],
@@ -252,7 +253,7 @@ def page_of(
         "asked": asked,
         "asked_me": next((one for one in asked if one.person_id == user.pk), None),
         "own": user.pk in note.written_by,
-        "article": article(shown, user, references, hidden=hidden, beside=_told(shown, drawn, latest)),
+        "article": article(shown, user, references, hidden=hidden, beside=_told(shown, drawn, old)),
         "circuit": drawn,
         "diagram": picture(drawn),
         "motifs": shown.motifs,
@@ -283,12 +284,12 @@ def _corrects(note: Note, version: NoteVersion) -> bool:
     return published is not None and 1 < version.number <= published.number and version.summary != ""
 
 
-def _told(version: NoteVersion, drawn: Circuit, latest: NoteVersion) -> Q:
+def _told(version: NoteVersion, drawn: Circuit, old: bool) -> Q:
     """Who reads what a note says of a neuron, or sees it in a family's picture, has been shown how others read it."""
     seen = Q(pk__in=[])
     for knot in drawn.knots.values():
         seen |= Q(layer=knot.layer, index__in=knot.members)
-    if version.number == latest.number:
+    if not old:
         return seen | Q(notes=version.note)
     return seen | Q(pk__in=[neuron.pk for neuron in notes.names_of(version.note.network, version)[0]])
 

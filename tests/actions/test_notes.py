@@ -427,6 +427,44 @@ def test_what_links_here(note: Note, author: User) -> None:
     assert note.latest.subgraph == {}
 
 
+def named(note: Note) -> set[str]:
+    return {f"{neuron.layer.name}:{neuron.index}" for neuron in note.neurons.all()}
+
+
+def test_names_are_those_of_what_is_shown(note: Note, author: User, editor: User) -> None:
+    notes.save(author, note, began_from=1, body="[[3b:2]]")
+    assert named(note) == {"mixed3b:2"}
+    submit_note(author, note)
+    notes.save(author, note, began_from=2, body="[[3b:3]]")
+    assert named(note) == {"mixed3b:2"}, "version 2 is in review, and shown"
+    notes.retract(author, note)
+    assert named(note) == {"mixed3b:3"}
+    submit_note(author, note)
+    notes.save(author, note, began_from=3, body="[[3b:4]]")
+    notes.decide(editor, note, version=3, decision="request changes", comment="More.")
+    assert named(note) == {"mixed3b:4"}
+    submit_note(author, note)
+    notes.save(author, note, began_from=4, body="[[3b:5]]")
+    submit_note(author, note)
+    assert named(note) == {"mixed3b:5"}
+    notes.decide(editor, note, version=5, decision="approve")
+    notes.save(author, note, began_from=5, body="Another: [[3b:6]]", summary="Another.")
+    assert named(note) == {"mixed3b:5"}, "what is only saved names nothing to readers"
+    submit_note(author, note)
+    assert named(note) == {"mixed3b:5"}
+    notes.decide(editor, note, version=6, decision="approve")
+    assert named(note) == {"mixed3b:6"}
+
+
+def test_a_withdrawn_note_names_what_its_page_shows(note: Note, author: User) -> None:
+    submit_note(author, note)
+    notes.save(author, note, began_from=1, body="[[3b:3]]")
+    assert named(note) == set()
+    notes.withdraw(author, note, reason="Wrong.")
+    assert note.shown.number == 2
+    assert named(note) == {"mixed3b:3"}
+
+
 def test_a_doi_is_given_to_what_is_published(note: Note, author: User, editor: User) -> None:
     with pytest.raises(ValidationError, match="names what is published"):
         notes.give_doi(author, note, "10.23915/distill.00024")

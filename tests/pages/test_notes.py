@@ -270,6 +270,11 @@ def test_an_old_version_is_a_look_at_what_it_names(client, world, published: Not
     reader = make_user()
     page(client, at(published, "versions/1/"), reader)
     assert set(Reveal.objects.filter(person=reader).values_list("neuron__index", flat=True)) == {2}
+    page(client, at(published), reader)
+    assert set(Reveal.objects.filter(person=reader).values_list("neuron__index", flat=True)) == {2}
+    page(client, at(published, "versions/2/"), reader)
+    assert set(Reveal.objects.filter(person=reader).values_list("neuron__index", flat=True)) == {2, 5}
+    reader = make_user()
     page(client, at(published, "versions/2/diff/"), reader)
     assert set(Reveal.objects.filter(person=reader).values_list("neuron__index", flat=True)) == {2, 5}
 
@@ -282,7 +287,10 @@ def test_what_links_here_is_shown_as_readings_are(client, world, published: Note
     labels.reveal(world.readers[0], world.agreed)  # they gave their reading, and asked to see the others'
     assert named in page(client, neuron, world.readers[0])
     assert named in page(client, f"{neuron}?readings", world.reviewer)
-    notes.save(author, published, began_from=1, body="All of [[3b:0]] and [[family:3b/curves]].")
+    notes.save(author, published, began_from=1, body="All of [[3b:0]] and [[family:3b/curves]].", summary="More.")
+    assert named not in page(client, "/networks/tinynet/mixed3b/0/")
+    submit_note(author, published)
+    notes.decide(world.editor, published, version=2, decision="approve")
     assert named in page(client, "/networks/tinynet/mixed3b/0/")
     assert named in page(client, f"/networks/tinynet/mixed3b/families/{world.curves.pk}/")
     notes.withdraw(author, published, reason="Wrong.")
