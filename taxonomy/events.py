@@ -43,7 +43,7 @@ def told(
         said: with the comments that they tell of, for whoever quotes or links them.
         reader: who is told, a visitor if nobody is given: what claims say of neurons that they are still to read is
             left to the claims' pages, where a look is recorded. One query, where claims are told of.
-        passing: whether they are told in passing, and not where the same claims stand and the look is recorded.
+        passing: whether they are told in passing, and not beside the claims themselves.
     """
     found = list(
         events.select_related("actor", "network", "layer__sprite", "neuron", "family").prefetch_related(

@@ -13,9 +13,9 @@ from taxonomy.permissions import hidden_from
 PAGE = 50
 
 
-def told_to(user: User | AnonymousUser, events: QuerySet[Event], count: int) -> list[Event]:
+def told_to(user: User | AnonymousUser, events: QuerySet[Event], count: int, *, passing: bool = True) -> list[Event]:
     """``events.told`` on a page for this person; of which neurons it tells them more than a count is recorded."""
-    found = told(events, count, reader=user)
+    found = told(events, count, reader=user, passing=passing)
     if isinstance(user, User):
         labels.reveal(user, *{event.neuron for event in found if event.neuron is not None and event.is_telling})
     return found

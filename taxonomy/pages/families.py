@@ -156,7 +156,9 @@ def family(request: HttpRequest, name: str, layer_name: str, pk: int) -> HttpRes
         "children": [child for child in living if child.parent_id == found.pk],
         "links": [link for link in linked if link.source_id == found.pk],
         "linked_from": [link for link in linked if link.source_id != found.pk],
-        "events": told_to(request.user, Event.objects.visible_to(request.user, hidden).filter(family=found), 15),
+        "events": told_to(
+            request.user, Event.objects.visible_to(request.user, hidden).filter(family=found), 15, passing=False
+        ),
         **claims.panel(found, hidden),
         "agreement": figures.of_family(request.user, found, families, hidden),
         "noted": links.links_to(request.user, found),
