@@ -223,10 +223,9 @@ class Composer:
                 '<code class="nowhere" title="This formula cannot be drawn: {}">{}{}{}</code>',
                 *(error, mark, formula.tex, mark),
             )
-        if not formula.block:
-            return drawn
         return format_html(
-            '<span class="formula"{}>{}</span>', mark_safe(' tabindex="0"' if _wide(formula) else ""), drawn
+            '<span class="formula{}"{}>{}</span>',
+            *("" if formula.block else " within", mark_safe(' tabindex="0"' if _wide(formula) else ""), drawn),
         )
 
     def _citation(self, citation: _Citation, line: int) -> SafeString:

@@ -120,3 +120,70 @@ def test_a_circuit_that_cannot_grow_yet_says_why(visit: Callable[[], Page], worl
     assert check(page, "why no circuit grew") == []
     page.goto("/networks/tinynet/notes/new/")
     expect(notice).to_have_count(0)
+
+
+LETTERS = "+".join("abcdefghijklmnopqrstuvwxyz" * 2)
+WORD = "neuron" * 30
+NESTED = "".join(f"{' ' * 2 * depth}- {depth}: what is in it\n" for depth in range(9))
+QUOTED = "".join(f"{'> ' * depth}{depth}: who said it\n\n" for depth in range(1, 9))
+LONG = f"""## Of ${LETTERS}$
+
+From ${LETTERS}$ and {WORD}, though ${LETTERS[:29]}$ is short.
+
+{NESTED}
+Or:
+
+{QUOTED}
+1. One.
+   100. ${LETTERS}$
+"""
+
+
+@pytest.mark.parametrize("grown", [True, False], ids=["with a circuit", "without a circuit"])
+def test_nothing_is_wider_than_a_phone(visit: Callable[[], Page], world: SimpleNamespace, grown: bool) -> None:
+    said = {"title": f"On {WORD}", "body": LONG} | dict.fromkeys(("abstract", "selection"), f"{WORD} ${LETTERS}$")
+    nodes = [{"id": "a", "neuron": "conv1:1", "family": ""}, {"id": "b", "neuron": "mixed3b:2", "family": ""}]
+    edges = [{"source": "a", "target": "b", "weight": 1, "evidence": ""}]
+    circuit = {"subgraph": {"nodes": nodes, "edges": edges, "threshold": 0.3}} if grown else {}
+    ada = make_user("ada")
+    note = notes.create(ada, world.network, **said, **circuit)
+    notes.save(ada, note, began_from=1, body=f"{LONG}\nMore.", summary=WORD)
+    submit_note(ada, note)
+    notes.decide(world.editor, note, version=2, decision="approve")
+    here = f"/notes/{note.public_id}/"
+    page = visit()
+    page.set_viewport_size({"width": 360, "height": 800})
+    page.goto("/")
+    sign_in(page, ada)
+    wide = {}
+    pages = (
+        here,
+        f"{here}versions/",
+        f"{here}versions/2/diff/",
+        f"{here}edit/",
+        f"{here}authors/",
+        f"{here}discussion/",
+    )
+    for address in (*pages, "/networks/tinynet/thread/"):
+        page.goto(address)
+        if address.endswith("edit/"):
+            expect(page.locator("[data-preview] math").first).to_be_attached()
+        if (width := page.evaluate("document.documentElement.scrollWidth")) > 360:
+            wide[address.removeprefix(here)] = width
+    assert wide == {}
+
+
+def test_a_long_formula_in_a_line_is_scrolled_by_keyboard(visit: Callable[[], Page], world: SimpleNamespace) -> None:
+    note = notes.create(world.contributor, world.network, title="Long", body=f"Of $x_y$, and ${LETTERS}$.")
+    page = visit()
+    page.set_viewport_size({"width": 360, "height": 800})
+    page.goto("/")
+    sign_in(page, world.contributor)
+    page.goto(f"/notes/{note.public_id}/")
+    short, long = page.locator(".article .formula").all()
+    assert (short.get_attribute("tabindex"), long.get_attribute("tabindex")) == (None, "0")
+    assert short.evaluate("one => one.scrollWidth <= one.clientWidth && one.scrollHeight <= one.clientHeight")
+    long.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("one => one.scrollLeft > 0", arg=long.element_handle())
+    assert check(page, "a long formula") == []
