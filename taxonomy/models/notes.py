@@ -1,5 +1,6 @@
 """Circuit notes: what people wrote about how neurons work together, in numbered versions that are never changed."""
 
+import datetime
 import uuid
 from typing import NotRequired, TypedDict
 
@@ -237,6 +238,12 @@ class NoteVersion(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("note_version", args=[self.note.public_id, self.number])
+
+    @cached_property
+    def approved_at(self) -> datetime.datetime | None:
+        """When an editor approved it, which published it. Read once."""
+        approved = self.reviews.filter(decision=NoteDecision.APPROVE)
+        return approved.order_by("pk").values_list("at", flat=True).first()
 
 
 class AuthorshipQuerySet(models.QuerySet["Authorship"]):

@@ -83,6 +83,9 @@ def note_of(request: HttpRequest, public_id: str) -> Note:
     note = rows.annotate(asked=_ASKED, saved=_SAVED).filter(public_id=public_id).first()
     if note is None:
         raise Http404("There is no such note here.")
+    for row in note.asked:
+        for name in ("agreed_at", "ended_at"):
+            row[name] = row[name] and datetime.datetime.fromisoformat(row[name])
     note.people = [Authorship(person=User(**row.pop("person")), **row) for row in note.asked]
     require(can_read_note(request.user, note))
     return note
@@ -94,7 +97,6 @@ _PERSON = JSONObject(
     username="person__username",
     affiliation="person__affiliation",
     is_active="person__is_active",
-    erased_at="person__erased_at",
 )
 _ASKED = ArraySubquery(
     Authorship.objects.filter(note=OuterRef("pk"))
@@ -258,6 +260,8 @@ def page_of(
         "diagram": picture(drawn),
         "motifs": shown.motifs,
         "commentaries": [one for one in noted if one.about_id == note.pk],
+        "cited": citations.authors(shown),
+        "issued": citations.issued(shown),
         "citation": citations.text(shown),
         "bibtex": citations.bibtex(shown),
         "may_edit": can_edit_note(user, note),

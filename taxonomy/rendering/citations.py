@@ -1,11 +1,16 @@
-"""How to cite a version of a circuit note: as BibTeX, as CSL-JSON and as text."""
+"""How to cite a version of a circuit note: as BibTeX, as CSL-JSON and as text.
 
+Once a version is published its citation stays as it is: its authors are those that it had then, its date is that of its
+approval. What is added later is a DOI, and that the note was superseded or withdrawn.
+"""
+
+import datetime
 import re
 from typing import Any
 
 from django.utils.text import slugify
 
-from taxonomy.models import Note, NoteVersion, User
+from taxonomy.models import Authorship, NoteState, NoteVersion
 from taxonomy.rendering.sentences import url
 
 # What BibTeX would read as a command.
@@ -24,9 +29,9 @@ TEX = {
 
 
 def bibtex(version: NoteVersion) -> str:
-    """The version as an entry of BibTeX. One query for its authors."""
-    people = [f"{{{_tex(name)}}}" for name in _authors(version.note)]  # in braces: a name here is not taken apart
-    date = version.saved_at
+    """The version as an entry of BibTeX. Two queries, for its authors and its approval."""
+    people = [f"{{{_tex(name)}}}" for name in _names(version)]  # in braces: a name here is not taken apart
+    date = issued(version)
     fields = {
         "author": " and ".join(people),
         "title": _tex(version.title),
@@ -43,19 +48,19 @@ def bibtex(version: NoteVersion) -> str:
 
 
 def csl(version: NoteVersion) -> dict[str, Any]:
-    """The version as an item of CSL-JSON (schema 1.0). One query for its authors."""
-    date = version.saved_at
+    """The version as an item of CSL-JSON (schema 1.0). Two queries, as for ``bibtex``."""
+    date = issued(version)
     found = {
         "id": key(version),
         "type": "article",
         "title": version.title,
-        "author": [{"literal": name} for name in _authors(version.note)],
+        "author": [{"literal": name} for name in _names(version)],
         "issued": {"date-parts": [[date.year, date.month, date.day]]},
         "container-title": f"Neurotaxa, circuits of {version.note.network.title}",
         "publisher": "Neurotaxa",
         "number": str(version.note.number) if version.note.number else "",
         "version": str(version.number),
-        "status": str(version.note.state),
+        "status": _state(version),
         "DOI": version.note.doi,
         "URL": address(version),
         "abstract": version.abstract,
@@ -65,20 +70,34 @@ def csl(version: NoteVersion) -> dict[str, Any]:
 
 
 def text(version: NoteVersion) -> str:
-    """The version as a reference to read, in one line. One query for its authors."""
-    people = _authors(version.note)
+    """The version as a reference to read, in one line. Two queries, as for ``bibtex``."""
+    people = _names(version)
     by = " and ".join(filter(None, [", ".join(people[:-1]), *people[-1:]]))
     title = version.title if version.title.endswith((".", "?", "!")) else f"{version.title}."
     doi = f" https://doi.org/{version.note.doi}" if version.note.doi else ""
     place = f"Neurotaxa, circuits of {version.note.network.title}"
-    return f"{by} ({version.saved_at:%Y}). {title} {place}. {_numbered(version)}.{doi} {address(version)}"
+    return f"{by} ({issued(version):%Y}). {title} {place}. {_numbered(version)}.{doi} {address(version)}"
+
+
+def authors(version: NoteVersion) -> list[Authorship]:
+    """Those who were its authors when it was approved, whoever came or left since; else those of today."""
+    at = version.approved_at
+    if at is None:
+        return version.note.authors
+    agreed = [one for one in version.note.people if one.agreed_at is not None and one.agreed_at <= at]
+    return [one for one in agreed if one.ended_at is None or one.ended_at > at]
+
+
+def issued(version: NoteVersion) -> datetime.datetime:
+    """When it was published; else when it was saved."""
+    return version.approved_at or version.saved_at
 
 
 def key(version: NoteVersion) -> str:
     """What it is cited by: its first author, year and the first words of its title."""
-    person = re.sub(r"[^a-z0-9]", "", slugify((_authors(version.note) or ["note"])[0]))
+    person = re.sub(r"[^a-z0-9]", "", slugify((_names(version) or ["note"])[0]))
     words = [word for word in slugify(version.title).split("-") if len(word) > 3][:2]
-    return "".join([person or "note", str(version.saved_at.year), *words])
+    return "".join([person or "note", str(issued(version).year), *words])
 
 
 def address(version: NoteVersion) -> str:
@@ -90,19 +109,21 @@ def _numbered(version: NoteVersion) -> str:
     """What it is, and how far: nobody should take a draft, or what was withdrawn, for what is published."""
     note = version.note
     kind = "Commentary" if note.about_id is not None else "Circuit note"
-    state = "" if note.state in ("published", "corrected") else f", {note.state}"
-    if note.number and version.number > (note.published.number if note.published else 0):
-        state = ", not published"
-    return f"{kind}{f' {note.number}' if note.number else ''}, version {version.number}{state}"
+    state = _state(version)
+    told = "" if state == NoteState.PUBLISHED else f", {state}"
+    return f"{kind}{f' {note.number}' if note.number else ''}, version {version.number}{told}"
 
 
-def _authors(note: Note) -> list[str]:
-    """The names under which its authors are known here."""
-    return [_name(one.person) for one in note.authors]
+def _state(version: NoteVersion) -> str:
+    """How far it is. A correction that is published later changes nothing of what it corrects."""
+    note = version.note
+    if note.number is not None and version.approved_at is None:
+        return "not published"
+    return str(NoteState.PUBLISHED if note.state == NoteState.CORRECTED else note.state)
 
 
-def _name(person: User) -> str:
-    return "former contributor" if person.erased_at is not None else person.username
+def _names(version: NoteVersion) -> list[str]:
+    return [one.person.username for one in authors(version)]
 
 
 def _tex(text: str) -> str:

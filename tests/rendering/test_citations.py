@@ -1,7 +1,10 @@
+import datetime
+
+import pgtrigger
 import pytest
 from pybtex.database import parse_string
 
-from taxonomy.models import Authorship, Note, NoteVersion
+from taxonomy.models import Authorship, Note, NoteDecision, NoteReview, NoteVersion
 from taxonomy.rendering import citations
 from tests.factory import make_network, make_user
 
@@ -45,19 +48,59 @@ def test_text(version):
     assert "Circuit note, version 1, draft." in told
 
 
-def test_a_version_says_how_far_it_is(version):
+def publish(version: NoteVersion, at: datetime.datetime) -> NoteVersion:
+    """Approved at that time, as its citation is read afterwards."""
     note = version.note
-    note.number, note.published, note.published_at, note.opened_at = 3, version, note.created_at, note.created_at
+    NoteReview.objects.create(version=version, reviewer=make_user(), decision=NoteDecision.APPROVE)
+    with pgtrigger.ignore("taxonomy.NoteReview:note_reviews_are_kept"):
+        NoteReview.objects.filter(version=version, decision=NoteDecision.APPROVE).update(at=at)
+    note.corrected_at = at if note.published else None
+    note.number, note.published, note.published_at, note.opened_at = 3, version, note.published_at or at, at
     note.save()
+    return again(version)
+
+
+def again(version: NoteVersion) -> NoteVersion:
+    return NoteVersion.objects.get(pk=version.pk)
+
+
+def test_a_citation_stays_as_it_was_when_its_version_was_published(version):
+    note = version.note
+    at = version.saved_at + datetime.timedelta(days=400)
+    NoteReview.objects.create(version=version, reviewer=make_user(), decision=NoteDecision.REQUEST_CHANGES)
+    cited = publish(version, at)
+    told = citations.text(cited), citations.bibtex(cited), citations.csl(cited)
+    assert told[0].startswith(f"ada and bela ({at.year}). ")
+    assert citations.key(cited) == f"ada{at.year}curvesechoes"
+    assert told[2]["issued"]["date-parts"] == [[at.year, at.month, at.day]]
+    later = at + datetime.timedelta(days=1)
+    note.authorships.filter(person__username="ada").update(ended_at=later)
+    Authorship.objects.filter(note=note, person__username="asked").update(agreed_at=later)
+    afterwards = again(version)
+    assert (citations.text(afterwards), citations.bibtex(afterwards), citations.csl(afterwards)) == told
+    tried = NoteVersion.objects.create(note=note, number=2, title="Tried", saved_by=note.created_by)
+    correction = NoteVersion.objects.create(note=note, number=3, title="Corrected", saved_by=note.created_by)
+    assert citations.text(again(tried)).startswith("asked and bela (")
+    assert citations.text(publish(correction, later + datetime.timedelta(days=1))).startswith("asked and bela (")
+    afterwards = again(version)
+    assert (citations.text(afterwards), citations.bibtex(afterwards), citations.csl(afterwards)) == told
+    assert "Circuit note 3, version 2, not published." in citations.text(again(tried))
+
+
+def test_a_version_says_how_far_it_is(version):
+    version = publish(version, version.saved_at)
+    note = version.note
     assert "Circuit note 3, version 1." in citations.text(version)
     later = NoteVersion.objects.create(note=note, number=2, title="Later", saved_by=note.created_by)
     assert "Circuit note 3, version 2, not published." in citations.text(later)
 
 
-def test_who_left_is_not_named(version):
+def test_who_was_erased_is_named_as_the_byline_names_them(version):
     person = version.note.authorships.named()[0].person
     person.username, person.erased_at, person.is_active = f"former-contributor-{person.pk}", version.saved_at, False
     person.email = person.affiliation = ""
     person.save()
-    assert citations.text(version).startswith("former contributor and bela (")
-    assert "former-contributor" not in citations.bibtex(version)
+    name = f"former-contributor-{person.pk}"
+    assert citations.text(version).startswith(f"{name} and bela (")
+    assert citations.csl(version)["author"][0] == {"literal": name}
+    assert f"{{{{{name}}} and {{bela}}}}" in citations.bibtex(version)
