@@ -23,7 +23,7 @@ def _readable(user: Person) -> NoteQuerySet:
 def links_to(user: Person, subject: Neuron | Family | Note) -> list[Note]:
     """The notes that name it, as far as this person may read them. One query, unless it was read with its ``column``.
 
-    To a note those lead whose text has its address, and its commentaries.
+    To a note those lead whose published text has its address, of whatever network, and its commentaries.
     """
     if hasattr(subject, "noted"):
         return [_note(**row) for row in subject.noted or ()]
@@ -31,7 +31,7 @@ def links_to(user: Person, subject: Neuron | Family | Note) -> list[Note]:
     if isinstance(subject, Note):
         address = f"/notes/{subject.public_id}/"
         leading = Q(about=subject) | Q(published__body__contains=address)
-        found = every.filter(leading, network=subject.network_id, number__isnull=False)
+        found = every.filter(leading, number__isnull=False)
     else:
         found = every.filter(**{_path(type(subject)): subject})
     return list(found[:LINKS])

@@ -9,7 +9,16 @@ from django.test import Client
 
 from taxonomy.actions import discussions, labels, notes
 from taxonomy.models import Event, Note, NoteState, Notification, Reveal, User
-from tests.factory import make_claim, make_evidence, make_label, make_note, make_user, neuron_at, submit_note
+from tests.factory import (
+    make_claim,
+    make_evidence,
+    make_label,
+    make_network,
+    make_note,
+    make_user,
+    neuron_at,
+    submit_note,
+)
 
 GOOD = {"title": "Curves from lines", "abstract": "In short.", "body": "As [[3b:2]] shows.", "motifs": ["invariance"]}
 
@@ -406,6 +415,15 @@ def test_queries_do_not_grow(client, world, author, published: Note, role: str |
     ):
         with django_assert_max_num_queries(15, info=address):
             assert client.get(address).status_code == 200
+
+
+def test_a_note_of_another_network_that_leads_to_a_note(client: Client, published: Note) -> None:
+    elsewhere = make_network("elsewhere")
+    make_note(elsewhere, title="From afar", published=True, body=f"See [it](/notes/{published.public_id}/).")
+    make_note(elsewhere, title="A draft from afar", body=f"See [it](/notes/{published.public_id}/).")
+    html = page(client, at(published)).split("What links here</h2>")[1].split("</section>")[0]
+    assert "From afar" in html
+    assert "A draft from afar" not in html
 
 
 def test_bad_addresses_are_sentences(client: Client, world: SimpleNamespace) -> None:
