@@ -13,11 +13,11 @@ from django.utils.text import slugify
 from taxonomy.models import Authorship, NoteState, NoteVersion
 from taxonomy.rendering.sentences import url
 
-# What BibTeX would read as a command.
+# What BibTeX would read as a command. A brace counts for it even after a backslash, so it is written by name.
 TEX = {
     "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
+    "{": r"\textbraceleft{}",
+    "}": r"\textbraceright{}",
     "&": r"\&",
     "%": r"\%",
     "$": r"\$",

@@ -27,11 +27,27 @@ def test_bibtex_is_read_by_others(version):
     year = version.saved_at.year
     entry = parse_string(citations.bibtex(version), "bibtex").entries[f"ada{year}curvesechoes"]
     assert [str(person) for person in entry.persons["author"]] == ["{ada}", "{bela}"]
-    assert entry.fields["title"] == r"Curves \& \{echoes\}: 50 \% of \$x\_1\$"
+    assert entry.fields["title"] == r"Curves \& \textbraceleft{}echoes\textbraceright{}: 50 \% of \$x\_1\$"
     assert entry.fields["year"] == str(year)
     assert entry.fields["doi"] == "10.1234/5"
     assert entry.fields["url"] == f"https://neurotaxa.example/notes/{version.note.public_id}/versions/1/"
     assert entry.fields["note"] == "Circuit note, version 1, draft"
+
+
+@pytest.mark.parametrize("hostile", ["a } b", "a { b", "}, note = {x", "end \\", "\\}", "}}\n@misc{other, title = {x}"])
+def test_nothing_breaks_out_of_bibtex(version, hostile):
+    note = version.note
+    note.network.title = hostile
+    person = note.people[0].person
+    person.username = hostile
+    version.title = hostile
+    found = parse_string(citations.bibtex(version), "bibtex").entries
+    [entry] = found.values()
+    assert set(entry.fields) == {"title", "year", "month", "howpublished", "note", "doi", "url"}
+    assert entry.fields["note"] == "Circuit note, version 1, draft"
+    assert len(entry.persons["author"]) == 2
+    for value in (entry.fields["title"], entry.fields["howpublished"], str(entry.persons["author"][0])):
+        assert value.count("{") == value.count("}")
 
 
 def test_csl(version):
