@@ -103,11 +103,16 @@ def make_proposal(layer: Layer, author: User | None = None, name: str = "Boundar
 
 
 def make_image_set(
-    name: str = "pictures", *, count: int = 2, folder: str = "/nowhere", classes: Mapping[int, int] | None = None
+    name: str = "pictures",
+    *,
+    count: int = 2,
+    folder: str = "/nowhere",
+    digest: str = "i" * 64,
+    classes: Mapping[int, int] | None = None,
 ) -> ImageSet:
     """An image set; ``classes`` says of which class the pictures at these indices are."""
     known = {index: {"class": number} for index, number in (classes or {}).items()}
-    image_set = ImageSet.objects.create(name=name, folder=folder, digest="i" * 64, count=count)
+    image_set = ImageSet.objects.create(name=name, folder=folder, digest=digest, count=count)
     Image.objects.bulk_create(
         Image(
             image_set=image_set,

@@ -36,10 +36,7 @@ def accepted(neuron: Neuron, curves: Family, tuned: Evidence) -> Neuron:
 
 
 def two_image_sets() -> tuple[ImageSet, ImageSet]:
-    first, second = make_image_set("first"), make_image_set("second")
-    second.digest = "j" * 64
-    second.save()
-    return first, second
+    return make_image_set("first"), make_image_set("second", digest="j" * 64)
 
 
 def standing_of(neuron: Neuron) -> str:

@@ -8,7 +8,7 @@ from django.core.management import call_command
 from playwright.sync_api import expect
 
 from taxonomy.actions import claims, discussions, jobs, labels
-from taxonomy.models import Claim, Comment, Job, Network, Notification, Reveal, Role, Run
+from taxonomy.models import Claim, Comment, Job, Network, Neuron, Notification, Reveal, Role, Run, Standing
 from tests.factory import make_claim, make_family, make_image_set, make_note, make_plan, make_run, make_user, neuron_at
 from tests.pages.material import experiment, experiment_on_pictures
 from tests.pages.test_accessibility import SETTINGS, check, sign_in
@@ -506,6 +506,7 @@ def test_the_command_states_runs_and_tells(world, tmp_path, capsys, monkeypatch)
 
 def test_a_claim_is_discussed_on_its_page(client, world):
     claim = make_claim(world.curves, world.readers[0], "They are pure.")
+    Neuron.objects.filter(index__in=(0, 1)).update(standing=Standing.ACCEPTED)  # so that feeds may tell of them
     address = claim.get_absolute_url()
     client.force_login(world.contributor)
     response = client.post(f"{address}discussion/", {"text": "By which *margin*?"})
