@@ -112,15 +112,16 @@ class Entries(Feed):
         return "Neurotaxa" if item.event.actor.is_system else item.event.actor.username
 
 
-def public(request: HttpRequest, title: str, page: str, events: EventQuerySet) -> HttpResponse:
+def public(request: HttpRequest, title: str, page: str, events: EventQuerySet, *, passing: bool = True) -> HttpResponse:
     """The newest of these events that a visitor may know of: none tells how an unsettled neuron is read.
 
-    To a browser that is signed in also none of a settled neuron that its person is to read first.
+    To a browser that is signed in also none of a settled neuron that its person is to read first. A claim's own feed
+    is not ``passing``: who asks for it asks for the claim.
     """
     hidden = hidden_from(request.user)
     entries = [
         Entry(tag(event.at, f"/events/{event.pk}"), event, sentence(event))
-        for event in told(events.visible_to(AnonymousUser(), hidden), ENTRIES, said=True)
+        for event in told(events.visible_to(AnonymousUser(), hidden), ENTRIES, said=True, passing=passing)
     ]
     response = Entries()(request, source=Source(title, page, request.path, entries))
     response["Cache-Control"] = "private, no-cache" if request.user.is_authenticated else "public, max-age=300"
@@ -172,7 +173,8 @@ def layer(request: HttpRequest, name: str, layer_name: str) -> HttpResponse:
 def subject(request: HttpRequest, kind: str, **which: Any) -> HttpResponse:
     """What happens to a neuron, a family, a proposal, a note or a claim."""
     here = subject_at(request, kind, which)
-    return public(request, titled(here), here.get_absolute_url(), Event.objects.filter(**{kind: here}))
+    events = Event.objects.filter(**{kind: here})
+    return public(request, titled(here), here.get_absolute_url(), events, passing=kind != "claim")
 
 
 @require_safe
@@ -183,7 +185,13 @@ def discussion(request: HttpRequest, kind: str, **which: Any) -> HttpResponse:
     events = Event.objects.filter(**{kind: here}, comment__isnull=False)
     if kind != "claim":  # what is said about a claim on it stands with the claim
         events = events.filter(claim=None)
-    return public(request, f"Discussion of {titled(here)}", f"{here.get_absolute_url()}#discussion", events)
+    return public(
+        request,
+        f"Discussion of {titled(here)}",
+        f"{here.get_absolute_url()}#discussion",
+        events,
+        passing=kind != "claim",
+    )
 
 
 def subject_at(request: HttpRequest, kind: str, which: dict[str, Any]) -> Subject:
