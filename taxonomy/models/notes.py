@@ -242,6 +242,8 @@ class NoteVersion(models.Model):
     @cached_property
     def approved_at(self) -> datetime.datetime | None:
         """When an editor approved it, which published it. Read once."""
+        if self.pk == self.note.published_id:  # its note knows
+            return self.note.corrected_at or self.note.published_at
         approved = self.reviews.filter(decision=NoteDecision.APPROVE)
         return approved.order_by("pk").values_list("at", flat=True).first()
 

@@ -377,7 +377,7 @@ def new(request: HttpRequest, name: str) -> HttpResponse:
             else:
                 messages.success(request, "Saved as a draft. You read it, and whom you ask to be an author.")
                 return redirect("note_edit", made.public_id)
-    context = {"network": network, "note": note, "about": about, "form": form, "may": may}
+    context: dict[str, Any] = {"network": network, "note": note, "about": about, "form": form, "may": may}
     context |= {"grown": grown, "refused": refused}
     return render(request, "notes/edit.html", context, status=422 if form.errors else 200)
 
