@@ -544,7 +544,7 @@ def test_a_full_disk_stores_nothing_by_halves(network: Network, many: ImageSet, 
 
 
 def again(version: EvidenceVersion) -> Comparison:
-    comparison = evidence.reproduce(User.objects.system(), version)
+    comparison = evidence.reproduce(make_user(role=Role.REVIEWER), version)
     work()
     comparison.refresh_from_db()
     return comparison
@@ -565,10 +565,25 @@ def test_a_recipe_run_again_gives_the_same(network: Network, many: ImageSet) -> 
         )
         work()
 
-    families = {kind for kind in there if recipes.KINDS[kind].subject == "family"}
+    def of(subject: str) -> set[str]:
+        return {kind for kind in there if recipes.KINDS[kind].subject == subject}
+
     make({"kernels"}, layers=[network.layers.get(name="conv2d0")], neurons=[3])
-    make(there - families - {"kernels", "attribution"}, layers=[layer])
-    make(families, families=[later])
+    make(of("neuron") - {"kernels", "attribution"}, layers=[layer])
+    make(of("family"), families=[later])
+    make(of("layer"), layers=[layer], neurons=None)
+    measured = {"layer": "conv2d2", "channels": [0, 2], "named": ""}
+    plan = {
+        "do": [{"do": "zero", "from": {"layer": "conv2d1", "channels": [0, 1], "named": ""}, "to": measured}],
+        "show": {"kind": "sweep", "stimulus": "line", "step": 15, "strokes": [2, 3, 4]},
+        "measure": {"what": "response", "of": measured},
+        "expect": {"change": "falls", "margin": 0, "relative": False},
+        "controls": 20,
+        "seed": 0,
+    }
+    stated = claims.state(make_user(), later, kind="causality", sentence="They are what lines are made of.", plan=plan)
+    claims.run(make_user(role=Role.REVIEWER), stated)
+    work()
     best = Artifact.objects.get(version__evidence__kind="dataset_examples", name="data")
     example = json.loads(storage.read(best.sha256))["top"][0]
     place = {name: example[name] for name in ("image", "row", "column")}
