@@ -400,6 +400,7 @@ def test_what_a_draft_says_is_told_to_nobody_but_its_authors(world: World, reade
     assert not leaks(told(world, user, PLACES + ASKED), DRAFT)
 
 
+@pytest.mark.slow
 def test_its_authors_read_a_draft(world: World) -> None:
     found = told(world, User.objects.get(username="author"), PLACES)
     for word in DRAFT:
@@ -500,6 +501,7 @@ def test_everybody_else_is_told_of_settled_neurons(world: World) -> None:
             assert leaks(found, (word,)), (user, word)
 
 
+@pytest.mark.slow
 def test_after_reading_a_gold_neuron_one_is_told(world: World) -> None:
     user = make_user("newcomer")
     leases.lend(user, world.neurons[0], gold=True)
