@@ -81,7 +81,7 @@ def test_states_are_accessible(
     page.emulate_media(color_scheme=scheme)
     page.goto("/people/")
     family, found = addresses["discussion of a family"], []
-    opened = Comment.objects.filter(parent=None, resolved_at=None).get()
+    opened = Comment.objects.get(parent=None, resolved_at=None, discussion__family__isnull=False)
     for person, places in (
         (world.readers[1], (family, addresses["wordings"], f"/comments/{opened.public_id}/edit/", "/discussions/")),
         (world.reviewer, (addresses["discussion of a neuron to be read"],)),

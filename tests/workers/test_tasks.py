@@ -225,7 +225,7 @@ def experiment(network: Network, photographs: ImageSet) -> Run:
         "seed": 0,
     }
     rosa = make_user("rosa", role=Role.REVIEWER)
-    family = make_family(network.layers.get(name="mixed3b"), "Alone")
+    family = make_family(network.layers.get(name="mixed3b"), "Alone", units=[0])
     claim = claims.state(rosa, family, kind="causality", sentence="It is alone.", plan=plan, image_set=photographs)
     return claims.run(rosa, claim)
 
