@@ -10,11 +10,16 @@ from taxonomy.models.claims import named_by
 
 
 def record(actor: User, verb: str, *, data: dict[str, Any] | None = None, **subjects: Any) -> Event:
-    """Record that ``actor`` did ``verb``; a neuron, family or layer brings the rows above it along.
+    """Record that ``actor`` did ``verb``; a neuron, family or layer brings the rows above it along, and a claim what it
+    is on: who may not see how that is read is not told of the claim either.
 
     Call inside the action's transaction, so that a change and its event stand or fall together.
     """
     for lower, upper in (
+        ("claim", "note"),
+        ("claim", "family"),
+        ("claim", "neuron"),
+        ("claim", "network"),
         ("neuron", "layer"),
         ("family", "layer"),
         ("proposal", "layer"),

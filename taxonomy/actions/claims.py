@@ -16,9 +16,7 @@ from django.utils import timezone
 from taxonomy import events, plans, storage
 from taxonomy.actions import evidence, labels, notifications
 from taxonomy.models import (
-    Authorship,
     Claim,
-    Event,
     Evidence,
     Family,
     ImageSet,
@@ -55,22 +53,6 @@ def family_set(family: Family) -> dict[str, Any]:
         "channels": channels,
         "named": family.name,
         "family": str(family.public_id),
-    }
-
-
-def neuron_set(neurons: Iterable[Neuron]) -> dict[str, Any]:
-    """Neurons of one layer, as a plan names them.
-
-    Raises:
-        PlanError: when they are of several layers.
-    """
-    found = list(neurons)
-    if len({neuron.layer_id for neuron in found}) > 1:
-        raise plans.PlanError("do", "These neurons are of several layers: name those of one layer together.")
-    return {
-        "layer": found[0].layer.name if found else "",
-        "channels": sorted({neuron.index for neuron in found}),
-        "named": "",
     }
 
 
@@ -398,8 +380,8 @@ def state(
         raise ValidationError({"sentence": "You have stated just this already: its page is among the claims."})
     claim.save()
     claim.refresh_from_db(fields=["plan"])  # numbers as the database keeps them
-    event = _record(user, "claim.stated", claim, data={"digest": claim.digest})
-    notifications.tell(event, _authors(claim))
+    event = events.record(user, "claim.stated", claim=claim, data={"digest": claim.digest})
+    notifications.tell(event, notifications.authors(claim.note_id))
     return claim
 
 
@@ -425,7 +407,7 @@ def run(user: User, claim: Claim) -> Run:
         return known
     last = claim.runs.aggregate(last=Max("number"))["last"] or 0
     found = Run.objects.create(claim=claim, number=last + 1, evidence=made, requested_by=user)
-    event = _record(user, "claim.run", claim, data={"run": found.number})
+    event = events.record(user, "claim.run", claim=claim, data={"run": found.number})
     notifications.tell(event, notifications.followers(claim) | {claim.author_id: Why.STATED})
     return found
 
@@ -456,8 +438,8 @@ def withdraw(user: User, claim: Claim, *, reason: str) -> Claim:
     claim.withdrawn_at, claim.withdrawn_reason = timezone.now(), " ".join(reason.split())
     claim.full_clean()
     claim.save(update_fields=["withdrawn_at", "withdrawn_reason"])
-    event = _record(user, "claim.withdrawn", claim)
-    notifications.tell(event, notifications.followers(claim) | _authors(claim))
+    event = events.record(user, "claim.withdrawn", claim=claim)
+    notifications.tell(event, notifications.followers(claim) | notifications.authors(claim.note_id))
     return claim
 
 
@@ -473,22 +455,3 @@ def look(user: User, claims: Iterable[Claim], also: Q | None = None) -> None:
     if also is not None:
         wanted |= also
     labels.reveal_those(user, Neuron.objects.filter(wanted))
-
-
-def _authors(claim: Claim) -> dict[int, Why]:
-    """Who is told of a claim on their note."""
-    own = Authorship.objects.named().filter(note=claim.note_id)
-    return dict.fromkeys(own.values_list("person", flat=True), Why.WROTE)
-
-
-def _record(user: User, verb: str, claim: Claim, data: dict[str, Any] | None = None) -> Event:
-    return events.record(
-        user,
-        verb,
-        claim=claim,
-        network=claim.network,
-        note=claim.note,
-        family=claim.family,
-        neuron=claim.neuron,
-        data=data,
-    )

@@ -2,7 +2,6 @@
 
 import datetime
 import uuid
-from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -265,10 +264,7 @@ def _locked(comment: Comment) -> Comment:
 def _record(user: User, verb: str, comment: Comment) -> Event:
     """The event, with the subject: who may not see what is said about it is not told of this either."""
     subject = comment.discussion.subject
-    kind: dict[str, Any] = {str(subject._meta.model_name): subject}
-    if isinstance(subject, Claim):  # with what it is on: who may not see how that is read is not told of it
-        kind |= {"network": subject.network, "note": subject.note, "family": subject.family, "neuron": subject.neuron}
-    return events.record(user, verb, comment=comment, **kind)
+    return events.record(user, verb, comment=comment, **{str(subject._meta.model_name): subject})
 
 
 def _tell_those_who_took_part(event: Event, first: Comment) -> None:

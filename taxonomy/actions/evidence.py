@@ -502,16 +502,10 @@ def _rule(evidence: Evidence, ruling: Ruled) -> None:
         User.objects.system(),
         f"claim.{ruling.verdict}",
         claim=claim,
-        network=claim.network,
-        note=claim.note,
-        family=claim.family,
-        neuron=claim.neuron,
         evidence=evidence,
         data={"run": run.number},
     )
-    told = {claim.author_id: Why.STATED, run.requested_by_id: Why.STATED}
-    if claim.note is not None:
-        told = dict.fromkeys(claim.note.authorships.named().values_list("person", flat=True), Why.WROTE) | told
+    told = notifications.authors(claim.note_id) | {claim.author_id: Why.STATED, run.requested_by_id: Why.STATED}
     notifications.tell(event, notifications.followers(claim) | told)
     if claim.neuron_id and run.ruling == Ruling.REFUTED:
         dispatch.enqueue("site.tend")  # what is accepted may be disputed by it

@@ -535,17 +535,12 @@ def _tell(event: Event) -> None:
     note = event.note
     assert note is not None
     people = notifications.subscribers(Discussion.objects.of(note))
-    notifications.tell(event, people | _authors(note))
+    notifications.tell(event, people | notifications.authors(note.pk))
 
 
 def _tell_authors(event: Event) -> None:
     """Tell its authors alone."""
-    assert event.note is not None
-    notifications.tell(event, _authors(event.note))
-
-
-def _authors(note: Note) -> dict[int, Why]:
-    return dict.fromkeys(note.authorships.named().values_list("person", flat=True), Why.WROTE)
+    notifications.tell(event, notifications.authors(event.note_id))
 
 
 def _line(text: str) -> str:

@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from taxonomy import dispatch
 from taxonomy.actions import labels
-from taxonomy.models import Claim, Digest, Discussion, Event, Notification, Subscription, User, Why
+from taxonomy.models import Authorship, Claim, Digest, Discussion, Event, Notification, Subscription, User, Why
 from taxonomy.models.discussions import Subject
 from taxonomy.models.events import TELLING
 from taxonomy.permissions import Refused, can_follow, can_read_notification, notifications_of, require
@@ -134,6 +134,12 @@ def followers(subject: Subject) -> dict[int, Why]:
     """``subscribers`` of the discussion on a subject, if there is one."""
     discussion = Discussion.objects.about(subject).first()
     return subscribers(discussion) if discussion is not None else {}
+
+
+def authors(note_id: int | None) -> dict[int, Why]:
+    """Those of a note, and why they are told of it; nobody without one."""
+    named = Authorship.objects.named().filter(note=note_id)
+    return dict.fromkeys(named.values_list("person", flat=True), Why.WROTE)
 
 
 def mute_token(notification: Notification) -> str:
