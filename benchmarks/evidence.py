@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from benchmarks import dataset_pass, expanded_weights, quality, speed
+from benchmarks.common import aligned
 from tests.shared import DATA
 from workers import scan, zoo
 
@@ -168,9 +169,7 @@ def processor(device: str) -> str:
 def table(figures: Sequence[Figure]) -> str:
     rows = [("what", "ours", "peer", "ratio", "demanded", "")]
     rows += [(each.what, each.ours, each.peer, f"{each.value:.3g}", each.demanded, each.verdict) for each in figures]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
-    return "\n".join(line.rstrip() for line in lines)
+    return aligned(rows)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

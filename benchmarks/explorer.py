@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.labelling import database
+from benchmarks.common import aligned, database
 from benchmarks.queue_pages import noise
 
 SOURCE, TARGET = "mixed3a", "mixed3b"
@@ -181,15 +181,12 @@ def table(found: Found) -> str:
         ("frame while kernels are dragged", found.frames),
     ):
         rows.append((what, *(f"{share(values, part):.0f}" for part in (0.5, 0.95, 1)), str(len(values))))
-    widths = [max(len(row[column]) for row in rows) for column in range(5)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     late = sum(frame > 2 * FULL for frame in found.frames) / len(found.frames)
-    lines.append(f"\n{late:.0%} of the frames took longer than two of 60 a second.")
-    lines.append(
+    return (
+        f"{aligned(rows)}\n\n{late:.0%} of the frames took longer than two of 60 a second.\n"
         f"Read out in {found.worker:.1f} s into {found.megabytes:.1f} MB; no weight is off by more than "
         f"{found.error:.2%} of the strongest."
     )
-    return "\n".join(lines)
 
 
 def main(arguments: list[str]) -> int:
@@ -198,15 +195,10 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--hops", type=int, default=10, help="of each of them")
     parser.add_argument("--json", type=Path, help="write what was measured to this file")
     options = parser.parse_args(arguments)
-    os.environ |= {"DJANGO_SETTINGS_MODULE": "taxonomy.settings", "DJANGO_ALLOW_ASYNC_UNSAFE": "1"}
-    with tempfile.TemporaryDirectory() as artifacts, database():
-        os.environ["ARTIFACTS"] = artifacts
-        import django
-
-        django.setup()
-        from django.core.management import call_command
-
-        call_command("migrate", verbosity=0)
+    with (
+        tempfile.TemporaryDirectory() as artifacts,
+        database(ARTIFACTS=artifacts, DJANGO_ALLOW_ASYNC_UNSAFE="1"),
+    ):
         found = measure(options.visits, options.hops)
     print(
         f"\n{found.rows} x {found.columns} kernels of {found.kernel} x {found.kernel}, {options.visits} visits; "

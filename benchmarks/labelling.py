@@ -17,53 +17,17 @@ import threading
 import time
 import uuid
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from benchmarks.common import aligned, database
 
 NEURONS, LAYERS, FAMILIES = 10_000, 20, 24
 # What was asked of the design, on two cores that the people's programs share.
 LEAST, MOST = 90.0, 150.0
 # Label Studio as pip gives it, measured on such a machine at another time; it is not measured here.
 STATED = {"submit": (9.2, 1462.0), "next": (19.8, None)}
-
-
-@contextmanager
-def database() -> Iterator[None]:
-    """A database of this run alone, beside the site's own; dropped in the end."""
-    import dj_database_url
-    import psycopg2
-
-    from taxonomy import embedded
-
-    root = Path(__file__).resolve().parent.parent
-    home = Path(os.environ.get("NEUROTAXA_HOME") or root / "var").expanduser().resolve()
-    url = os.environ.get("DATABASE_URL") or embedded.start_postgres(home)
-    name = f"bench_{os.getpid()}"
-    at = dj_database_url.parse(url)
-    more = at.get("OPTIONS", {})
-    server = psycopg2.connect(
-        dbname="postgres",
-        user=at["USER"],
-        password=at["PASSWORD"] or None,
-        host=more.get("host") or at["HOST"] or None,
-        port=at["PORT"] or None,
-    )
-    server.autocommit = True
-    with server.cursor() as cursor:
-        cursor.execute(f"CREATE DATABASE {name}")
-    os.environ["DATABASE_URL"] = url.replace(f"/{at['NAME']}", f"/{name}", 1)
-    try:
-        yield
-    finally:
-        from django.db import connections
-
-        connections.close_all()
-        with server.cursor() as cursor:
-            cursor.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-        server.close()
 
 
 def fill(neurons: int, people: int) -> tuple[list[str], dict[str, list[int]]]:
@@ -285,9 +249,7 @@ def table(found: Found, people: int) -> str:
             for name, value in sorted(found.cpu.items())
         ),
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(5)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join(lines)
+    return aligned(rows)
 
 
 def main(arguments: list[str]) -> int:
@@ -298,14 +260,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--statements", action="store_true", help="print the statements of one request")
     parser.add_argument("--json", type=Path, help="write what was measured to this file")
     options = parser.parse_args(arguments)
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "taxonomy.settings")
     with database():
-        import django
-
-        django.setup()
-        from django.core.management import call_command
-
-        call_command("migrate", verbosity=0)
         if options.statements:
             tokens, families = fill(options.neurons, 2)
             print("\n\n".join(queries(tokens[0], families)))

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.labelling import database
+from benchmarks.common import aligned, database
 
 FAMILIES, ALIKE = 12, 6  # neurons that lie side by side are alike, so many at a time
 SIDE = 256
@@ -205,9 +205,7 @@ def table(found: Found) -> str:
         ("key to next neuron, p95 (ms)", f"{found.p95:.0f}", "", f"< {DEMANDED:g}", verdict),
         ("key to next neuron, longest (ms)", f"{found.longest:.0f}", "", "", ""),
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(5)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join(lines)
+    return aligned(rows)
 
 
 def main(arguments: list[str]) -> int:
@@ -216,15 +214,10 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--look", type=float, default=0.5, help="seconds of looking at each neuron")
     parser.add_argument("--json", type=Path, help="write what was measured to this file")
     options = parser.parse_args(arguments)
-    os.environ |= {"DJANGO_SETTINGS_MODULE": "taxonomy.settings", "DJANGO_ALLOW_ASYNC_UNSAFE": "1"}
-    with tempfile.TemporaryDirectory() as artifacts, database():
-        os.environ["ARTIFACTS"] = artifacts
-        import django
-
-        django.setup()
-        from django.core.management import call_command
-
-        call_command("migrate", verbosity=0)
+    with (
+        tempfile.TemporaryDirectory() as artifacts,
+        database(ARTIFACTS=artifacts, DJANGO_ALLOW_ASYNC_UNSAFE="1"),
+    ):
         found = measure(options.neurons, options.look)
     print(f"\n{found.neurons} neurons each way, one browser; {os.cpu_count()} cores, load {found.load[0]:.1f} before\n")
     print(table(found))

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.labelling import database
+from benchmarks.common import database
 
 LAYERS, FAMILIES = 20, 24
 MOST = 150.0  # milliseconds, for 95 of 100
@@ -307,20 +307,14 @@ def main() -> None:
     parser.add_argument("--page", default="", help="only pages of whose name this is a part")
     parser.add_argument("--json", type=Path, help="write the figures there too")
     options = parser.parse_args()
-    os.environ |= {"DJANGO_SETTINGS_MODULE": "taxonomy.settings", "DEBUG": "0", "ALLOWED_HOSTS": "testserver"}
     os.environ.setdefault("SECRET_KEY", "only for this measurement, in a database of its own")
-    with database():
-        import django
-
-        django.setup()
+    with database(DEBUG="0", ALLOWED_HOSTS="testserver"):
         from django.conf import settings
-        from django.core.management import call_command
         from django.db import connection
 
         logging.disable(logging.WARNING)  # the neurons' evidence here has no files
         settings.SECURE_SSL_REDIRECT = False
         settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
-        call_command("migrate", verbosity=0)
         world = fill(options.neurons, options.readings, options.people)
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE")

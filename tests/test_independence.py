@@ -11,7 +11,6 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
-import pgtrigger
 import pytest
 from django.db.models import F
 from django.http.response import HttpResponseBase
@@ -22,7 +21,6 @@ from rest_framework.authtoken.models import Token
 from taxonomy.actions import discussions, gold, labels, leases, notifications, reviews
 from taxonomy.actions.sprites import build_sprite
 from taxonomy.models import (
-    UNDO,
     Comment,
     Event,
     Family,
@@ -48,6 +46,7 @@ from tests.factory import (
     make_label,
     make_network,
     make_note,
+    make_older,
     make_pictured,
     make_plan,
     make_proposal,
@@ -85,18 +84,11 @@ HELD = HELD_NOTE, HELD_REVIEW, HELD_COMMENT, HELD_CLAIM, HELD_CLAIM_COMMENT = (
 DRAFT = DRAFT_TITLE, DRAFT_BODY, DRAFT_CLAIM, DRAFT_CLAIM_COMMENT = "thylacine", "bandicoot", "quoll", "margay"
 
 
-def aged(label: Label) -> Label:
-    """As if it had been given more than a minute ago."""
-    with pgtrigger.ignore("taxonomy.Label:labels_are_only_superseded"):
-        Label.objects.filter(pk=label.pk).update(created_at=F("created_at") - UNDO)
-    return label
-
-
 def read_by_three(neuron: Neuron, family: Family, note: str = "") -> list[User]:
     people = [*make_agreed(neuron, family, people=2), make_user()]
     make_label(neuron, people[-1], family, note=note)
     for label in neuron.labels.all():
-        aged(label)
+        make_older(label)
     return people
 
 
@@ -125,9 +117,9 @@ def world(db: None) -> World:
     reviews.need_evidence(judge, neurons[3], kind="feature_visualization", comment=DEMAND)
     for _ in range(2):
         reading = {"verdict": "cannot tell", "missing_evidence": "weights", "note": MISSED}
-        aged(make_label(neurons[4], make_user(), **reading))
+        make_older(make_label(neurons[4], make_user(), **reading))
     for _ in range(3):
-        aged(make_label(neurons[5], make_user(), verdict="none of these", suggested_name=SUGGESTED))
+        make_older(make_label(neurons[5], make_user(), verdict="none of these", suggested_name=SUGGESTED))
     version = make_evidence(neurons[2], data={"value": 1.0}).current
     assert version is not None
     build_sprite(layer)
@@ -193,7 +185,7 @@ def within_the_minute(world: World) -> User:
 def has_given(world: World) -> User:
     user = within_the_minute(world)
     for label in Label.objects.filter(author=user):
-        aged(label)
+        make_older(label)
     return user
 
 

@@ -5,6 +5,7 @@ and the network that is studied stays as it is. `Planner` makes those of a plan:
 for, and its controls.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -128,7 +129,7 @@ def nearest(like: Array, sizes: Array, random: np.random.Generator) -> Indices:
     return order[(up + down) // 2]
 
 
-class _Edit:
+class _Edit(ABC):
     """A change of a plan, and what controls do in its place: the same, from or to other neurons of the layer `start`.
 
     `planned` are the neurons that the plan names there, as far as anything is changed for them.
@@ -151,13 +152,13 @@ class _Edit:
         """The mean over these neurons of that by which controls are matched; None where they are not."""
         return float(magnitudes[self.start][neurons].mean())
 
+    @abstractmethod
     def put(self, condition: Condition, neurons: Indices) -> None:
         """Do it in the condition, with these neurons."""
-        raise NotImplementedError
 
+    @abstractmethod
     def told(self, others: str, several: bool) -> str:
         """What is done to `others`, in words."""
-        raise NotImplementedError
 
 
 def _factor(change: Change) -> float:

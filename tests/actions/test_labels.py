@@ -2,16 +2,15 @@
 
 import uuid
 
-import pgtrigger
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import DatabaseError, IntegrityError, transaction
 from django.db.utils import InternalError
 
 from taxonomy.actions import labels, leases, reviews
-from taxonomy.models import UNDO, Event, Family, Label, Neuron, Reveal, Role, Standing, Tally, User
+from taxonomy.models import Event, Family, Label, Neuron, Reveal, Role, Standing, Tally, User
 from taxonomy.permissions import Refused, labels_visible_to
-from tests.factory import make_agreed, make_evidence, make_family, make_label, make_user, neuron_at
+from tests.factory import make_agreed, make_evidence, make_family, make_label, make_older, make_user, neuron_at
 
 pytestmark = pytest.mark.django_db
 
@@ -188,13 +187,6 @@ def test_a_label_in_few_queries(neuron: Neuron, curves: Family, django_assert_ma
 # Taking it back
 
 
-def minute_over(label: Label) -> None:
-    """As if it had been given a minute earlier, which the record itself refuses."""
-    with pgtrigger.ignore("taxonomy.Label:labels_are_only_superseded"):
-        Label.objects.filter(pk=label.pk).update(created_at=label.created_at - UNDO)
-    label.refresh_from_db()
-
-
 def test_undo_leaves_the_neuron_as_it_was(neuron: Neuron, curves: Family) -> None:
     user = make_user()
     make_agreed(neuron, curves, people=2)
@@ -250,7 +242,7 @@ def test_what_is_not_taken_back(neuron: Neuron, curves: Family, why: str, senten
     if why == "somebody else":
         who = make_user(role=Role.EDITOR)
     elif why == "late":
-        minute_over(label)
+        make_older(label)
     elif why == "revealed":
         labels.show_others(user, neuron)
     elif why == "twice":
@@ -284,7 +276,7 @@ def test_the_others_are_shown_when_asked_for_and_after_the_minute(neuron: Neuron
     assert Reveal.objects.get().person == eager
     label = make_label(neuron, patient, curves)
     assert others_seen(patient, neuron) == 0
-    minute_over(label)
+    make_older(label)
     assert others_seen(patient, neuron) == 3
 
 

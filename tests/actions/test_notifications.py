@@ -1,19 +1,15 @@
 """Who is told of what, why, and when it is shown; following, muting, reading."""
 
-import pgtrigger
 import pytest
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import ValidationError
-from django.db.models import F
 
 from taxonomy import events
 from taxonomy.actions import labels, notifications
 from taxonomy.models import (
-    UNDO,
     Discussion,
     Event,
     Gold,
-    Label,
     Neuron,
     Notification,
     Role,
@@ -23,7 +19,7 @@ from taxonomy.models import (
     Why,
 )
 from taxonomy.permissions import Refused, notifications_of
-from tests.factory import make_label, make_proposal, make_user
+from tests.factory import make_label, make_older, make_proposal, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -111,7 +107,7 @@ class TestIndependence:
         assert notifications.read_all(ada) == 1
         label = make_label(neuron, ada, curves)
         assert notifications_of(ada).filter(read_at=None).count() == 0  # it can still be taken back
-        _age(label)
+        make_older(label)
         assert notifications_of(ada).get(read_at=None).event.verb == "comment.added"
 
     def test_a_reveal_shows_them_at_once(self, ada, neuron, curves):
@@ -129,7 +125,7 @@ class TestIndependence:
 
     def test_a_reading_taken_back_is_none(self, ada, neuron, curves):
         notifications.tell(happen(neuron, "comment.added"), {ada.pk: Why.MENTIONED})
-        _age(labels.undo(ada, make_label(neuron, ada, curves)))
+        make_older(labels.undo(ada, make_label(neuron, ada, curves)))
         assert notifications_of(ada).count() == 0
 
     def test_what_is_settled_is_told(self, ada, neuron):
@@ -148,12 +144,6 @@ class TestIndependence:
             notifications_of(ada).count()
         with django_assert_num_queries(0):
             assert list(notifications_of(AnonymousUser())) == []
-
-
-def _age(label: Label) -> None:
-    """As if it had been given a minute earlier."""
-    with pgtrigger.ignore("taxonomy.Label:labels_are_only_superseded"):
-        Label.objects.filter(pk=label.pk).update(created_at=F("created_at") - UNDO)
 
 
 def test_how_often_mail_comes_is_chosen(ada):

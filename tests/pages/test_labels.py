@@ -1,12 +1,10 @@
 import uuid
 
-import pgtrigger
 import pytest
-from django.utils import timezone
 
 from taxonomy.actions import leases
-from taxonomy.models import UNDO, EvidenceVersion, Label, Lease, Reveal
-from tests.factory import make_evidence, make_family, make_network, neuron_at
+from taxonomy.models import EvidenceVersion, Label, Lease, Reveal
+from tests.factory import make_evidence, make_family, make_network, make_older, neuron_at
 
 
 def address(neuron) -> str:
@@ -32,17 +30,11 @@ def test_a_reading_is_taken_and_others_are_shown_a_minute_later(reader, world):
     assert "Take it back" in html
     assert "Next neuron" in html
     assert not Reveal.objects.filter(person=world.contributor, neuron=world.read).exists()
-    older(label)
+    make_older(label)
     html = reader.get(world.read.get_absolute_url()).content.decode()
     assert "Straight, like" in html
     assert "Take it back" not in html
     assert Reveal.objects.filter(person=world.contributor, neuron=world.read).exists()
-
-
-def older(label: Label) -> None:
-    """As if it had been given two minutes ago."""
-    with pgtrigger.ignore("taxonomy.Label:labels_are_only_superseded"):
-        Label.objects.filter(pk=label.pk).update(created_at=timezone.now() - 2 * UNDO)
 
 
 def test_others_readings_are_shown_at_once_on_request(reader, world):
