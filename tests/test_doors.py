@@ -816,6 +816,7 @@ def test_every_route_is_in_the_table(world: World) -> None:
     assert not missing, f"Say in tests/test_doors.py who may look at: {', '.join(missing)}"
 
 
+@pytest.mark.slow
 def test_what_the_table_does_not_name_is_closed_to_everybody(world: World) -> None:
     """Every other method at every address of the table: even an editor and an admin change nothing with it."""
     named: dict[str, set[str]] = {}
@@ -1009,6 +1010,7 @@ def test_forged_ids_in_what_is_sent_are_sentences(world: World) -> None:
 NOWHERE = (uuid.UUID(int=0), uuid.uuid4(), "x", "-1", "0", "9" * 30, "%00", "é", "..", "a" * 300)
 
 
+@pytest.mark.slow
 def test_forged_addresses_are_sentences(world: World) -> None:
     """In place of each id of each address something that is none, and an id of something else."""
     client = Client()
