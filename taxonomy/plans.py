@@ -19,7 +19,8 @@ No part holds anything but what is said here: it would be kept for ever, and mea
 - A measure is ``{"what": name}`` (``MEASURES``), with ``"of": set`` where it is of neurons, and ``"class": index`` or
   "label" (that of each picture) or "top" (the one predicted before) where it is of a class.
 - A prediction is ``{"change": "rises" | "falls" | "unchanged", "margin": number, "relative": bool}``: by more than the
-  margin, in the measure's unit or as a share of what it was before; unchanged within it.
+  margin, in the measure's unit or as a share of what it was before; unchanged within it. It must be one that can come
+  true, and fail.
 """
 
 from collections.abc import Mapping, Sequence
@@ -91,6 +92,8 @@ LEAST_STEP = 0.5
 FINE_STEP = 15.0  # degrees: in larger ones a tuning curve has no shape
 SHAPES = ("peak", "width", "echo")
 FEWEST = 5  # pairs: of fewer nothing can be concluded
+FEWEST_NEURONS = 5  # of a sweep, but for one alone: of two to four nothing can be concluded either
+SAME = 1e-6  # a factor as near to 1 changes nothing
 
 
 def check(
@@ -124,6 +127,7 @@ def check(
     _check_stimuli(show, images)
     _check_measure(measure, show, changes, layers, labelled=labelled, classes=classes)
     _check_expected(expect, measure["what"])
+    _check_margin(show, measure["what"], expect)
     _check_step(show, measure["what"], expect)
     if plan.get("controls") != CONTROLS:
         raise PlanError("controls", f"Every experiment has {CONTROLS} controls.")
@@ -208,7 +212,7 @@ def _check_change(change: Any, layers: Mapping[str, int]) -> None:
                 "do",
                 f"This changes weights from all of {source['layer']}: nothing is left to compare with. Name fewer.",
             )
-        if kind == "scale" and (not _number(change.get("factor")) or change["factor"] == 1):
+        if kind == "scale" and (not _number(change.get("factor")) or abs(change["factor"] - 1) < SAME):
             raise PlanError("do", "Say by which factor the weights are scaled: a number other than 1.")
     elif kind == "drop" and len(change["at"]["channels"]) == layers[change["at"]["layer"]]:
         raise PlanError("do", f"This drops all of {change['at']['layer']}: nothing is left to compare with.")
@@ -324,16 +328,41 @@ def _check_measure(
             raise PlanError("measure", f"Name a class, 0 to {classes - 1}, or 'label', or 'top'.")
     if known.of_neurons:
         _check_set("measure", measure.get("of"), layers)
-        order = list(layers)
-        of = measure["of"]
-        # What is dropped shows in the layers behind it, other weights in the layer that they lead to.
-        if all(order.index(edited(change)) + (change["do"] == "drop") > order.index(of["layer"]) for change in changes):
-            raise PlanError(
-                "measure", f"Nothing that is changed lies before {of['layer']}: it would respond as before."
-            )
-        for change in changes:
-            if change["do"] == "drop" and _places(change["at"]) & _places(of):
-                raise PlanError("measure", "A neuron that is dropped is measured too: measure others, or drop others.")
+        _check_reached(changes, measure["of"], list(layers))
+
+
+def _check_reached(changes: Sequence[Mapping[str, Any]], of: Mapping[str, Any], order: Sequence[str]) -> None:
+    """Every change can show in the neurons that are measured: what cannot, makes "unchanged" true of itself."""
+    if any(change["do"] == "drop" and _places(change["at"]) & _places(of) for change in changes):
+        raise PlanError("measure", "A neuron that is dropped is measured too: measure others, or drop others.")
+    idle = [change for change in changes if not _reaches(change, of, order)]
+    if any(change["do"] != "drop" and edited(change) == of["layer"] for change in idle):
+        raise PlanError(
+            "measure",
+            f"What is changed in {of['layer']} is changed for none of the neurons that are measured, so that they "
+            "would respond as before: measure those, or neurons of a later layer.",
+        )
+    if len(idle) == len(changes):
+        raise PlanError(
+            "measure",
+            f"Nothing that is changed lies before {of['layer']}: it would respond as before. Change an earlier layer, "
+            "or measure a later one.",
+        )
+    if idle:
+        raise PlanError(
+            "measure",
+            f"A change lies in {edited(idle[0])}, which is not before {of['layer']}, and does nothing to what is "
+            "measured: leave it out, or measure a later layer.",
+        )
+
+
+def _reaches(change: Mapping[str, Any], of: Mapping[str, Any], order: Sequence[str]) -> bool:
+    """Whether neurons may respond otherwise for a change: what is dropped shows in the layers behind it, other weights
+    in the neurons that they lead to too."""
+    begins, measured = order.index(edited(change)), order.index(of["layer"])
+    return begins < measured or (
+        begins == measured and change["do"] != "drop" and bool(_reached(change)[0] & _places(of))
+    )
 
 
 def _check_expected(expect: Mapping[str, Any], measure: str) -> None:
@@ -353,15 +382,42 @@ def _check_expected(expect: Mapping[str, Any], measure: str) -> None:
         raise PlanError("expect", f"The {MEASURES[measure].title} is 0 before the change, and cannot fall.")
 
 
+def _check_margin(show: Mapping[str, Any], measure: str, expect: Mapping[str, Any]) -> None:
+    """Whether the prediction may come true, and may fail: no measure changes by more than it goes."""
+    margin, known = expect["margin"], MEASURES[measure]
+    if expect.get("relative"):
+        if expect["change"] == "falls" and margin >= 1:
+            raise PlanError(
+                "expect",
+                "Nothing falls by more than all of what it was: predict less than 100 % (10 % is a share of 0.1).",
+            )
+    elif known.unit == "" and margin >= 1:
+        raise PlanError("expect", f"The margin of the {known.title} is a share, and below 1: 2 % is 0.02.")
+    elif known.unit == "degrees" and margin >= (most := _most_degrees(show, measure)):
+        raise PlanError(
+            "expect",
+            f"On these {show['stimulus']}s the {known.title} is {most:g} degrees at most: name a smaller margin.",
+        )
+
+
+def _most_degrees(show: Mapping[str, Any], measure: str) -> float:
+    """A curve is no wider than its period; its peak moves by half of that at most, from one angle shown to another."""
+    period = STIMULI[show["stimulus"]]
+    return float(show["step"] * (round(period / show["step"]) // 2) if measure == "peak" else period)
+
+
 def _check_step(show: Mapping[str, Any], measure: str, expect: Mapping[str, Any]) -> None:
     """Whether the sweep shows a curve's shape: what moves by less than a step seems to stand still."""
     if measure not in SHAPES:
         return
     step, margin = show["step"], expect["margin"]
-    if MEASURES[measure].unit == "degrees" and not expect.get("relative") and 0 < margin < step:
-        raise PlanError(
-            "show", f"A step of {step:g} degrees cannot tell a change by {margin:g}: make it as small as the margin."
-        )
+    if MEASURES[measure].unit == "degrees" and margin > 0:
+        # How wide curves were is not known before, only that they are no wider than the period.
+        most = margin * STIMULI[show["stimulus"]] if expect.get("relative") else margin
+        if most < step:
+            what = f"{100 * margin:g} %, which is {most:g} degrees at most" if expect.get("relative") else f"{margin:g}"
+            small = "smaller" if expect.get("relative") else "as small as the margin"
+            raise PlanError("show", f"A step of {step:g} degrees cannot tell a change by {what}: make it {small}.")
     if step > FINE_STEP:
         raise PlanError("show", f"For the {MEASURES[measure].title} the step is {FINE_STEP:g} degrees or less.")
 
@@ -370,12 +426,14 @@ def _check_step(show: Mapping[str, Any], measure: str, expect: Mapping[str, Any]
 class Size:
     """How much a plan changes and asks for.
 
-    ``kernels`` join pairs of neurons, ``neurons`` are silenced or get others' weights; ``pairs`` are its n, before any
-    is left out; ``passes`` is how often a picture goes through the network: before, after, and under each control.
+    ``kernels`` join pairs of neurons, ``neurons`` are silenced or get others' weights; so many neurons are ``measured``
+    (0: it measures predictions); ``pairs`` are its n, before any is left out; ``passes`` is how often a picture goes
+    through the network: before, after, and under each control.
     """
 
     kernels: int
     neurons: int
+    measured: int
     pairs: int
     passes: int
 
@@ -395,9 +453,40 @@ def size(plan: Mapping[str, Any]) -> Size:
     return Size(
         kernels=sum(len(change["from"]["channels"]) * len(change["to"]["channels"]) for change in weights),
         neurons=sum(len(change["at"]["channels"]) for change in plan["do"] if change["do"] not in WEIGHTS),
+        measured=len(of["channels"]) if of else 0,
         pairs=pairs,
         passes=stimuli * (2 + CONTROLS),
     )
+
+
+def cautions(plan: Mapping[str, Any]) -> list[str]:
+    """What to mind of a plan that was checked, in sentences that say what to do; most plans have none."""
+    show, measure, expect = plan["show"], plan["measure"], plan["expect"]
+    found, total = [], size(plan)
+    if total.pairs < FEWEST:
+        found.append(f"With fewer than {FEWEST} pairs it would be inconclusive: show more variants or pictures.")
+    if show["kind"] == "sweep" and 1 < total.measured < FEWEST_NEURONS:
+        found.append(
+            f"With {total.measured} neurons it can only be inconclusive: measure {FEWEST_NEURONS} or more, or one "
+            "alone."
+        )
+    if show["kind"] == "sweep" and total.measured == 1:
+        found.append("The ruling will be of this neuron alone: to speak of neurons like it, measure more of them.")
+    if total.measured and all(edited(change) == measure["of"]["layer"] for change in plan["do"]):
+        changed = set[tuple[str, int]]().union(*(_reached(change)[0] for change in plan["do"]))
+        rest = len(_places(measure["of"]) - changed)
+        if rest:
+            found.append(
+                f"Nothing is changed for {rest:,} of the {total.measured:,} neurons that are measured, which respond "
+                "as before: leave them out, or the effect is of few."
+            )
+    if measure["what"] == "width" and expect.get("relative") and expect["margin"]:
+        wide = show["step"] / expect["margin"]
+        found.append(
+            f"A step of {show['step']:g} degrees tells a change by {100 * expect['margin']:g} % only of curves that "
+            f"are {wide:.3g} degrees wide or wider: where yours are narrower, make it smaller."
+        )
+    return found
 
 
 # In words: what people read before they state a claim, on its page, in feeds and exports.

@@ -16,7 +16,9 @@ LATE = {"layer": "late", "channels": [0, 1], "named": "Curves"}
 ALL_EARLY = {"layer": "early", "channels": [*range(6)]}
 SWEEP = {"kind": "sweep", "stimulus": "curve", "step": 2.5, "radii": [32, 40], "strokes": [2, 3, 4]}
 TOP1, WIDTH = {"what": "top1"}, {"what": "width", "of": LATE}
+BARS = {"kind": "sweep", "stimulus": "line", "step": 2, "strokes": [3]}
 PICTURES = {"kind": "images", "image_set": "pictures", "indices": [0, 3, 4]}
+OTHERS = {"layer": "late", "channels": [3, 4]}
 
 
 def plan(**parts: Any) -> dict[str, Any]:
@@ -73,6 +75,15 @@ def transplant(at: list[int], other: list[int], layer: str = "late", other_layer
             "expect": {"change": "rises", "margin": 4},
         },
         {"measure": {"what": "peak", "of": LATE}, "expect": {"change": "unchanged", "margin": 15}},
+        {"measure": {"what": "response", "of": LATE}, "expect": {"change": "falls", "margin": 40}},
+        {
+            "measure": {"what": "response", "of": LATE},
+            "expect": {"change": "rises", "margin": 2.5, "relative": True},
+        },
+        {
+            "do": [drop("conv", 1)],
+            "measure": {"what": "response", "of": {"layer": "late", "channels": [4]}},
+        },
         {"show": PICTURES, "measure": {"what": "response", "of": LATE}},
         {"show": PICTURES, "measure": {"what": "top1"}, "expect": {"change": "falls", "margin": 0}},
         {"show": PICTURES, "measure": {"what": "prediction"}},
@@ -92,6 +103,10 @@ def test_what_can_be_carried_out(parts: dict[str, Any]) -> None:
 
 def shift(margin: float) -> dict[str, Any]:
     return {"measure": {"what": "peak", "of": LATE}, "expect": {"change": "unchanged", "margin": margin}}
+
+
+def expected(change: str, margin: float, *, relative: bool = False) -> dict[str, Any]:
+    return {"expect": {"change": change, "margin": margin, "relative": relative}}
 
 
 def width(margin: float, *, relative: bool = False) -> dict[str, Any]:
@@ -123,6 +138,8 @@ FIVE = [drop("conv", 0), drop("conv", 1), drop("conv", 2), drop("early", 0), dro
         ("do", "does not follow", {"do": [{"do": "zero", "from": LATE, "to": EARLY}]}),
         ("do", "by which factor", {"do": [weights("scale")]}),
         ("do", "by which factor", {"do": [weights("scale", factor=1)]}),
+        ("do", "by which factor", {"do": [weights("scale", factor=1 + 1e-12)]}),
+        ("do", "by which factor", {"do": [weights("scale", factor=1 - 9e-7)]}),
         ("do", "by which factor", {"do": [weights("scale", factor=float("nan"))]}),
         ("do", "as many neurons of one layer", {"do": [transplant([0], [1, 2])]}),
         ("do", "as many neurons of one layer", {"do": [transplant([0], [1], "late", "early")]}),
@@ -155,6 +172,11 @@ FIVE = [drop("conv", 0), drop("conv", 1), drop("conv", 2), drop("early", 0), dro
             {"show": SWEEP | {"step": 72}} | shift(90),
         ),
         ("show", "For the tuning width the step is 15", {"show": SWEEP | {"step": 30}} | width(0)),
+        (
+            "show",
+            "cannot tell a change by 1 %, which is 3.6 degrees at most: make it smaller",
+            {"show": SWEEP | {"step": 15}} | width(0.01, relative=True),
+        ),
         ("show", "For the tuning width the step is 15", {"show": SWEEP | {"step": 30}} | width(0.5, relative=True)),
         ("show", "For the echo the step is 15", {"show": SWEEP | {"step": 120}}),
         ("measure", "What is measured is one of", {"measure": {"what": "beauty"}}),
@@ -167,6 +189,36 @@ FIVE = [drop("conv", 0), drop("conv", 1), drop("conv", 2), drop("early", 0), dro
             "measure",
             "Nothing that is changed lies before late",
             {"do": [drop("late", 4)], "measure": {"what": "echo", "of": LATE}},
+        ),
+        (
+            "measure",
+            "changed for none of the neurons that are measured",
+            {"measure": {"what": "response", "of": OTHERS}},
+        ),
+        (
+            "measure",
+            "changed for none of the neurons that are measured",
+            {"do": [transplant([0], [3])], "measure": {"what": "response", "of": OTHERS}},
+        ),
+        (
+            "measure",
+            "changed for none of the neurons that are measured",
+            {"do": [drop("conv", 0), weights("zero")], "measure": {"what": "response", "of": OTHERS}},
+        ),
+        (
+            "measure",
+            "A change lies in late, which is not before early",
+            {"do": [drop("conv", 0), drop("late", 0)], "measure": {"what": "response", "of": EARLY}},
+        ),
+        (
+            "measure",
+            "A change lies in late, which is not before late",
+            {"do": [weights("zero"), drop("late", 3)], "measure": {"what": "response", "of": LATE}},
+        ),
+        (
+            "measure",
+            "A neuron that is dropped is measured too",
+            {"do": [drop("conv", 0), drop("late", 1)], "measure": {"what": "response", "of": LATE}},
         ),
         ("measure", "selects no neuron", {"measure": {"what": "echo", "of": {"layer": "late", "channels": []}}}),
         ("expect", "Say what you predict", {"expect": {}}),
@@ -183,6 +235,31 @@ FIVE = [drop("conv", 0), drop("conv", 1), drop("conv", 2), drop("early", 0), dro
             "state its margin as it is",
             {"measure": {"what": "peak", "of": LATE}, "expect": {"change": "rises", "margin": 1, "relative": True}},
         ),
+        ("expect", "margin of the echo is a share, and below 1: 2 % is 0.02", expected("rises", 3)),
+        ("expect", "margin of the echo is a share", expected("falls", 1)),
+        ("expect", "margin of the echo is a share", expected("unchanged", 2)),
+        ("expect", "margin of the top-1 accuracy", {"show": PICTURES, "measure": TOP1} | expected("falls", 2)),
+        (
+            "expect",
+            "margin of the changed predictions",
+            {"show": PICTURES, "measure": {"what": "prediction"}} | expected("rises", 1),
+        ),
+        (
+            "expect",
+            "margin of the class probability",
+            {"show": PICTURES, "measure": {"what": "class_probability", "class": "top"}} | expected("unchanged", 1.5),
+        ),
+        (
+            "expect",
+            "Nothing falls by more than all of what it was",
+            {"measure": {"what": "response", "of": LATE}} | expected("falls", 1.5, relative=True),
+        ),
+        ("expect", "Nothing falls by more", expected("falls", 1, relative=True)),
+        ("expect", "On these curves the shift of the peak is 180 degrees at most", shift(180)),
+        ("expect", "On these curves the shift of the peak is 172.8", {"show": SWEEP | {"step": 14.4}} | shift(175)),
+        ("expect", "On these lines the shift of the peak is 90 degrees at most", {"show": BARS} | shift(90)),
+        ("expect", "On these curves the tuning width is 360 degrees at most", width(360)),
+        ("expect", "On these lines the tuning width is 180 degrees at most", {"show": BARS} | width(200)),
         ("expect", "either true or false", {"expect": {"change": "rises", "margin": 1, "relative": "yes"}}),
         ("do", "has a name in words", {"do": [drop("early", 0) | {"at": EARLY | {"named": 7}}]}),
         ("do", "A plan has no part “comment”: it has do, show", {"comment": "surely"}),
@@ -240,11 +317,51 @@ def test_sets_are_those_that_a_change_uses_and_a_measure_of_neurons_has() -> Non
 def test_every_step_that_divides_a_turn_is_one(step: float) -> None:
     check(plan(show=SWEEP | {"step": step}))
     check(plan(show=SWEEP | {"step": step}) | shift(15))
-    check(plan(show=SWEEP | {"step": step}) | width(0.01, relative=True))
+    check(plan(show=SWEEP | {"step": step}) | width(0.05, relative=True))
 
 
 def test_a_response_needs_no_curve() -> None:
     check(plan(show=SWEEP | {"step": 90}, measure={"what": "response", "of": LATE}))
+
+
+def alone(*channels: int) -> dict[str, Any]:
+    return {"measure": {"what": "response", "of": {"layer": "late", "channels": list(channels)}}}
+
+
+@pytest.mark.parametrize(
+    ("sentences", "parts"),
+    [
+        ([], {"do": [drop("early", 0)]} | alone(0, 1, 2, 3, 4)),
+        (["With fewer than 5 pairs"], {"show": PICTURES, "measure": {"what": "prediction"}}),
+        (["With 2 neurons it can only be inconclusive: measure 5 or more, or one alone."], {}),
+        (["With 4 neurons"], {"do": [drop("early", 0)]} | alone(0, 1, 2, 3)),
+        (["of this neuron alone"], alone(0)),
+        (
+            ["With fewer than 5 pairs", "of this neuron alone"],
+            {"show": SWEEP | {"radii": [32], "strokes": [3]}} | alone(0),
+        ),
+        (["Nothing is changed for 3 of the 5 neurons that are measured"], alone(0, 1, 2, 3, 4)),
+        ([], {"do": [weights("zero"), drop("conv", 1)]} | alone(0, 1, 2, 3, 4)),
+        ([], {"show": PICTURES | {"indices": [*range(5)]}} | alone(0)),
+        (
+            ["With 2 neurons", "A step of 2.5 degrees tells a change by 5 % only of curves that are 50 degrees wide"],
+            width(0.05, relative=True),
+        ),
+        (["With 2 neurons"], width(5)),
+    ],
+)
+def test_what_to_mind_is_said_before_anything_is_stated(sentences: list[str], parts: dict[str, Any]) -> None:
+    tested = plan(**({"expect": {"change": "rises", "margin": 0.1}} | parts))
+    check(tested)
+    told = plans.cautions(tested)
+    assert len(told) == len(sentences), told
+    for sentence, words in zip(told, sentences, strict=True):
+        assert words in sentence
+
+
+def test_a_size_counts_the_neurons_that_are_measured() -> None:
+    assert plans.size(plan()).measured == 2
+    assert plans.size(plan(show=PICTURES, measure=TOP1)).measured == 0
 
 
 words = st.sampled_from(
