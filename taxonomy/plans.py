@@ -160,6 +160,16 @@ def every_set(plan: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [*(of for change in plan["do"] for of in sets(change)), *measured]
 
 
+def reads_classes(measure: Mapping[str, Any]) -> bool:
+    """Whether each picture's own class is used."""
+    return MEASURES[measure["what"]].needs_labels or measure.get("class") == "label"
+
+
+def asks_for_signs(change: Mapping[str, Any]) -> bool:
+    """Whether a change takes weights one by one, which those across several convolutions do not have."""
+    return change["do"] in ("keep_positive", "keep_negative") or change.get("factor", 0) < 0
+
+
 def edited(change: Mapping[str, Any]) -> str:
     """The first layer whose values are others after the change."""
     return str(change["to" if change["do"] in WEIGHTS else "at"]["layer"])

@@ -1,6 +1,5 @@
 """Stating a claim, having workers test it, withdrawing it. A claim is frozen from the moment it is stated."""
 
-import json
 import random
 import re
 import uuid
@@ -13,8 +12,8 @@ from django.db import transaction
 from django.db.models import Max, Q
 from django.utils import timezone
 
-from taxonomy import events, plans, storage
-from taxonomy.actions import evidence, labels, notifications
+from taxonomy import events, plans
+from taxonomy.actions import circuits, evidence, labels, notifications
 from taxonomy.models import (
     Claim,
     Evidence,
@@ -61,21 +60,54 @@ def network_of(subject: Note | Family | Neuron) -> Network:
 
 
 def check(network: Network, plan: Mapping[str, Any], image_set: ImageSet | None) -> None:
-    """Whether the plan can be carried out on this network.
+    """Whether the plan can be carried out on this network, as far as the record knows it. A worker may know better.
 
     Raises:
         PlanError: when not, with what to do.
     """
     layers = {layer.name: layer.channels for layer in network.layers.order_by("order")}
-    labelled = False
+    classes, labelled, strange = len(network.class_names), False, None
     if image_set is not None:
         show = plan.get("show")
         indices = show.get("indices") if isinstance(show, Mapping) else None
         there = [index for index in indices if _index(index)] if isinstance(indices, list) else []
         chosen = image_set.images.filter(index__in=there)
         labelled = bool(there) and not chosen.exclude(parameters__has_key="class").exists()
+        told_apart = Q(parameters__class__gte=0, parameters__class__lt=classes)
+        strange = chosen.filter(parameters__has_key="class").exclude(told_apart).order_by("index").first()
     images = image_set.count if image_set is not None else 0
-    plans.check(plan, layers, images=images, labelled=labelled, classes=len(network.class_names))
+    plans.check(plan, layers, images=images, labelled=labelled, classes=classes)
+    if strange is not None and plans.reads_classes(plan["measure"]):
+        raise plans.PlanError(
+            "measure",
+            f"Picture {strange.index} is of class {str(strange.parameters['class'])[:20]}, and {network.name} tells "
+            f"apart those from 0 to {classes - 1}: choose other pictures, or measure changed predictions.",
+        )
+    _check_signs(network, plan)
+
+
+def _check_signs(network: Network, plan: Mapping[str, Any]) -> None:
+    """No change asks for the sign of weights where several convolutions lie between, as far as that was measured.
+
+    Whole layers' weights (``layer_weights``) tell for which neurons that is so.
+    """
+    for change in plan["do"]:
+        if not plans.asks_for_signs(change):
+            continue
+        source, target = change["from"]["layer"], change["to"]["layer"]
+        made = Evidence.objects.filter(
+            network=network, kind="layer_weights", layer__name=target, parameters__layer=source, current__isnull=False
+        )
+        known = made.select_related("current").order_by("-pk").first()
+        data = circuits.read_data(known.current) if known is not None and known.current is not None else None
+        linearised = dict(enumerate((data or {}).get("linearised", ())))
+        through = [channel for channel in change["to"]["channels"] if linearised.get(channel)]
+        if through:
+            raise plans.PlanError(
+                "do",
+                f"More than one convolution lies between {source} and {target}:{through[0]}, so that no weight there "
+                "has a sign. Set the weights to zero, scale them by 0 or more, or drop neurons.",
+            )
 
 
 def _index(value: Any) -> bool:
@@ -152,11 +184,11 @@ def completed(network: Network, plan: Any, image_set: ImageSet | None) -> dict[s
     """A plan with everything that a worker needs, from one as people write it.
 
     Sets of neurons may be given in words (``set_called``), or as ``{"layer", "channels"}``; a family with the members
-    that it has now, whatever is said of them. Of pictures "pictures" may say which: "all", "random", the "class" of
-    those shown, or whose "examples"; "most" how many.
+    that it has now, whatever is said of them. Of pictures "pictures" may say which: "all", "random", those of a
+    "class", or the "examples" "of" neurons; "most" how many at most, but of all.
 
     Raises:
-        PlanError: when a part of it names nothing that is there.
+        PlanError: when a part of it names nothing that is there, or is not known here.
     """
     if not isinstance(plan, Mapping):
         raise plans.PlanError("do", "A plan is an object with what is changed, shown, measured and expected.")
@@ -167,10 +199,12 @@ def completed(network: Network, plan: Any, image_set: ImageSet | None) -> dict[s
     expect = plan.get("expect")
     whole["expect"] = {"relative": False} | _known("expect", expect) if isinstance(expect, Mapping) else expect
     show = plan.get("show")
-    if isinstance(show, Mapping) and show.get("kind") == "images" and image_set is not None:
-        indices = _indices(network, show, image_set, whole["seed"])
-        whole["show"] = {"kind": "images", "image_set": image_set.name, "indices": indices}
-    elif isinstance(show, Mapping) and show.get("kind") != "images":
+    if isinstance(show, Mapping) and show.get("kind") == "images":
+        _check_pictures(show)
+        if image_set is not None:
+            indices = _indices(network, show, image_set, whole["seed"])
+            whole["show"] = {"kind": "images", "image_set": image_set.name, "indices": indices}
+    elif isinstance(show, Mapping):
         whole["show"] = _known("show", show)
     return whole
 
@@ -182,13 +216,37 @@ FIELDS = {
     "measure": ("what", "of", "class"),
     "expect": ("change", "margin", "relative"),
 }
+# Which pictures, and what says more of that.
+PICTURES_BY = {"all": (), "random": ("most",), "class": ("class", "most"), "examples": ("of", "most")}
 
 
-def _known(part: str, found: Mapping[str, Any]) -> dict[str, Any]:
-    stray = sorted(set(map(str, found)) - set(FIELDS[part]))
+def _known(part: str, found: Mapping[str, Any], fields: Sequence[str] = ()) -> dict[str, Any]:
+    there = fields or FIELDS[part]
+    stray = sorted(set(map(str, found)) - set(there))
     if stray:
-        raise plans.PlanError(part, f"There is no “{stray[0][:40]}” here. There are: {', '.join(FIELDS[part])}.")
+        raise plans.PlanError(part, f"There is no “{stray[0][:40]}” here. There are: {', '.join(there)}.")
     return dict(found)
+
+
+def _check_pictures(show: Mapping[str, Any]) -> None:
+    """What is said of pictures goes together: what is passed over, somebody meant.
+
+    Raises:
+        PlanError: when not, with what to leave out.
+    """
+    _known("show", show, ("kind", "image_set", "indices", "pictures", "class", "of", "most"))
+    which = show.get("pictures", "random")
+    if "indices" not in show and (not isinstance(which, str) or which not in PICTURES_BY):
+        raise plans.PlanError("show", "The pictures are “all”, “random”, of a “class”, or “examples” of a neuron.")
+    allowed = () if "indices" in show else ("pictures", *PICTURES_BY[which])
+    stray = [name for name in ("pictures", "class", "of", "most") if name in show and name not in allowed]
+    if stray and "indices" in show:
+        raise plans.PlanError("show", f"“indices” say which pictures are shown, and “{stray[0]}” too: leave one out.")
+    if stray:
+        takes = " and ".join(f"“{name}”" for name in PICTURES_BY[which]) or "no more"
+        raise plans.PlanError(
+            "show", f"“{stray[0]}” says nothing of pictures that are “{which}”: that takes {takes}. Leave it out."
+        )
 
 
 def _with_sets(network: Network, part: str, found: Any) -> Any:
@@ -224,17 +282,19 @@ def _indices(network: Network, show: Mapping[str, Any], image_set: ImageSet, see
     if "indices" in show:
         return show["indices"]
     which, most = show.get("pictures", "random"), show.get("most", PICTURES)
+    there = image_set.images.order_by("index")
+    if which == "all":
+        return list(there.values_list("index", flat=True))
     if not isinstance(most, int) or isinstance(most, bool) or most < 1:
         raise plans.PlanError("show", "Say how many pictures at most are shown: a whole number, 1 or larger.")
     if which == "examples":
         return _examples(network, show.get("of"), image_set)[:most]
-    there = image_set.images.order_by("index")
     if which == "class":
-        there = there.filter(parameters__class=show.get("class"))
-    elif which not in ("all", "random"):
-        raise plans.PlanError("show", "The pictures are “all”, “random”, of a “class”, or “examples” of a neuron.")
+        if not _index(show.get("class")):
+            raise plans.PlanError("show", "Say of which “class” the pictures are: its number, counted from 0.")
+        there = there.filter(parameters__class=show["class"])
     indices = list(there.values_list("index", flat=True))
-    if which == "all" or len(indices) <= most:
+    if len(indices) <= most:
         return indices
     drawn = random.Random(seed if isinstance(seed, int) else 0)
     return sorted(drawn.sample(indices, most))
@@ -254,8 +314,8 @@ def _examples(network: Network, of: Any, image_set: ImageSet) -> list[int]:
         image_set=image_set,
         status=Outcome.DONE,
     ).prefetch_related("current__artifacts")
-    files = [file.sha256 for row in rows if row.current for file in row.current.artifacts.all() if file.name == "data"]
-    found = [example for file in files for example in json.loads(storage.read(file))["top"]]
+    read = [circuits.read_data(row.current) for row in rows if row.current is not None]
+    found = [example for data in read if data is not None for example in data["top"]]
     if not found:
         raise plans.PlanError(
             "show", f"{plans.named(chosen)} has no dataset examples of {image_set.name} yet: request them first."
@@ -266,11 +326,15 @@ def _examples(network: Network, of: Any, image_set: ImageSet) -> list[int]:
 
 @dataclass(frozen=True)
 class Preview:
-    """What an experiment would do, before anybody states its claim. ``seconds`` is None where none was run here yet."""
+    """What an experiment would do, before anybody states its claim.
+
+    ``cautions`` are sentences that say what to mind; ``seconds`` is None where none was run here yet.
+    """
 
     plan: dict[str, Any]
     words: str
     size: plans.Size
+    cautions: list[str]
     seconds: float | None
 
 
@@ -282,13 +346,25 @@ def preview(user: User, subject: Note | Family | Neuron, plan: Any, image_set: I
         PlanError: when it cannot be carried out, with what to do.
     """
     require(can_state_claim(user, subject))
+    network, whole = network_of(subject), _planned(user, subject, plan, image_set)
+    size = plans.size(whole)
+    words = plans.in_words(whole, network.class_names)
+    return Preview(whole, words, size, plans.cautions(whole), _seconds(network, size))
+
+
+def _planned(user: User, subject: Note | Family | Neuron, plan: Any, image_set: ImageSet | None) -> dict[str, Any]:
+    """The whole plan, of which this person may state that it says something of the subject.
+
+    Raises:
+        Refused: when it names a neuron of which they may not see yet how it is read.
+        PlanError: when it cannot be carried out, or says nothing of the subject.
+    """
     network = network_of(subject)
     whole = completed(network, plan, image_set)
     check(network, whole, image_set)
     _require_told(user, network, whole)
     _require_named(subject, whole)
-    size = plans.size(whole)
-    return Preview(whole, plans.in_words(whole, network.class_names), size, _seconds(network, size))
+    return whole
 
 
 def _require_told(user: User, network: Network, plan: Mapping[str, Any]) -> None:
@@ -352,11 +428,7 @@ def state(
     """
     require(can_state_claim(user, subject))
     User.objects.select_for_update(no_key=True).get(pk=user.pk)  # who presses twice states once
-    network = network_of(subject)
-    whole = completed(network, plan, image_set)
-    check(network, whole, image_set)
-    _require_told(user, network, whole)
-    _require_named(subject, whole)
+    network, whole = network_of(subject), _planned(user, subject, plan, image_set)
     if whole["show"]["kind"] != "images":
         image_set = None
     claim = Claim(

@@ -183,8 +183,84 @@ def test_which_pictures_are_shown(network, curves) -> None:
             claims.preview(make_user(), curves, pictures_plan(indices=odd), images)
     with pytest.raises(PlanError, match="selects no picture"):
         claims.preview(make_user(), curves, pictures_plan(pictures="class", **{"class": 2}), images)
+    for odd in ("cat", None, -1, 10**30):
+        with pytest.raises(PlanError, match="Say of which “class” the pictures are: its number"):
+            indices(pictures="class", **{"class": odd})
     with pytest.raises(PlanError, match="Name an image set"):
         claims.preview(make_user(), curves, pictures_plan(), None)
+
+
+@pytest.mark.parametrize(
+    ("show", "sentence"),
+    [
+        ({"picturs": "all"}, "There is no “picturs” here. There are: kind, image_set, indices, pictures"),
+        ({"indices": [1], "seed": 3}, "There is no “seed” here."),
+        ({"indices": [1], "pictures": "all"}, "“indices” say which pictures are shown, and “pictures” too"),
+        ({"indices": [1], "most": 5}, "“indices” say which pictures are shown, and “most” too: leave one out."),
+        ({"pictures": "all", "most": 5}, "“most” says nothing of pictures that are “all”: that takes no more."),
+        ({"class": 1}, "“class” says nothing of pictures that are “random”: that takes “most”. Leave it out."),
+        ({"pictures": "class", "class": 1, "of": "3b:1"}, "“of” says nothing of pictures that are “class”"),
+        ({"pictures": "examples", "of": "3b:1", "class": 1}, "that takes “of” and “most”"),
+        ({"pictures": ["all"]}, "The pictures are “all”"),
+    ],
+)
+def test_what_is_said_of_pictures_is_not_passed_over(network, curves, show, sentence) -> None:
+    images = make_image_set(count=40)
+    for given in (images, None):
+        with pytest.raises(PlanError) as caught:
+            make_claim(curves, plan=pictures_plan(**show), image_set=given)
+        assert caught.value.part == "show"
+        assert sentence in str(caught.value)
+    assert not Claim.objects.exists()
+
+
+@pytest.mark.parametrize("odd", [3, -1, "cat", None])
+def test_pictures_of_a_class_that_the_network_does_not_tell_apart_are_no_test(network, curves, odd) -> None:
+    images = make_image_set(count=6, classes={0: 2, 1: odd, 2: 0})
+    change = {"do": [{"do": "drop", "at": "3b:0"}]}
+    top1, own = {"what": "top1"}, {"what": "class_probability", "class": "label"}
+    for measure in (change | {"measure": top1}, change | {"measure": own}):
+        with pytest.raises(PlanError) as caught:
+            make_claim(curves, plan=pictures_plan(indices=[0, 1, 2]) | measure, image_set=images)
+        assert caught.value.part == "measure"
+        assert f"Picture 1 is of class {odd}, and tinynet tells apart those from 0 to 2: choose" in str(caught.value)
+        make_claim(curves, plan=pictures_plan(indices=[0, 2]) | measure, image_set=images)
+    make_claim(curves, plan=pictures_plan(indices=[0, 1, 2]) | change, image_set=images)
+
+
+def test_weights_across_several_convolutions_have_no_sign_where_that_was_measured(network, curves) -> None:
+    layer = curves.layer
+    for parameters, linearised in (({"layer": "conv0"}, [True] * 8), ({"layer": "conv1"}, [False] * 3 + [True] * 5)):
+        make_evidence(neuron_at("3b:0"), "layer_weights", data={"linearised": linearised}, parameters=parameters)
+    source = {"layer": layer.name, "channels": [0, 3]}
+
+    def changed(do: str, to: list[int], **more) -> dict:
+        return make_plan([*to, 0], do=[{"do": do, "from": "conv1:0", "to": source | {"channels": to}} | more])
+
+    for plan in (
+        changed("keep_positive", [1, 3]),
+        changed("keep_negative", [3]),
+        changed("scale", [4, 5], factor=-1),
+    ):
+        with pytest.raises(PlanError) as caught:
+            make_claim(curves, plan=plan)
+        assert caught.value.part == "do"
+        assert "More than one convolution lies between conv1 and mixed3b:" in str(caught.value)
+    for plan in (changed("keep_positive", [1, 2]), changed("zero", [3]), changed("scale", [3], factor=0.5)):
+        assert make_claim(curves, plan=plan)
+
+
+def test_a_spoilt_file_stops_nobody(network, curves) -> None:
+    layers = make_evidence(
+        neuron_at("3b:0"), "layer_weights", data={"linearised": [True]}, parameters={"layer": "conv1"}
+    )
+    images = make_image_set(count=4)
+    examples = make_evidence(neuron_at("3b:1"), "dataset_examples", data={"top": []}, image_set=images)
+    for row in (layers, examples):
+        storage.path(row.current.artifacts.get().sha256).write_bytes(b"spoilt")
+    assert make_claim(curves)
+    with pytest.raises(PlanError, match="has no dataset examples"):
+        make_claim(curves, plan=pictures_plan(pictures="examples", of="3b:1"), image_set=images)
 
 
 def test_nobody_changes_a_claim_through_any_door(network, curves) -> None:
