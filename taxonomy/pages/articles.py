@@ -37,7 +37,7 @@ class Article:
     body: SafeString
     selection: SafeString
     sources: list[Source] = field(default_factory=list)
-    contents: list[Heading] = field(default_factory=list)
+    contents: Sequence[Heading] = ()
     problems: list[Problem] = field(default_factory=list)
     notices: list[SafeString] = field(default_factory=list)
 
