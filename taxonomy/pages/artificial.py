@@ -1,13 +1,14 @@
 """A note's circuit as a Python file that builds it by hand."""
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from taxonomy.actions import labels
-from taxonomy.models import Family, Layer, Membership, Network, Neuron, Note, User
+from taxonomy.models import Family, Layer, Membership, Network, Neuron, User
 from taxonomy.models.notes import Subgraph
-from taxonomy.permissions import Person, can_read_note, can_see_members, hidden_from, require
+from taxonomy.pages.notes import asked_of, note_of
+from taxonomy.permissions import Person, can_see_members, hidden_from, require
 from taxonomy.rendering.artificial import ARCHITECTURE, End, Unbuildable, build
 
 EMPTY: Subgraph = {"nodes": [], "edges": [], "threshold": 0.3}
@@ -15,12 +16,11 @@ EMPTY: Subgraph = {"nodes": [], "edges": [], "threshold": 0.3}
 
 @require_safe
 def artificial(request: HttpRequest, public_id: str) -> HttpResponse:
-    """The file for the version that the note's page shows, or a sentence that says why there is none."""
-    note = get_object_or_404(Note.objects.select_related("network", "published", "submitted"), public_id=public_id)
-    require(can_read_note(request.user, note))
-    version = note.shown
+    """The file for the version that the note's page shows, or ``?version=`` names; or a sentence: why there is none."""
+    note = note_of(request, public_id)
+    version = asked_of(request, note)
     subgraph: Subgraph = version.subgraph or EMPTY
-    address = request.build_absolute_uri(note.get_absolute_url())
+    address = request.build_absolute_uri(version.get_absolute_url())
     try:
         if note.network.architecture != ARCHITECTURE:
             raise Unbuildable(

@@ -9,7 +9,7 @@ from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 from django_htmx.http import HttpResponseClientRedirect
 
@@ -17,10 +17,11 @@ from taxonomy.actions import circuits, labels, notes
 from taxonomy.models import Layer, Motif, Neuron, Note, NoteVersion, Subgraph, User
 from taxonomy.pages.evidence import shown_alone
 from taxonomy.pages.networks import layers_of
-from taxonomy.pages.notes import note_of, version_of
+from taxonomy.pages.notes import asked_of, note_of
+from taxonomy.pages.numbers import whole
 from taxonomy.pages.people import asking
 from taxonomy.permissions import can_edit_note, can_see_members, hidden_from, require
-from taxonomy.rendering.circuits import Circuit, circuit, draw, without_members
+from taxonomy.rendering.circuits import Circuit, circuit, picture, without_members
 
 MOST_TEXT = 400_000  # characters of a subgraph as it is sent
 
@@ -52,7 +53,7 @@ def subgraph_of(version: NoteVersion) -> Subgraph:
 @require_http_methods(["GET", "HEAD", "POST"])
 def edit(request: HttpRequest, public_id: str) -> HttpResponse:
     """Build the circuit. Each step comes back changed and unsaved; *Save* makes it the note's next version."""
-    note = get_object_or_404(Note.objects.select_related("network"), public_id=public_id)
+    note = note_of(request, public_id)
     require(can_edit_note(request.user, note))
     latest = note.latest
     hidden = hidden_from(request.user)
@@ -82,8 +83,7 @@ def _read(request: HttpRequest, table: Table) -> None:
         sent = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ValidationError("The circuit that was sent does not read. What was saved last is shown.") from error
-    began = request.POST.get("began_from", "")
-    table.began_from = int(began) if began.isdecimal() and len(began) < 10 else 0
+    table.began_from = whole(request.POST.get("began_from")) or 0
     table.motifs = [motif for motif in request.POST.getlist("motifs") if motif in Motif.values]
     table.subgraph = circuits.check(table.note.network, sent, subgraph_of(table.latest), table.hidden)
     table.changed = table.subgraph != subgraph_of(table.latest) or table.motifs != list(table.latest.motifs)
@@ -247,17 +247,14 @@ def reveal(request: HttpRequest, drawn: Circuit) -> None:
 def svg(request: HttpRequest, public_id: str) -> HttpResponse:
     """The circuit as a file that needs nothing else, for slides, mails and exports; of ``?version=`` that is named."""
     note = note_of(request, public_id)
-    asked = request.GET.get("version", "")
-    version = version_of(note, int(asked)) if asked.isdecimal() and len(asked) < 10 else note.shown
+    version = asked_of(request, note)
     hidden = hidden_from(request.user)
     layers = layers_of(note.network.name)
-    subgraph = subgraph_of(version)
-    drawn = circuit(note.network, subgraph, hidden=hidden, layers=layers)
+    drawn = circuit(note.network, subgraph_of(version), hidden=hidden, layers=layers)
     if not drawn.knots:
         raise Http404("This note has no circuit.")
     reveal(request, drawn)
-    text = draw(note.network, subgraph, hidden=hidden, layers=layers, alone=True)
-    response = HttpResponse(text, content_type="image/svg+xml; charset=utf-8")
+    response = HttpResponse(picture(drawn, alone=True), content_type="image/svg+xml; charset=utf-8")
     response["Content-Disposition"] = f'inline; filename="circuit-{version.number}.svg"'
     return response
 

@@ -35,6 +35,7 @@ from taxonomy.pages import claims
 from taxonomy.pages.articles import article
 from taxonomy.pages.links import links_to
 from taxonomy.pages.networks import layers_of
+from taxonomy.pages.numbers import whole
 from taxonomy.pages.people import asking
 from taxonomy.pages.proposals import add_errors
 from taxonomy.pages.talk import Talk
@@ -120,6 +121,14 @@ def version_of(note: Note, number: int) -> NoteVersion:
     version = note.versions.select_related("saved_by").filter(number=number).first()
     if version is None:
         raise Http404(f"This note has no version {number}.")
+    version.note = note
+    return version
+
+
+def asked_of(request: HttpRequest, note: Note) -> NoteVersion:
+    """The version that ``?version=`` names, or else the one that the note's page shows."""
+    number = whole(request.GET.get("version"))
+    version = note.shown if number is None else version_of(note, number)
     version.note = note
     return version
 
@@ -497,8 +506,7 @@ def _act(request: HttpRequest, note: Note, act: Callable[[], object], told: str,
 def submit(request: HttpRequest, public_id: str) -> HttpResponse:
     note = note_of(request, public_id)
     told = "Submitted. An editor who is none of its authors reads it; from now on everybody can."
-    number = request.POST.get("version", "")
-    version = int(number) if number.isascii() and number.isdigit() and len(number) < 10 else 0
+    version = whole(request.POST.get("version")) or 0
     return _act(request, note, lambda: notes.submit(asking(request), note, version=version), told)
 
 
@@ -550,10 +558,8 @@ def withdraw(request: HttpRequest, public_id: str) -> HttpResponse:
 def supersede(request: HttpRequest, public_id: str) -> HttpResponse:
     """Put another published note in the place of this one, by its number in the thread."""
     note = note_of(request, public_id)
-    number = request.POST.get("by", "").strip().removeprefix("#")
-    by = None
-    if number.isascii() and number.isdigit() and len(number) < 10:
-        by = Note.objects.filter(network=note.network_id, number=int(number)).first()
+    named = whole(request.POST.get("by", "").strip().removeprefix("#"))
+    by = Note.objects.filter(network=note.network_id, number=named).first() if named is not None else None
     if by is None:
         told = f"Name the other note by its number in {note.network.title}’s thread."
         return page_of(request, note, problems=[told], status=422)
@@ -671,9 +677,8 @@ def diff(request: HttpRequest, public_id: str, number: int) -> HttpResponse:
     """What a version changed of the one that ``?with=`` names, or of the one before it."""
     note = note_of(request, public_id)
     after = version_of(note, number)
-    other = request.GET.get("with", "")
-    is_number = other.isascii() and other.isdigit() and len(other) < 10
-    before = version_of(note, int(other) if is_number else max(1, number - 1))
+    other = whole(request.GET.get("with"))
+    before = version_of(note, other if other is not None else max(1, number - 1))
     if before.number > after.number:
         before, after = after, before
     if isinstance(request.user, User):
@@ -715,10 +720,7 @@ def cite(request: HttpRequest, public_id: str, suffix: str) -> HttpResponse:
     note = note_of(request, public_id)
     if suffix not in CITED:
         raise Http404(f"A note is cited as {', '.join(CITED)}.")
-    number = request.GET.get("version", "")
-    is_number = number.isascii() and number.isdigit() and len(number) < 10
-    version = version_of(note, int(number)) if is_number else note.shown
-    version.note = note
+    version = asked_of(request, note)
     write, kind = CITED[suffix]
     if suffix == ".json":
         notes.reveal_named(request.user, note.network, version.abstract)

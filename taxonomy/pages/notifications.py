@@ -19,6 +19,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from taxonomy.actions import notifications
 from taxonomy.models import Claim, Discussion, Family, Neuron, Note, Proposal, Subscription, User
 from taxonomy.models.discussions import Subject
+from taxonomy.pages.numbers import whole
 from taxonomy.pages.people import asking
 from taxonomy.permissions import can_follow, can_see_discussion, notifications_of, require
 from taxonomy.rendering.notices import grouped, key_of, titled, with_events
@@ -58,7 +59,7 @@ SUBJECTS = [f"discussion__{kind}" for kind in ("neuron", "family", "proposal", "
 
 def _read(request: HttpRequest, user: User) -> HttpResponse:
     """Mark as read what the button that was pressed says."""
-    one, until = _number(request.POST.get("read")), _number(request.POST.get("until"))
+    one, until = whole(request.POST.get("read")), whole(request.POST.get("until"))
     if one is not None:
         told = notifications_of(user).filter(pk=one).first()
         if told is None:
@@ -68,10 +69,6 @@ def _read(request: HttpRequest, user: User) -> HttpResponse:
         count = notifications.read_all(user, until)
         messages.success(request, f"Marked {count} as read." if count else "There was nothing unread.")
     return back(request, "notifications")
-
-
-def _number(text: str | None) -> int | None:
-    return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 16 else None
 
 
 def back(request: HttpRequest, otherwise: str) -> HttpResponse:

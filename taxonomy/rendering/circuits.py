@@ -383,20 +383,6 @@ def _order(columns: Sequence[list[Knot]], wires: Sequence[Wire]) -> None:
                 place[knot.id] = (i + 0.5) / len(column)
 
 
-def draw(
-    network: Network,
-    subgraph: Subgraph,
-    *,
-    hidden: Collection[int] = (),
-    layers: Iterable[Layer] = (),
-    name: str = "circuit",
-    alone: bool = False,
-) -> SafeString:
-    """The subgraph as an SVG; "" where it has no nodes. Arguments as for ``circuit``; ``name`` and ``alone`` as for
-    ``picture``."""
-    return picture(circuit(network, subgraph, hidden=hidden, layers=layers), name=name, alone=alone)
-
-
 # A picture that stands alone has its colours with it; on a page they come from the stylesheet, and suit the theme.
 COLOURS = {
     "e": ' stroke="#c1272d"',

@@ -29,7 +29,8 @@ def network() -> Network:
 def make_note(network: Network, *nodes: str, edges: Any = (), author: User | None = None, opened: bool = True) -> Note:
     """A note whose circuit has these neurons, or families as ``layer/name``."""
     author = author or make_user()
-    note = Note.objects.create(network=network, created_by=author, opened_at=timezone.now() if opened else None)
+    when = {"opened_at": timezone.now(), "opened_with": 1} if opened else {}
+    note = Note.objects.create(network=network, created_by=author, **when)
     found: list[Any] = []
     for name in nodes:
         layer, _, family = name.partition("/")
@@ -63,6 +64,19 @@ def test_it_is_a_file_of_python_with_the_notes_circuit(client: Client, network: 
     text = answer.content.decode()
     assert circuit_of(text)["mixed3b"] == {"Curves": {"Early Curves": 1.0, "Lines": 0.2}}
     assert f"/notes/{note.public_id}/" in text
+
+
+def test_an_earlier_version_is_built_as_it_was(client: Client, network: Network):
+    note = make_note(network, "mixed3a/Early Curves", "mixed3b:1", edges=[("mixed3a/Early Curves", "mixed3b:1", 0.5)])
+    first = note.latest
+    said = {"title": "Lines", "subgraph": {}, "saved_by": first.saved_by}
+    later = NoteVersion.objects.create(note=note, number=2, **said)
+    Note.objects.filter(pk=note.pk).update(submitted=later)
+    assert client.get(address(note)).status_code == 422, "the version that its page shows has no circuit"
+    text = client.get(f"{address(note)}?version=1").content.decode()
+    assert circuit_of(text)["mixed3b"]
+    assert f"{first.get_absolute_url()}" in text
+    assert client.get(f"{address(note)}?version=3").status_code == 404
 
 
 def test_what_cannot_be_built_is_answered_in_words(client: Client, network: Network):

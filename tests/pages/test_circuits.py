@@ -194,6 +194,7 @@ def test_the_drawing_is_a_file(desk, at, client):
     assert answer.text.startswith("<svg xmlns=")
     assert client.get(f"{address}?version=1").status_code == 404
     assert client.get(f"{address}?version={'9' * 30}").status_code == 200
+    assert client.get(f"{address}?version=٣").status_code == 200
     client.logout()
     assert client.get(address).status_code == 403  # a draft
 

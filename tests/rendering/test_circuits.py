@@ -28,6 +28,10 @@ def graph(nodes, edges=()):
     return {"nodes": list(nodes), "edges": list(edges), "threshold": 0.3}
 
 
+def drawn(network, subgraph, *, hidden=(), layers=(), alone=False):
+    return circuits.picture(circuits.circuit(network, subgraph, hidden=hidden, layers=layers), alone=alone)
+
+
 def test_layers_stand_from_left_to_right_whatever_the_order_of_the_nodes(network):
     nodes = [node("c", "mixed3b:1"), node("a", "conv1:2"), node("b", "mixed3a:3")]
     found = circuits.circuit(network, graph(nodes, [edge("a", "b"), edge("b", "c", -0.5)]))
@@ -45,7 +49,7 @@ def test_edges_do_not_cross_where_they_need_not(network):
 
 def test_an_edge_tells_its_sign_by_colour_and_by_its_end(network):
     nodes = [node("a", "conv1:0"), node("b", "mixed3a:0"), node("c", "mixed3a:1")]
-    svg = circuits.draw(network, graph(nodes, [edge("a", "b", 0.8), edge("a", "c", -0.4)]))
+    svg = drawn(network, graph(nodes, [edge("a", "b", 0.8), edge("a", "c", -0.4)]))
     assert "conv1:0 excites mixed3a:0: +0.8" in svg
     assert "conv1:0 inhibits mixed3a:1: −0.4" in svg
     assert svg.count('<g class="e"') == svg.count('<g class="i"') == 1
@@ -92,12 +96,12 @@ def test_many_nodes_of_a_layer_stand_in_several_columns():
 def test_a_family_is_a_card_with_a_few_of_its_members_turning(network):
     layer = network.layers.get(name="mixed3a")
     family = make_family(layer, "Curves & <lines>", units=range(8))
-    svg = circuits.draw(network, graph([node("f", family=str(family.public_id))]))
+    svg = drawn(network, graph([node("f", family=str(family.public_id))]))
     assert "Curves &amp; &lt;lines&gt;" in svg
     assert ">8</text>" in svg
     assert svg.count('class="face empty"') == circuits.SHOWN
     hidden = list(layer.neurons.values_list("pk", flat=True)[:6])
-    assert ">2</text>" in circuits.draw(network, graph([node("f", family=str(family.public_id))]), hidden=hidden)
+    assert ">2</text>" in drawn(network, graph([node("f", family=str(family.public_id))]), hidden=hidden)
 
 
 def test_a_file_of_its_own_needs_nothing_from_elsewhere(network):
@@ -106,9 +110,7 @@ def test_a_file_of_its_own_needs_nothing_from_elsewhere(network):
     layer = network.layers.get(name="mixed3a")
     make_evidence(layer.neurons.get(index=3), pictures=["image"])
     build_sprite(layer)
-    svg = circuits.draw(
-        network, graph([node("a", "conv1:0"), node("b", "mixed3a:3")], [edge("a", "b", -2.0)]), alone=True
-    )
+    svg = drawn(network, graph([node("a", "conv1:0"), node("b", "mixed3a:3")], [edge("a", "b", -2.0)]), alone=True)
     assert svg.startswith('<svg xmlns="http://www.w3.org/2000/svg"')
     assert set(re.findall(r'href="([^;"]+)', svg)) == {"data:image/png"}
     assert 'stroke="#2065b5"' in svg
@@ -124,14 +126,14 @@ def test_what_is_not_there_any_more_is_left_out_with_its_edges(network):
 
 
 def test_an_empty_circuit_is_nothing(network):
-    assert circuits.draw(network, {}) == ""
+    assert drawn(network, {}) == ""
 
 
 def test_it_asks_twice(network, django_assert_num_queries):
     family = make_family(network.layers.get(name="mixed3b"), units=[1, 2])
     nodes = [node(f"n{i}", f"conv1:{i}") for i in range(8)] + [node("f", family=str(family.public_id))]
     with django_assert_num_queries(2):
-        circuits.draw(network, graph(nodes))
+        drawn(network, graph(nodes))
     layers = list(Layer.objects.filter(network=network).select_related("network", "sprite"))
     with django_assert_num_queries(1):
-        circuits.draw(network, graph(nodes), layers=layers)
+        drawn(network, graph(nodes), layers=layers)
