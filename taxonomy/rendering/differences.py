@@ -71,12 +71,8 @@ def changes(before: NoteVersion, after: NoteVersion) -> list[Change]:
     return found
 
 
-def lines(before: str, after: str) -> SafeString:
-    """A long text: its lines that changed, word by word, with some of those around them; "…" for the others."""
-    return _lines(before, after, _Budget())
-
-
 def _lines(before: str, after: str, budget: _Budget) -> SafeString:
+    """A long text: its lines that changed, word by word, with some of those around them; "…" for the others."""
     old, new = (re.findall(r"[^\n]+\n*|\n+", tidy(text)) for text in (before, after))
     parts: list[SafeString] = []
     steps = _steps(old, new, budget)
