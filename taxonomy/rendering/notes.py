@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 from django.db.models import Q
@@ -33,6 +33,8 @@ MOST_FORMULAS = 200
 MOST_TEX = 20_000  # characters of all formulas together
 MOST_FIGURES = 24
 MOST_PROBLEMS = 50
+MOST_BLOCKS = 5_000  # beginnings and ends of paragraphs, lists, their items and the like: the rest stays as written
+KEPT = 128  # texts that a process has read already
 
 CITATION = re.compile(r"\[(@[^\[\]\n]{1,300})\](?![(\[])")
 CITED = re.compile(r"@([\w:./+-]{1,80})(?:,\s*(.{1,60}))?")
@@ -102,15 +104,15 @@ class _Figure:
     caption: str  # HTML that is not clean yet
 
 
-@dataclass
+@dataclass(frozen=True)
 class Parsed:
-    """A text that was read, and what is to be looked up before it can be written."""
+    """A text that was read, and what is to be looked up before it can be written. Shared by all who read the text."""
 
     html: str = ""  # not clean yet
-    things: list[Any] = field(default_factory=list)
-    lines: list[int] = field(default_factory=list)  # of each thing
-    contents: list[Heading] = field(default_factory=list)
-    problems: list[tuple[int, str]] = field(default_factory=list)
+    things: tuple[Any, ...] = ()
+    lines: tuple[int, ...] = ()  # of each thing
+    contents: tuple[Heading, ...] = ()
+    problems: tuple[tuple[int, str], ...] = ()
 
     @property
     def references(self) -> list[str]:
@@ -123,15 +125,17 @@ class Parsed:
         return list(dict.fromkeys(thing.public_id for thing in self.things if isinstance(thing, _Figure)))
 
 
+@lru_cache(maxsize=KEPT)
 def parse(text: str) -> Parsed:
-    """Read a text."""
+    """Read a text: what everybody reads is read once in a process."""
     text, wide = markdown.prepared(text)
     environment: dict[str, Any] = {"most": MOST_THINGS, "aside": [], "lines": [], "problems": []}
     parser = _without_tables if wide else _parser
     tokens = parser.parse(text, environment)
     contents = _head(tokens, environment["aside"])
     html: str = parser.renderer.render(tokens, parser.options, environment)
-    return Parsed(html, environment["aside"], environment["lines"], contents, environment["problems"])
+    things, lines, problems = (tuple(environment[name]) for name in ("aside", "lines", "problems"))
+    return Parsed(html, things, lines, tuple(contents), problems)
 
 
 class Composer:
@@ -368,7 +372,8 @@ def _formula(state: StateInline, silent: bool) -> bool:
     block = state.src.startswith("$$", state.pos)
     found = (DISPLAY if block else FORMULA).match(state.src, state.pos)
     if found is None or (not block and (found[1][0].isspace() or found[1][-1].isspace())):
-        if block and not silent:
+        # Nobody is shown more problems than these: of a text of nothing but $ there would be one for each.
+        if block and not silent and len(state.env["problems"]) < MOST_PROBLEMS:
             state.env["problems"].append((_line(state), "A formula begins here with $$ and does not end."))
         return False
     if not silent:
@@ -428,6 +433,20 @@ def _display(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     return True
 
 
+def _enough(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    """What begins after so many blocks is not read any more, but shown as it was written."""
+    if silent or len(state.tokens) < MOST_BLOCKS:
+        return False
+    if not state.env.get("cut"):
+        state.env["cut"] = True
+        told = "The text has too many paragraphs, lists and the like: from here on it is shown as it was written."
+        state.env["problems"].insert(0, (start + 1, f"{told} Split it into two notes, or shorten it."))
+    rest = state.push("code_block", "code", 0)
+    rest.content, rest.map = state.getLines(start, end, 0, True), [start, end]
+    state.line = end
+    return True
+
+
 def _lines(state: StateCore) -> None:
     """As the parser's own rule, and tells in which line each piece of text begins."""
     for token in state.tokens:
@@ -440,6 +459,7 @@ def _lines(state: StateCore) -> None:
 
 def _make(*rules: str) -> MarkdownIt:
     parser = markdown.make_parser(*rules)
+    parser.block.ruler.before(parser.block.ruler.get_all_rules()[0], "enough", _enough)
     parser.block.ruler.before("heading", "display", _display, {"alt": ["paragraph", "reference", "blockquote", "list"]})
     parser.inline.ruler.before("backticks", "formula", _formula)
     parser.inline.ruler.before("picture", "figure", _figure)

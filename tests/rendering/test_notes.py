@@ -1,4 +1,5 @@
 import re
+from dataclasses import FrozenInstanceError, replace
 
 import pytest
 from django.utils.safestring import SafeString
@@ -151,8 +152,8 @@ def test_what_is_written_as_the_marks_of_what_is_put_aside_means_nothing(referen
 def test_a_figure_holds_only_what_stands_before_it_and_each_thing_is_in_one_place(references):
     """Even if its caption held the marks of others, or its own."""
     parsed = notes.parse(f"![a](/evidence/{FIGURE}/)\n\n![b](/evidence/{FIGURE}/)\n\n[[3b:1]]")
-    for number in (0, 1):
-        parsed.things[number] = notes._Figure(FIGURE, "\ue0000\ue001\ue0001\ue001\ue0002\ue001" * 2)
+    figure = notes._Figure(FIGURE, "\ue0000\ue001\ue0001\ue001\ue0002\ue001" * 2)
+    parsed = replace(parsed, things=(figure, replace(figure), parsed.things[2]))
     html = Composer(references, SOURCES, SHOWN).write(parsed, "body")
     assert html.count("<figure") == 2
     assert html.count('class="chip"') == 1
@@ -220,3 +221,30 @@ def test_a_hundred_thousand_characters_of_anything_are_written(references, piece
     html, composer = written(piece * (100_000 // len(piece)), references)
     assert len(html) < 8_000_000
     assert len(composer.problems) <= notes.MOST_PROBLEMS
+
+
+@pytest.mark.parametrize("piece", ["- - - - a\n", "> > > a\n\n", "a\n\n", "1. a\n\n   b\n\n", "# a\n", "```\na\n```\n"])
+def test_of_a_text_of_thousands_of_blocks_the_rest_stays_as_it_was_written(references, piece):
+    text = piece * (90_000 // len(piece)) + "the *end*"
+    html, composer = written(text, references)
+    assert (
+        sum(html.count(tag) for tag in ("<p ", "<li", "<ul", "<ol", "<blockquote", "<h2", "<pre"))
+        <= notes.MOST_BLOCKS + 1
+    )
+    assert "the *end*" in html
+    (problem,) = composer.problems
+    assert "is shown as it was written. Split it into two notes, or shorten it." in problem.sentence
+    assert 1 < problem.line < text.count("\n")
+
+
+def test_a_text_is_read_once_and_what_was_read_cannot_be_changed():
+    parsed = notes.parse("As [[3b:1]] shows $$")
+    assert notes.parse("As [[3b:1]] shows $$") is parsed
+    with pytest.raises(FrozenInstanceError):
+        parsed.html = ""
+    assert all(isinstance(part, tuple) for part in (parsed.things, parsed.lines, parsed.contents, parsed.problems))
+    assert 0 < notes.parse.cache_parameters()["maxsize"] <= 1_000, "a process keeps a bounded number of texts"
+
+
+def test_only_so_many_problems_are_kept_as_are_told():
+    assert len(notes.parse("$" * 100_000).problems) == notes.MOST_PROBLEMS
