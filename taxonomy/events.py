@@ -5,8 +5,8 @@ from typing import Any
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import Exists, OuterRef, Prefetch, QuerySet
 
-from taxonomy.models import SETTLED, Claim, Event, Label, Neuron, Note, Reveal, User
-from taxonomy.models.claims import named_by
+from taxonomy.models import SETTLED, Claim, Event, Label, Note, Reveal, User
+from taxonomy.models.claims import ClaimNeuron
 
 
 def record(actor: User, verb: str, *, data: dict[str, Any] | None = None, **subjects: Any) -> Event:
@@ -80,10 +80,11 @@ def _withhold(claims: list[Claim], reader: User | AnonymousUser | None) -> None:
     others = [claim for claim in claims if not isinstance(reader, User) or claim.author_id != reader.pk]
     if not others:
         return
-    unread = Neuron.objects.filter(named_by(others)).exclude(standing__in=SETTLED).select_related("layer")
+    unread = ClaimNeuron.objects.filter(claim__in=others).exclude(neuron__standing__in=SETTLED)
     if isinstance(reader, User):
-        own = Label.objects.given_by(reader).filter(neuron=OuterRef("pk"))
-        unread = unread.exclude(Exists(own) | Exists(Reveal.objects.filter(person=reader, neuron=OuterRef("pk"))))
-    waiting = list(unread)
+        own = Label.objects.given_by(reader).filter(neuron=OuterRef("neuron"))
+        seen = Reveal.objects.filter(person=reader, neuron=OuterRef("neuron"))
+        unread = unread.exclude(Exists(own) | Exists(seen))
+    waiting = set(unread.values_list("claim", flat=True))
     for claim in others:
-        claim.withheld = claim.names(waiting)
+        claim.withheld = claim.pk in waiting

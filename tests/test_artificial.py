@@ -37,7 +37,7 @@ def note_about(network: Network) -> Note:
         for source, weight in (("mixed3a/Early Curves", 0.05), ("mixed3a/Lines", 0.015))
     ]
     author = make_user()
-    note = Note.objects.create(network=network, created_by=author, opened_at=timezone.now())
+    note = Note.objects.create(network=network, created_by=author, opened_at=timezone.now(), opened_with=1)
     graph = {"nodes": nodes, "edges": edges, "threshold": 0.3}
     NoteVersion.objects.create(note=note, number=1, title="Curves", subgraph=graph, saved_by=author)
     return note

@@ -27,6 +27,7 @@ from taxonomy.models import (
     Tally,
     Wording,
 )
+from taxonomy.models.claims import ClaimNeuron
 from tests.factory import (
     make_agreed,
     make_claim,
@@ -88,6 +89,7 @@ KEPT = {
         "author_id": None,
         "stated_at": "2001-01-01",
     },
+    ClaimNeuron: {"claim_id": None, "neuron_id": None},
     Run: {
         "ruling": "refuted",
         "effect": 0,

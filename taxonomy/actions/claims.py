@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Max, Q
+from django.db.models import Max, Q, QuerySet
 from django.utils import timezone
 
 from taxonomy import events, plans
@@ -29,7 +29,7 @@ from taxonomy.models import (
     User,
     Why,
 )
-from taxonomy.models.claims import named_by
+from taxonomy.models.claims import named_by, named_in
 from taxonomy.permissions import (
     can_run_claim,
     can_see_members,
@@ -369,8 +369,19 @@ def _planned(user: User, subject: Note | Family | Neuron, plan: Any, image_set: 
 
 def _require_told(user: User, network: Network, plan: Mapping[str, Any]) -> None:
     """A family's members tell the answer of a neuron that this person is to read first."""
-    claim = Claim(network=network, plan=plan)
-    require(can_see_members(claim.names(Neuron.objects.with_layers(hidden_from(user)))))
+    hidden = hidden_from(user)
+    require(can_see_members(bool(hidden) and _named(network, plan).filter(pk__in=hidden).exists()))
+
+
+def _named(network: Network, plan: Mapping[str, Any]) -> QuerySet[Neuron]:
+    """The neurons that a plan names."""
+    places: dict[str, list[int]] = {}
+    for layer, index in named_in(plan, dict(network.layers.values_list("name", "channels"))):
+        places.setdefault(layer, []).append(index)
+    named = Q(pk__in=())
+    for layer, indices in places.items():
+        named |= Q(layer__name=layer, index__in=indices)
+    return Neuron.objects.filter(named, layer__network=network)
 
 
 def _require_named(subject: Note | Family | Neuron, plan: Mapping[str, Any]) -> None:
@@ -452,6 +463,8 @@ def state(
         raise ValidationError({"sentence": "You have stated just this already: its page is among the claims."})
     claim.save()
     claim.refresh_from_db(fields=["plan"])  # numbers as the database keeps them
+    own = Q(pk=claim.neuron_id) | Q(pk__in=_named(network, claim.plan))
+    claim.neurons.set(Neuron.objects.filter(own))
     event = events.record(user, "claim.stated", claim=claim, data={"digest": claim.digest})
     notifications.tell(event, notifications.authors(claim.note_id))
     return claim

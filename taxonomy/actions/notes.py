@@ -43,6 +43,7 @@ from taxonomy.rendering.notes import named
 
 MOST_AUTHORS = 50
 DOI = re.compile(r"10\.\d{4,9}/[^\s\"<>{}\\%\x00-\x1f\x7f-\x9f]{1,180}")
+ADDRESS = re.compile(r"/notes/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/", re.IGNORECASE)
 PROSE = ("abstract", "body", "selection", "bibliography")
 
 
@@ -168,8 +169,10 @@ def submit(user: User, note: Note, *, version: int) -> Note:
         since = note.versions.filter(number__gt=note.published.number)
         if not since.exclude(summary="").exists():
             raise ValidationError({"summary": "Say in a line what is corrected, and save it so."})
-    note.submitted, note.opened_at = latest, note.opened_at or timezone.now()
-    note.save(update_fields=["submitted", "opened_at"])
+    if note.opened_at is None:
+        note.opened_at, note.opened_with = timezone.now(), latest.number
+    note.submitted = latest
+    note.save(update_fields=["submitted", "opened_at", "opened_with"])
     _name(note, latest)
     _tell(events.record(user, "note.submitted", note=note, data={"version": latest.number}))
     return note
@@ -508,6 +511,9 @@ def _name(note: Note, version: NoteVersion) -> None:
     neurons, families = names_of(note.network, version)
     note.neurons.set(neurons)
     note.families.set(families)
+    texts = version.abstract, version.body, version.selection
+    addresses = {found.lower() for text in texts for found in ADDRESS.findall(text)}
+    note.notes.set(Note.objects.filter(public_id__in=addresses).exclude(pk=note.pk))
 
 
 def _locked(note: Note) -> Note:

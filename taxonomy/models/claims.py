@@ -3,7 +3,7 @@
 import hashlib
 import json
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import pgtrigger
@@ -45,14 +45,9 @@ class ClaimQuerySet(models.QuerySet["Claim"]):
         """Those on drafts are for who may read the draft."""
         return self.filter(models.Q(note=None) | readable_notes(user, "note__"))
 
-    def naming(self, neurons: Iterable[Neuron]) -> list[int]:
-        """The keys of those that are about any of these neurons (with their layers). One query, none for no neuron."""
-        found = list(neurons)
-        if not found:
-            return []
-        near = self.filter(network__in={neuron.layer.network_id for neuron in found}).select_related(None)
-        plain = near.prefetch_related(None).only("network", "neuron", "plan")
-        return [claim.pk for claim in plain if claim.names(found)]
+    def naming(self, neurons: Collection[int] | models.QuerySet[Any]) -> "ClaimQuerySet":
+        """Those that are about any of these neurons, which are given by primary key."""
+        return self.filter(pk__in=ClaimNeuron.objects.filter(neuron__in=neurons).values("claim"))
 
     def with_rulings(self) -> "models.QuerySet[Any]":
         """With ``ruling``, that of the latest run that is done, and ``status``, how far the latest run is.
@@ -76,6 +71,7 @@ class Claim(models.Model):
 
     ``plan`` is everything that a worker needs to test it (``taxonomy.plans`` says of what it is made): what is changed,
     what is shown, what is measured, and what is predicted. Families stand in it with the members they had then.
+    ``neurons`` are those that it is about: its own, and those that its plan names (``named_in``).
     """
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -83,6 +79,9 @@ class Claim(models.Model):
     note = models.ForeignKey(Note, models.PROTECT, null=True, blank=True, related_name="claims")
     family = models.ForeignKey(Family, models.PROTECT, null=True, blank=True, related_name="claims")
     neuron = models.ForeignKey(Neuron, models.PROTECT, null=True, blank=True, related_name="claims")
+    neurons: "models.ManyToManyField[Neuron, models.Model]" = models.ManyToManyField(
+        Neuron, blank=True, related_name="named_by"
+    )
     kind = models.CharField(max_length=12, choices=ClaimKind)
     sentence = Line(max_length=400)
     rationale = Prose(blank=True, max_length=5_000)
@@ -158,25 +157,52 @@ class Claim(models.Model):
         return asked.parameters.get("plan") == self.plan and asked.image_set_id == self.image_set_id
 
     def names(self, neurons: Iterable[Neuron]) -> bool:
-        """Whether it is about any of these neurons (with their layers): by itself, or as a member of a family."""
-        places = {(of["layer"], channel) for of in plans.every_set(self.plan) for channel in of["channels"]}
-        return any(
-            neuron.pk == self.neuron_id
-            or (neuron.layer.network_id == self.network_id and (neuron.layer.name, neuron.index) in places)
-            for neuron in neurons
-        )
+        """Whether it is about any of these neurons. One query, none for no neuron."""
+        return self.neurons.filter(pk__in=[neuron.pk for neuron in neurons]).exists()
+
+
+def named_in(plan: Mapping[str, Any], channels: Mapping[str, int]) -> set[tuple[str, int]]:
+    """The neurons that a plan names, each by its layer's name and its index.
+
+    Those of each of its sets; but a set that is a whole layer, and no family, names none of them in particular.
+
+    Args:
+        channels: how many neurons each layer of the network has.
+    """
+    return {
+        (of["layer"], channel)
+        for of in plans.every_set(plan)
+        if of.get("family") or len(of["channels"]) < channels[of["layer"]]
+        for channel in of["channels"]
+    }
 
 
 def named_by(claims: Iterable[Claim]) -> models.Q:
-    """The neurons that these claims are about. A whole layer names none in particular."""
-    wanted = models.Q(pk__in=())
-    for claim in claims:
-        wanted |= models.Q(pk=claim.neuron_id)
-        for of in plans.every_set(claim.plan):
-            wanted |= models.Q(
-                layer__network=claim.network_id, layer__name=of["layer"], index__in=of["channels"]
-            ) & ~models.Q(layer__channels=len(of["channels"]))
-    return wanted
+    """The neurons that these claims are about."""
+    return models.Q(pk__in=ClaimNeuron.objects.filter(claim__in=[claim.pk for claim in claims]).values("neuron"))
+
+
+class ClaimNeuron(Claim.neurons.through):  # type: ignore[name-defined]
+    """The neurons that a claim is about, written with it and kept."""
+
+    class Meta:
+        proxy = True
+        triggers = [
+            pgtrigger.Protect(name="claimed_neurons_are_kept", operation=pgtrigger.Update | pgtrigger.Delete),
+            # A row that this transaction, or a savepoint of it, wrote is not older than the transaction.
+            pgtrigger.Trigger(
+                name="claimed_neurons_come_with_the_claim",
+                operation=pgtrigger.Insert,
+                when=pgtrigger.Before,
+                func="""
+                    IF NOT EXISTS (SELECT FROM taxonomy_claim WHERE id = NEW.claim_id AND age(xmin) <= 0) THEN
+                        RAISE EXCEPTION 'A claim is about what it was stated about: no neuron is added to it.'
+                            USING ERRCODE = 'check_violation';
+                    END IF;
+                    RETURN NEW;
+                """,
+            ),
+        ]
 
 
 @pgtrigger.register(

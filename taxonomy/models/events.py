@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection
+from typing import Any
 
 import pgtrigger
 from django.contrib.auth.models import AnonymousUser
@@ -30,14 +31,14 @@ CLAIMED = models.Q(verb__startswith=OF_CLAIMS[0]) | models.Q(verb__startswith=OF
 # What names somebody who did not agree to be named.
 ASKING, LEFT = ("note.author_asked", "note.author_unasked"), "note.author_left"
 
-Hidden = Collection[int] | models.Q
+Hidden = Collection[int] | models.QuerySet[Any, Any]
 
 
 def told(user: User | AnonymousUser, hidden: Hidden = (), path: str = "") -> models.Q:
     """What keeps of events what this person may know (``EventQuerySet.visible_to``).
 
     Args:
-        hidden: settled neurons whose answer is hidden from this person, or the condition for the event's to be one.
+        hidden: settled neurons whose answer is hidden from this person, by primary key; or the query that finds them.
         path: to the event, for rows that lead to one, such as ``event__``.
     """
     telling = models.Q((f"{path}verb__regex", TELLING), (f"{path}neuron__isnull", False))
@@ -49,13 +50,8 @@ def told(user: User | AnonymousUser, hidden: Hidden = (), path: str = "") -> mod
         if user.reviews:  # who reviews may look without having read, and the look is recorded
             known |= models.Q(models.Exists(Reveal.objects.filter(person=user, neuron=neuron)))
         unsettled &= ~known
-    is_hidden = hidden if isinstance(hidden, models.Q) else models.Q((f"{path}neuron__in", hidden))
-    if isinstance(hidden, models.Q):
-        named = claimed & hidden
-    else:
-        untold = Claim.objects.naming(Neuron.objects.with_layers(hidden))
-        named = claimed & models.Q((f"{path}claim__in", untold))
-    kept = ~unsettled & ~(telling & is_hidden) & ~named
+    kept = ~unsettled & ~(telling & models.Q((f"{path}neuron__in", hidden)))
+    kept &= ~(claimed & models.Q((f"{path}claim__in", Claim.objects.naming(hidden))))
     kept &= models.Q((f"{path}note", None)) | readable_notes(user, f"{path}note__")
     asking = models.Q((f"{path}verb__in", ASKING))
     asking |= models.Q((f"{path}verb", LEFT), (f"{path}data__contains", {"declined": True}))

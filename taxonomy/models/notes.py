@@ -124,6 +124,9 @@ class Note(models.Model):
     created_by = models.ForeignKey(User, models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     opened_at = models.DateTimeField(null=True, blank=True, help_text="when it was first submitted")
+    opened_with = models.PositiveIntegerField(
+        null=True, blank=True, help_text="the number of the version that was submitted first"
+    )
     submitted = models.ForeignKey("NoteVersion", models.PROTECT, null=True, blank=True, related_name="+")
     published = models.ForeignKey("NoteVersion", models.PROTECT, null=True, blank=True, related_name="+")
     published_at = models.DateTimeField(null=True, blank=True, help_text="when it was first published")
@@ -140,6 +143,9 @@ class Note(models.Model):
     families: "models.ManyToManyField[Family, models.Model]" = models.ManyToManyField(
         Family, blank=True, related_name="notes"
     )
+    notes: "models.ManyToManyField[Note, models.Model]" = models.ManyToManyField(
+        "self", symmetrical=False, blank=True, related_name="noted_by"
+    )
 
     objects = NoteQuerySet.as_manager()
 
@@ -155,6 +161,11 @@ class Note(models.Model):
             models.CheckConstraint(
                 condition=models.Q(submitted=None, published=None) | models.Q(opened_at__isnull=False),
                 name="note_in_review_is_open",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(opened_at=None, opened_with=None)
+                | models.Q(opened_at__isnull=False, opened_with__isnull=False),
+                name="note_opens_with_a_version",
             ),
             models.CheckConstraint(condition=~models.Q(about=models.F("id")), name="note_is_not_about_itself"),
             models.CheckConstraint(

@@ -166,8 +166,8 @@ class _Figures:
         """Why some of these are not shown, by id."""
         found: dict[int, str] = {}
         neurons = Neuron.objects.with_layers(self.hidden if any(one.evidence.family_id for one in versions) else ())
-        for version in versions:
-            answer = can_see_members(version.evidence.names(neurons))
+        for version in versions:  # those of claims are looked up together below
+            answer = can_see_members(version.evidence.names(neurons if version.evidence.family_id else ()))
             if isinstance(answer, Denied):
                 found[version.pk] = answer.reason
             elif version.evidence.kind in NO_FIGURES:

@@ -710,8 +710,8 @@ def claim_list(request: HttpRequest, name: str) -> HttpResponse:
 
 
 PANEL = 20
-# What a claim's line in a panel shows, and what it names.
-COLUMNS = ("public_id", "sentence", "kind", "network_id", "neuron_id", "plan", "withdrawn_at", "ruling", "status")
+# What a claim's line in a panel shows.
+COLUMNS = ("id", "public_id", "sentence", "kind", "network_id", "withdrawn_at", "ruling", "status")
 
 
 def panel(subject: Subject, hidden: Collection[int] = ()) -> dict[str, Any]:
@@ -723,8 +723,9 @@ def panel(subject: Subject, hidden: Collection[int] = ()) -> dict[str, Any]:
     rows = getattr(subject, "claimed", None)
     if rows is None:
         rows = _lines(Claim.objects.filter(**{path: subject})).values_list("told", flat=True)
-    untold = Neuron.objects.with_layers(hidden if rows else ())
-    found = [claim for row in rows if not (claim := _claim(**row)).names(untold)]
+    every = [_claim(**row) for row in rows]
+    untold = set(Claim.objects.naming(hidden).filter(pk__in=[claim.pk for claim in every]).values_list("pk", flat=True))
+    found = [claim for claim in every if claim.pk not in untold]
     return {"claims": found, "claim_new": address_new(subject)}
 
 

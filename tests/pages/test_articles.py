@@ -83,7 +83,7 @@ def body_of(world: SimpleNamespace) -> str:
 def make_version(world: SimpleNamespace, body: str, **fields) -> NoteVersion:
     """A note of this text that was submitted."""
     author = User.objects.filter(username="ada").first() or make_user("ada")
-    note = Note.objects.create(network=world.network, created_by=author, opened_at=timezone.now())
+    note = Note.objects.create(network=world.network, created_by=author, opened_at=timezone.now(), opened_with=1)
     Authorship.objects.create(note=note, person=author, added_by=author, agreed_at=timezone.now())
     fields = {"title": "How curves are made", "abstract": "From *lines* to [[3b:1]].", "selection": "By rule."} | fields
     version = NoteVersion.objects.create(

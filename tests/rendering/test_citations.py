@@ -72,6 +72,7 @@ def publish(version: NoteVersion, at: datetime.datetime) -> NoteVersion:
         NoteReview.objects.filter(version=version, decision=NoteDecision.APPROVE).update(at=at)
     note.corrected_at = at if note.published else None
     note.number, note.published, note.published_at, note.opened_at = 3, version, note.published_at or at, at
+    note.opened_with = 1
     note.save()
     return again(version)
 
