@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
+from itertools import count
 from operator import or_
 from typing import Any, TypeGuard
 
@@ -42,6 +43,8 @@ MOST_NODES, MOST_EDGES, DEEPEST = 200, 1_000, 4
 MOST_FAR = 100_000.0  # units of the drawing
 ID = re.compile(r"[A-Za-z0-9_.:-]{1,80}")
 MOST_TOLD = 20
+# Of a family so many members are read, of all families of a circuit together so many: each is a file in the store.
+SAMPLED, MOST_READ = 24, 240
 
 
 def empty() -> Subgraph:
@@ -319,10 +322,12 @@ def read_data(version: EvidenceVersion) -> Any:
         return None
 
 
-def inputs_of(neurons: Collection[int]) -> dict[int, list[Inputs]]:
-    """By neuron, what is known of its inputs: one entry a layer, the nearest layer first. Two queries."""
+def inputs_of(neurons: Collection[int], layers: Collection[str] | None = None) -> dict[int, list[Inputs]]:
+    """By neuron, what is known of its inputs: one entry a layer, of these ``layers`` or of all. Two queries."""
     rows = Evidence.objects.filter(neuron__in=neurons, kind="weights", status=Outcome.DONE)
     rows = rows.filter(parameters__direction="in").select_related("current", "layer")
+    if layers is not None:
+        rows = rows.filter(parameters__layer__in=list(layers))
     newest: dict[tuple[int, str], Evidence] = {}
     for row in rows.prefetch_related("current__artifacts").order_by("recipe_version", "pk"):
         newest[row.neuron_id or 0, str(row.parameters.get("layer"))] = row
@@ -579,12 +584,16 @@ def edges_of(
     threshold: float,
     hidden: Collection[int] = (),
     least: float | None = None,
+    told: list[str] | None = None,
 ) -> list[Edge]:
     """What evidence says of the weights between these nodes, as far as they reach ``threshold`` of the largest; or
     another share, ``least``.
 
     Of a family that has no evidence of its own with another, its members' weights count: the strongest of them, beside
-    the largest of any of them.
+    the largest of any of them. Of a large one some members alone are read, evenly over the family.
+
+    Args:
+        told: where a sentence is added for each family of which not every member was read.
     """
     members = _members(found, hidden)
     indices: dict[str, dict[int, int]] = {}
@@ -593,13 +602,17 @@ def edges_of(
             indices[key] = {place.neuron.pk: place.neuron.index}
         elif place.family is not None:
             indices[key] = members[place.family.pk]
-    first = min((place.layer.order for place in found.values()), default=0)
-    targets = [key for key, place in found.items() if place.layer.order > first]
-    inputs = inputs_of([pk for key in targets for pk in indices[key]])
     between = _between_families(found)
+    targets = {
+        key: sorted(indices[key], key=indices[key].__getitem__)
+        for key, place in found.items()
+        if any(one.layer.order < place.layer.order and (source, key) not in between for source, one in found.items())
+    }
+    _sample(targets, found, told)
+    inputs = inputs_of({pk for pks in targets.values() for pk in pks}, {place.layer.name for place in found.values()})
     edges = []
-    for target in targets:
-        own = [one for pk in indices[target] for one in inputs.get(pk, ())]
+    for target in found:
+        own = [one for pk in targets.get(target, ()) for one in inputs.get(pk, ())]
         for source, place in found.items():
             weight = between.get((source, target)) or _strongest(
                 [one for one in own if one.layer == place.layer.name], set(indices[source].values()), least or threshold
@@ -610,6 +623,22 @@ def edges_of(
                 edges.append(edge if abs(weight.value) >= threshold * weight.scale > 0 else {**edge, "unheld": True})
     edges.sort(key=lambda edge: -abs(edge["weight"]))
     return edges[:MOST_EDGES]
+
+
+def _sample(targets: dict[str, list[int]], found: Mapping[str, Place], told: list[str] | None) -> None:
+    """Leave of each family's members as many as are read, evenly over the family."""
+    families = [key for key in targets if found[key].family is not None]
+    most = max(min(SAMPLED, MOST_READ // max(len(families), 1)), 1)
+    for key in families:
+        members = targets[key]
+        if len(members) > most:
+            targets[key] = [members[i * len(members) // most] for i in range(most)]
+            if told is not None:
+                told.append(
+                    f"Of {found[key].name} the weights into {most} of {len(members):,} members were read, evenly over "
+                    "the family. To have all of them speak, request its weights from the other family on its page, "
+                    "then connect again."
+                )
 
 
 def _strongest(inputs: Sequence[Inputs], indices: Collection[int], threshold: float) -> Weight | None:
@@ -665,20 +694,27 @@ def _places_of(network: Network, subgraph: Subgraph) -> dict[str, Place]:
     return found
 
 
-def add(network: Network, subgraph: Subgraph, name: str, hidden: Collection[int] = ()) -> Subgraph:
+def add(
+    network: Network, subgraph: Subgraph, name: str, hidden: Collection[int] = (), told: list[str] | None = None
+) -> Subgraph:
     """With the neuron at an address, or the family that ``family:3b/curves`` names, joined by what evidence says.
+
+    ``told`` as for ``edges_of``.
 
     Raises:
         ValidationError: when there is no such neuron or family, it is there already, or there is no room.
     """
     node = _node_named(network, name.strip())
+    taken = {one["id"] for one in subgraph["nodes"]}
+    if node["id"] in taken:  # ids are whatever the circuit's authors called them
+        node["id"] = next(free for i in count(2) if (free := f"{node['id'][:70]}-{i}") not in taken)
     wider: Subgraph = {**subgraph, "nodes": [*subgraph["nodes"], node]}
     if len(wider["nodes"]) > MOST_NODES:
         raise ValidationError({"name": f"A circuit has at most {MOST_NODES} nodes: remove one first."})
     present = {(one["neuron"], one["family"]) for one in subgraph["nodes"]}
     if (node["neuron"], node["family"]) in present:
         raise ValidationError({"name": f"{name} is in the circuit already."})
-    edges = edges_of(network, _places_of(network, wider), wider["threshold"], hidden)
+    edges = edges_of(network, _places_of(network, wider), wider["threshold"], hidden, told=told)
     own = [edge for edge in edges if node["id"] in (edge["source"], edge["target"])]
     wider["edges"] = [*subgraph["edges"], *own][:MOST_EDGES]
     return wider
@@ -725,9 +761,14 @@ def tie(network: Network, subgraph: Subgraph, source: str, target: str, weight: 
     return check(network, {**subgraph, "edges": [*subgraph["edges"], edge]}, before=subgraph)
 
 
-def connect(network: Network, subgraph: Subgraph, hidden: Collection[int] = ()) -> Subgraph:
-    """With every edge that evidence gives at the circuit's threshold; those drawn by hand stay where it gives none."""
-    edges = edges_of(network, _places_of(network, subgraph), subgraph["threshold"], hidden)
+def connect(
+    network: Network, subgraph: Subgraph, hidden: Collection[int] = (), told: list[str] | None = None
+) -> Subgraph:
+    """With every edge that evidence gives at the circuit's threshold; those drawn by hand stay where it gives none.
+
+    ``told`` as for ``edges_of``.
+    """
+    edges = edges_of(network, _places_of(network, subgraph), subgraph["threshold"], hidden, told=told)
     given = {(edge["source"], edge["target"]) for edge in edges}
     by_hand = [e for e in subgraph["edges"] if not e["evidence"] and (e["source"], e["target"]) not in given]
     return {**subgraph, "edges": [*by_hand, *edges][:MOST_EDGES]}
@@ -739,10 +780,10 @@ def refreshed(network: Network, subgraph: Subgraph, hidden: Collection[int] = ()
     An edge that no evidence speaks of any more keeps the weight that it had.
     """
     found = _places_of(network, subgraph)
-    newest = {
-        (e["source"], e["target"]): e for e in edges_of(network, found, subgraph["threshold"], hidden, least=1e-9)
-    }
-    edges, told = [], []
+    told: list[str] = []
+    given = edges_of(network, found, subgraph["threshold"], hidden, least=1e-9, told=told)
+    newest = {(e["source"], e["target"]): e for e in given}
+    edges = []
     for edge in subgraph["edges"]:
         now = newest.get((edge["source"], edge["target"]))
         between = f"{found[edge['source']].name} to {found[edge['target']].name}"

@@ -124,7 +124,7 @@ def _grow(request: HttpRequest, table: Table, of: str) -> Subgraph:
 
 
 def _add(request: HttpRequest, table: Table, of: str) -> Subgraph:
-    return circuits.add(table.note.network, table.subgraph, request.POST.get("name", ""), table.hidden)
+    return circuits.add(table.note.network, table.subgraph, request.POST.get("name", ""), table.hidden, table.told)
 
 
 def _remove(request: HttpRequest, table: Table, of: str) -> Subgraph:
@@ -142,7 +142,7 @@ def _tie(request: HttpRequest, table: Table, of: str) -> Subgraph:
 
 
 def _connect(request: HttpRequest, table: Table, of: str) -> Subgraph:
-    return circuits.connect(table.note.network, table.subgraph, table.hidden)
+    return circuits.connect(table.note.network, table.subgraph, table.hidden, table.told)
 
 
 def _refresh(request: HttpRequest, table: Table, of: str) -> Subgraph:

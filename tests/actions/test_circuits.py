@@ -330,6 +330,50 @@ def test_a_family_is_joined_by_its_members_weights_or_by_its_own_evidence(networ
     assert Membership.objects.count() == 4
 
 
+def test_of_a_large_family_some_members_are_read_and_that_is_told(monkeypatch):
+    network = make_network(layers={"conv1": 4, "mixed3a": 4, "mixed3b": 40})
+    curves = make_family(network.layers.get(name="mixed3b"), "Curves", units=range(40))
+    lines = make_family(network.layers.get(name="conv1"), "Lines", units=[0])
+    for index in range(40):
+        weights(f"mixed3b:{index}", "conv1", {1: 0.5})
+        weights(f"mixed3b:{index}", "mixed3a", {1: 0.5})
+    read = []
+    whole = circuits.read_data
+    monkeypatch.setattr(circuits, "read_data", lambda version: read.append(version) or whole(version))
+    told = []
+    found = circuits.add(network, circuits.add(network, circuits.empty(), "family:3b/curves"), "conv1:1", told=told)
+    assert joins(found) == {("conv1:1", found["nodes"][0]["id"]): 0.5}
+    assert len(read) == circuits.SAMPLED, "and of the layer that is in the circuit alone"
+    assert {version.evidence.neuron.index < 20 for version in read} == {True, False}, "evenly"
+    (sentence,) = told
+    assert sentence.startswith("Of Curves (mixed3b) the weights into 24 of 40 members were read")
+    assert "request its weights" in sentence
+    assert circuits.refreshed(network, found)[1] == told
+    del read[:], told[:]
+    monkeypatch.setattr(circuits, "MOST_READ", 10)
+    circuits.connect(network, found, told=told)
+    assert len(read) == 10
+    data = {"layer": "mixed3b", "source_layer": "conv1", "strengths": [[0.1]]}
+    make_family_evidence(curves, "family_weights", data, {}, other=lines)
+    two = circuits.add(network, circuits.add(network, circuits.empty(), "family:3b/curves"), "family:conv1/lines")
+    del read[:], told[:]
+    assert len(circuits.connect(network, two, told=told)["edges"]) == 1
+    assert (len(read), told) == (1, []), "what the families' own evidence tells needs no member"
+
+
+def test_what_is_added_gets_an_id_of_its_own(network):
+    family = make_family(network.layers.get(name="mixed3a"), "Lines")
+    named = {
+        "3b:1": node("mixed3b:1", "mixed3b:0"),
+        "family:3a/lines": node(f"family-{str(family.public_id)[:8]}", "3b:2"),
+    }
+    for name, taken in named.items():
+        sent = circuits.check(network, {"nodes": [taken, node(f"{taken['id']}-2", "conv1:0")]})
+        found = circuits.add(network, sent, name)
+        assert [one["id"] for one in found["nodes"]] == [taken["id"], f"{taken['id']}-2", f"{taken['id']}-3"]
+        assert circuits.check(network, found) == found
+
+
 def test_an_edge_drawn_by_hand_says_so_and_stays(network):
     found = circuits.add(network, circuits.add(network, circuits.empty(), "3b:0"), "3a:1")
     found = circuits.tie(network, found, "mixed3a:1", "mixed3b:0", 0.75)
