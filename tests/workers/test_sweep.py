@@ -27,7 +27,7 @@ from tests.workers.test_tasks import workers as workers
 KILLS = 3
 # What climbs to a picture takes few steps here: how good it gets is proven elsewhere.
 STEPS = 2
-NEURONS = range(4)
+NEURONS = range(2)
 
 
 @needs_data
