@@ -8,6 +8,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
+from django.utils.cache import patch_vary_headers
 
 from taxonomy.permissions import Refused
 
@@ -77,6 +78,24 @@ class Bounded:
             "Nothing was saved. Shorten it and send it again."
         )
         return tell(request, sentence, 413, alone=True)
+
+
+class Varied:
+    """A page's script is answered with a piece of the page, or with a sentence, at the page's own address.
+
+    What keeps answers, a browser or a cache before the site, keeps these apart. Files are the same for all who ask.
+    """
+
+    ASKED_BY = ("HX-Request", "X-Background")
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if "public" not in response.get("Cache-Control", ""):
+            patch_vary_headers(response, self.ASKED_BY)
+        return response
 
 
 class Refusals:

@@ -86,6 +86,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "taxonomy.middleware.Varied",
     "taxonomy.middleware.Refusals",
 ]
 ROOT_URLCONF = "taxonomy.urls"

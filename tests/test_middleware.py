@@ -6,7 +6,7 @@ from django.db import IntegrityError, OperationalError
 from taxonomy import middleware
 from taxonomy.actions import proposals
 from taxonomy.models import Layer
-from tests.factory import make_network, make_user
+from tests.factory import make_evidence, make_network, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -47,3 +47,17 @@ def test_page_and_api_say_the_same(client, monkeypatch, layer, error, status, se
     body = {"network": layer.network.name, "layer": layer.name, "name": "Curves", "remark": "Bent."}
     answer = client.post("/api/v1/proposals/", body, content_type="application/json")
     assert (answer.status_code, answer.json()) == (status, {"detail": sentence})
+
+
+@pytest.mark.parametrize("asked", ["HX-Request", "X-Background"])
+def test_a_piece_of_a_page_is_not_kept_as_the_page(client, layer, asked) -> None:
+    for address in ("/", "/jobs/", f"/networks/{layer.network.name}/weights/walk/?neuron=3b:4", "/nowhere/"):
+        for headers in ({}, {asked: "true"}):
+            assert asked in client.get(address, headers=headers)["Vary"].split(", "), address
+
+
+def test_files_are_the_same_for_all_who_ask(client, layer) -> None:
+    (file,) = make_evidence(layer.neurons.get(index=0), pictures=["image"]).current.artifacts.all()
+    answer = client.get(f"/artifacts/{file.sha256}.webp")
+    assert answer.status_code == 200
+    assert "HX-Request" not in answer.get("Vary", "")
