@@ -45,6 +45,8 @@ MOST_AUTHORS = 50
 DOI = re.compile(r"10\.\d{4,9}/[^\s\"<>{}\\%\x00-\x1f\x7f-\x9f]{1,180}")
 ADDRESS = re.compile(r"/notes/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/", re.IGNORECASE)
 PROSE = ("abstract", "body", "selection", "bibliography")
+# What of a version no list tells: up to 100 kB each.
+LONG = ("body", "bibliography", "selection", "subgraph")
 
 
 class Content(TypedDict, total=False):
@@ -516,9 +518,20 @@ def _name(note: Note, version: NoteVersion) -> None:
     note.notes.set(Note.objects.filter(public_id__in=addresses).exclude(pk=note.pk))
 
 
+def without_texts(*paths: str, also: Iterable[str] = ()) -> list[str]:
+    """What a query need not bring of the versions at these paths (``published``), as ``defer`` names it.
+
+    Args:
+        also: other fields that are not told, such as the abstract where a title will do.
+    """
+    return [f"{path}__{name}" for path in paths for name in (*LONG, *also)]
+
+
 def _locked(note: Note) -> Note:
+    """The note, for nobody else to change. Of its versions nothing but who they are: their texts are long."""
     rows = Note.objects.select_for_update(of=["self"], no_key=True)
-    return rows.select_related("network", "about__network", "submitted", "published").get(pk=note.pk)
+    rows = rows.select_related("network", "about__network", "submitted", "published")
+    return rows.defer(*without_texts("submitted", "published", also=["abstract"])).get(pk=note.pk)
 
 
 def _ask_no_more(user: User, note: Note) -> None:

@@ -199,11 +199,15 @@ class NoteViewSet(mixins.ListModelMixin, Resource):
     filterset_class = NoteFilter
     gate = staticmethod(can_write_note)
 
+    def query_parameters(self) -> list[str]:
+        return ["page", "page_size"] if self.action == "versions" else super().query_parameters()
+
     def get_queryset(self) -> QuerySet[Note]:
         told = Authorship.objects.current().told_to(self.request.user)
         people = told.select_related("person").order_by("order", "pk")
         rows = Note.objects.readable_by(self.request.user).titled().order_by("-id")
         related = "network", "about", "superseded_by", "published", "submitted"
+        rows = rows.defer(*notes.without_texts("published", "submitted", also=["abstract"]))
         return rows.select_related(*related).prefetch_related(Prefetch("authorships", people, to_attr="people"))  # type: ignore[no-redef]
 
     def get_object(self) -> Note:
@@ -233,16 +237,17 @@ class NoteViewSet(mixins.ListModelMixin, Resource):
         made = notes.create(request.user, network, about=self.called(about) if about else None, **values)
         return self.told(made, 201)
 
-    @extend_schema(responses=SavedSerializer(many=True))
+    @extend_schema(responses=SavedSerializer(many=True), filters=False)
     def versions(self, request: Request, public_id: Any) -> Response:
         """Every version, the first one first, with what was decided on it; their texts one by one."""
         note = self.get_object()
-        saved = note.versions.defer(*notes.PROSE, "subgraph").select_related("saved_by")
+        saved = note.versions.defer("abstract", "motifs", *notes.LONG).select_related("saved_by")
         reviews = Prefetch("reviews", NoteReview.objects.select_related("reviewer"))
-        found = list(saved.prefetch_related(reviews).order_by("number"))
+        found = self.paginate_queryset(saved.prefetch_related(reviews).order_by("number"))
+        assert found is not None
         said = [review.comment for version in found for review in version.reviews.all()]
         notes.reveal_named(request.user, note.network, *said)
-        return Response(SavedSerializer(found, many=True).data)
+        return self.get_paginated_response(SavedSerializer(found, many=True).data)
 
     @extend_schema(responses=NoteVersionSerializer)
     def version(self, request: Request, public_id: Any, number: int) -> Response:

@@ -149,7 +149,7 @@ def network(request: HttpRequest, name: str) -> HttpResponse:
     here = layers[0].network
     context = {
         "network": here,
-        "notes": list(here.notes.in_thread().titled().select_related("published").reverse()[:3]),
+        "notes": list(here.notes.in_thread().titled().reverse()[:3]),
         "layers": shown,
         "coverage": total,
         "legend": [(name, words) for name, words in STATES.items() if total.states[name]],

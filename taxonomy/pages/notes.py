@@ -10,7 +10,7 @@ from django import forms
 from django.contrib import messages
 from django.contrib.postgres.expressions import ArraySubquery
 from django.core.exceptions import ValidationError
-from django.core.paginator import Paginator
+from django.core.paginator import Page, Paginator
 from django.db.models import OuterRef, Prefetch, Q
 from django.db.models.functions import JSONObject
 from django.http import Http404, HttpRequest, HttpResponse
@@ -57,6 +57,7 @@ from taxonomy.rendering.markdown import References
 from taxonomy.rendering.notes import CITATION
 
 PAGE = 30
+CORRECTIONS = 20  # that a note's page tells; its versions tell of all
 
 
 def found(name: str) -> Network:
@@ -78,10 +79,10 @@ def note_of(request: HttpRequest, public_id: str) -> Note:
         Http404: where there is none.
         Refused: to others than its authors, while it is a draft.
     """
-    rows = Note.objects.select_related(
-        "network", "about", "about__published", "superseded_by__published", "published__saved_by", "submitted__saved_by"
-    )
-    note = rows.annotate(asked=_ASKED, saved=_SAVED).filter(public_id=public_id).first()
+    others = "about__published", "superseded_by__published"
+    rows = Note.objects.select_related("network", *others, "published__saved_by", "submitted__saved_by")
+    rows = rows.defer(*notes.without_texts(*others, also=["abstract"]))
+    note = rows.annotate(asked=_ASKED, saved=_SAVED, corrected=_CORRECTED).filter(public_id=public_id).first()
     if note is None:
         raise Http404("There is no such note here.")
     for row in note.asked:
@@ -104,17 +105,32 @@ _ASKED = ArraySubquery(
     .order_by("order", "pk")
     .values(told=JSONObject(person=_PERSON, contribution="contribution", agreed_at="agreed_at", ended_at="ended_at"))
 )
-_SAVED = ArraySubquery(
+_VERSIONS = (
     NoteVersion.objects.filter(note=OuterRef("pk"))
     .order_by("-number")
     .values(told=JSONObject(id="pk", number="number", summary="summary", saved_at="saved_at"))
 )
+_SAVED = ArraySubquery(_VERSIONS[:1])
+# One more than are shown tells whether there are others.
+_CORRECTED = ArraySubquery(
+    _VERSIONS.filter(number__gt=1, number__lte=OuterRef("published__number")).exclude(summary="")[: CORRECTIONS + 1]
+)
 
 
-def saved_of(note: Note) -> list[NoteVersion]:
-    """Its versions without their texts, the latest first."""
-    rows: list[dict[str, Any]] = note.saved  # type: ignore[attr-defined]
+def _versions(rows: list[dict[str, Any]]) -> list[NoteVersion]:
+    """Versions without their texts."""
     return [NoteVersion(**row | {"saved_at": datetime.datetime.fromisoformat(row["saved_at"])}) for row in rows]
+
+
+def latest_of(note: Note) -> NoteVersion:
+    """The last version that was saved, without its texts."""
+    (found,) = _versions(note.saved)  # type: ignore[attr-defined]
+    return found
+
+
+def corrections_of(note: Note) -> list[NoteVersion]:
+    """The versions up to the published one that say what they corrected, the latest first: at most so many, and one."""
+    return _versions(note.corrected)  # type: ignore[attr-defined]
 
 
 def version_of(note: Note, number: int) -> NoteVersion:
@@ -136,27 +152,30 @@ def asked_of(request: HttpRequest, note: Note) -> NoteVersion:
 # The thread
 
 
-def authored(notes: NoteQuerySet) -> NoteQuerySet:
-    """With their people, in one query for all."""
+def listed(every: NoteQuerySet) -> NoteQuerySet:
+    """With what a list tells of them: their people, in one query for all, and their versions without the long texts."""
     people = Authorship.objects.select_related("person").order_by("order", "pk")
-    return notes.prefetch_related(Prefetch("authorships", people, to_attr="people"))  # type: ignore[no-redef]
+    rows = every.select_related("published", "submitted", "about__published")
+    rows = rows.defer(*notes.without_texts("published", "submitted"))
+    rows = rows.defer(*notes.without_texts("about__published", also=["abstract"]))
+    return rows.prefetch_related(Prefetch("authorships", people, to_attr="people"))  # type: ignore[no-redef]
 
 
 @require_safe
 def thread(request: HttpRequest, name: str) -> HttpResponse:
     """A network's published notes in the order of their numbers; what is in review; and one's own drafts."""
     network = found(name)
-    every = authored(Note.objects.filter(network=network).select_related("published", "submitted", "about__published"))
+    every = listed(Note.objects.filter(network=network))
     published = Paginator(every.in_thread(), PAGE)
     page = published.get_page(request.GET.get("page") or published.num_pages)
-    shown = list(page.object_list)
-    waiting = list(every.in_review().filter(number=None)[:PAGE])
-    drafts: list[Note] = []
+    queue = Paginator(every.in_review().filter(number=None), PAGE).get_page(request.GET.get("waiting"))
+    shown, waiting = list(page.object_list), list(queue.object_list)
+    mine = every.none()
     if isinstance(request.user, User):
         own = Authorship.objects.current().filter(person=request.user)
         mine = every.filter(authorships__in=own, number=None, submitted=None, withdrawn_at=None)
-        drafts = list(mine.titled().order_by("-pk")[:PAGE])
-    for note in (*shown, *waiting, *drafts):
+    drafts = Paginator(mine.titled().order_by("-pk"), PAGE).get_page(request.GET.get("drafts"))
+    for note in (*shown, *waiting, *drafts.object_list):
         note.network = network
     notes.reveal_named(
         request.user, network, *(version.abstract for note in (*shown, *waiting) if (version := _said(note)))
@@ -167,22 +186,24 @@ def thread(request: HttpRequest, name: str) -> HttpResponse:
         "page": page,
         "entries": [(note, _said(note), rulings.get(note.pk, "")) for note in shown],
         "waiting": [(note, _said(note), rulings.get(note.pk, "")) for note in waiting],
+        "queue": queue,
         "drafts": drafts,
         "may_write": can_write_note(request.user),
     }
     return render(request, "notes/thread.html", context)
 
 
-def in_review(request: HttpRequest) -> list[tuple[Note, NoteVersion]]:
-    """The notes of all networks of which a version waits for an editor, with that version."""
-    rows = authored(Note.objects.in_review().select_related("network", "submitted", "about__published"))
-    found = [(note, note.submitted) for note in rows[:PAGE] if note.submitted is not None]
+def in_review(request: HttpRequest) -> tuple[Page, list[tuple[Note, NoteVersion]]]:
+    """The notes of all networks of which a version waits for an editor, a page of them, each with that version."""
+    rows = listed(Note.objects.in_review().select_related("network"))
+    page = Paginator(rows, PAGE).get_page(request.GET.get("page"))
+    found = [(note, note.submitted) for note in page.object_list if note.submitted is not None]
     texts: dict[int, list[str]] = {}
     for note, version in found:
         texts.setdefault(note.network_id, []).append(version.abstract)
     for network in {note.network for note, _ in found}:
         notes.reveal_named(request.user, network, *texts[network.pk])
-    return found
+    return page, found
 
 
 def _said(note: Note) -> NoteVersion | None:
@@ -240,8 +261,7 @@ def page_of(
     layers = layers_of(note.network.name)
     hidden = hidden_from(user)
     drawn = circuit(note.network, _subgraph(shown), hidden=hidden, layers=layers)
-    since = saved_of(note)
-    latest = since[0]
+    latest, corrections = latest_of(note), corrections_of(note)
     old = shown.pk != (note.published_id or note.submitted_id or latest.pk)
     talk = Talk(user, note, shown=True)
     talk.layer = layers[-1]
@@ -259,7 +279,8 @@ def page_of(
         "old": old,
         "latest": latest,
         "unpublished": note.published is not None and latest.number > note.published.number,
-        "corrections": [one for one in since if _corrects(note, one)],
+        "corrections": corrections[:CORRECTIONS],
+        "more_corrections": len(corrections) > CORRECTIONS,
         "authors": note.authors,
         "asked": asked,
         "asked_me": next((one for one in asked if one.person_id == user.pk), None),
@@ -289,12 +310,6 @@ def page_of(
 def _subgraph(version: NoteVersion) -> Subgraph:
     found: Subgraph = version.subgraph
     return found
-
-
-def _corrects(note: Note, version: NoteVersion) -> bool:
-    """Whether the version says what of the published note it corrects."""
-    published = note.published
-    return published is not None and 1 < version.number <= published.number and version.summary != ""
 
 
 def _told(version: NoteVersion, drawn: Circuit, old: bool) -> Q:
@@ -658,7 +673,7 @@ def versions(request: HttpRequest, public_id: str) -> HttpResponse:
     """Every version, who saved it, and what was decided on it."""
     note = note_of(request, public_id)
     reviews = NoteReview.objects.select_related("reviewer")
-    saved = note.versions.defer("body", "bibliography", "subgraph").select_related("saved_by")
+    saved = note.versions.defer("abstract", "motifs", *notes.LONG).select_related("saved_by")
     page = Paginator(saved.order_by("-number").prefetch_related(Prefetch("reviews", reviews)), 60)
     shown = page.get_page(request.GET.get("page"))
     said = [review.comment for version in shown for review in version.reviews.all()]
@@ -689,7 +704,7 @@ def diff(request: HttpRequest, public_id: str, number: int) -> HttpResponse:
         "before": before,
         "after": after,
         "changes": differences.changes(before, after),
-        "numbers": [one.number for one in reversed(saved_of(note))],
+        "latest": latest_of(note),
     }
     return render(request, "notes/diff.html", context)
 

@@ -87,7 +87,7 @@ def review(request: HttpRequest) -> HttpResponse:
         proposals = list(open_proposals().order_by("created_at"))
         context["proposals"] = [(proposal, can_decide_proposal(request.user, proposal)) for proposal in proposals]
     elif tab == "notes":
-        context["waiting_notes"] = notes.in_review(request)
+        context["waiting"], context["waiting_notes"] = notes.in_review(request)
     return render(request, "reviews/review.html", context)
 
 

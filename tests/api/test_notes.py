@@ -42,7 +42,7 @@ def test_the_whole_circle(api: Client) -> None:
     assert (old.status_code, "Version 2 was submitted" in old.json()["detail"]) == (403, True)
     published = edith.send(f"{here}decide/", version=2, decision="approve", comment="Good.").json()
     assert (published["state"], published["number"], published["published"]) == ("published", 1, 2)
-    versions = api.read(f"{here}versions/").json()
+    versions = api.read(f"{here}versions/").json()["results"]
     assert [(one["number"], [review["decision"] for review in one["reviews"]]) for one in versions] == [
         (1, []),
         (2, ["approve"]),
