@@ -15,6 +15,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,8 @@ from benchmarks.evidence import processor
 from tests import planted
 from tests.shared import DATA
 from workers import curve_network, scan, stimuli, zoo
-from workers.experiment import carry_out, screen
+from workers.experiment import carry_out
+from workers.interventions import Condition
 from workers.network import Network
 from workers.responses import measures, respond, views
 
@@ -46,7 +48,7 @@ COLOURFUL = 0.5  # share of a kernel's energy that is not grey
 def nothing(count: int) -> dict[str, Any]:
     found: dict[str, Counter[str]] = {}
     for kind, network, plan in planted.claims_of_nothing(count):
-        found.setdefault(kind, Counter())[carry_out(network, plan)["ruling"]["verdict"]] += 1
+        found.setdefault(kind, Counter())[planted.ruling(network, plan)] += 1
     supported = sum(counts["supported"] for counts in found.values()) / count
     return {"claims": count, "supported": supported, "kinds": {kind: dict(counts) for kind, counts in found.items()}}
 
@@ -113,6 +115,66 @@ def _echoes(curves: dict[str, NDArray[np.float64]]) -> dict[str, Any]:
     return told
 
 
+@dataclass(frozen=True)
+class Screened:
+    """A neuron that predictions may rest on. `expected` and `changed` are pictures whose prediction should change
+    without it, as far as gradients tell, and does."""
+
+    channel: int
+    expected: tuple[int, ...]
+    changed: tuple[int, ...]
+
+
+def screen(
+    network: Network,
+    layer: str,
+    images: scan.Pictures,
+    indices: Sequence[int] | None = None,
+    *,
+    most: int = 20,
+    batch: int = 32,
+) -> list[Screened]:
+    """The neurons of a layer whose loss changes most predictions, most first: what is worth a claim.
+
+    Gradient x activation says what each gives the largest logit of a picture; where that is more than what the largest
+    is ahead by, the prediction should change. The `most` neurons of which that holds most often are then dropped, one
+    at a time. A claim about these pictures was chosen for what it says; one about others was not.
+
+    ValueError for a network without a head; KeyError for an unknown layer.
+    """
+    if network.head is None:
+        raise ValueError(f"{network.architecture} has no head that classifies.")
+    chosen = range(len(images)) if indices is None else indices
+    last = network.layers[-1].name
+    expected: list[tuple[int, NDArray[np.bool_]]] = []
+    given = torch.zeros(network.layer(layer).channels)
+    for part, found in scan.activations(network, [layer], images, chosen, batch=batch):
+        values = found[layer].clone().requires_grad_()
+        best = network.head(network.between(values, layer, last)).topk(2, dim=1).values
+        (gradient,) = torch.autograd.grad(best[:, 0].sum(), values)
+        gives = (gradient * values.detach()).sum(dim=(2, 3))
+        given += gives.sum(0).cpu()
+        ahead = (best[:, :1] - best[:, 1:]).detach()
+        expected += zip(part, (gives > ahead).cpu().numpy(), strict=True)
+    often = np.sum([those for _, those in expected], axis=0)
+    channels = np.lexsort((-given.numpy(), -often))[:most].tolist()  # equally often: what gives more on the whole
+    conditions = [Condition(silent={layer: [torch.tensor([channel])]}) for channel in channels]
+    changed: list[list[int]] = [[] for _ in channels]
+    with torch.inference_mode():
+        for part, found in scan.activations(network, [layer], images, chosen, batch=batch):
+            said, *without = (
+                network.head(condition.through(network, found[layer], layer, last)).argmax(1).cpu()
+                for condition in [Condition(), *conditions]
+            )
+            for those, now in zip(changed, without, strict=True):
+                those += [index for index, other in zip(part, (now != said).tolist(), strict=True) if other]
+    screened = [
+        Screened(channel, tuple(index for index, those in expected if those[channel]), tuple(those))
+        for channel, those in zip(channels, changed, strict=True)
+    ]
+    return sorted(screened, key=lambda each: -len(each.changed))
+
+
 def photographs(every: int, layer: str) -> dict[str, Any]:
     network = zoo.load("squeezenet1_0", DATA / "squeezenet1_0" / "squeezenet1_0.safetensors")
     files = sorted((DATA / "imagenet-samples").glob("*.jpg"))
@@ -124,7 +186,7 @@ def photographs(every: int, layer: str) -> dict[str, Any]:
     for each in screened[:3]:
         # Those of which gradients say so, before anything was dropped; and pictures that were not looked at.
         for which, shown, margin in (("expected", each.expected, 0.2), ("others", claimed, 0.02)):
-            plan = _pictured(layer, [each.channel], shown, "prediction", "rises", margin)
+            plan = pictured(layer, [each.channel], shown, "prediction", "rises", margin)
             data = carry_out(network, plan, images=pictures)
             claims.append(_short(data) | {"neuron": f"{layer}:{each.channel}", "pictures": which})
     families = {
@@ -133,7 +195,7 @@ def photographs(every: int, layer: str) -> dict[str, Any]:
     }
     accuracy = []
     for name, (where, channels, shown) in families.items():
-        data = carry_out(network, _pictured(where, channels, shown, "top1", "falls", 0.05), images=pictures)
+        data = carry_out(network, pictured(where, channels, shown, "top1", "falls", 0.05), images=pictures)
         accuracy.append(
             _short(data)
             | {"family": name, "neurons": len(channels), "top1": data["images"]["top1"], "top5": data["images"]["top5"]}
@@ -141,7 +203,7 @@ def photographs(every: int, layer: str) -> dict[str, Any]:
     return {"searched": len(searched), "claims": claims, "accuracy": accuracy}
 
 
-def _pictured(
+def pictured(
     layer: str, channels: Sequence[int], shown: Sequence[int], what: str, change: str, margin: float
 ) -> dict[str, Any]:
     return {
@@ -173,7 +235,7 @@ def _reached(value: bool) -> str:
 def told(part: str, found: Any) -> list[str]:
     """A part's figures, in lines."""
     if part == "nothing":
-        lines = [f"  {kind:<14} {counts}" for kind, counts in found["kinds"].items()]
+        lines = [f"  {kind:<18} {counts}" for kind, counts in found["kinds"].items()]
         return [
             f"of {found['claims']:,} claims of nothing {found['supported']:.1%} are supported "
             f"(at most {MOST_SUPPORTED:.0%}: {_reached(found['supported'] <= MOST_SUPPORTED)})",

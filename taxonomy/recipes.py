@@ -307,7 +307,7 @@ KINDS: dict[str, Kind] = {
         ),
         Kind("layer_weights", "Weights between layers", version=1, subject="layer", layer="before", by_default=False),
         # Asked for with a claim, whose plan is its only parameter.
-        Kind("edit", "Experiment", version=1, subject="claim", by_default=False, heavy=True),
+        Kind("edit", "Experiment", version=2, subject="claim", by_default=False, heavy=True),
         Kind("imported_picture", "Imported picture", version=1, computed=False),
     )
 }

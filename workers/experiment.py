@@ -8,13 +8,14 @@ bootstrap's (Efron 1979), whose draws are of neurons first where there are sever
 Wilson's, of differences of shares no narrower than Bonett and Price's, for where few pictures change a bootstrap is too
 sure.
 
-The controls make an answer of chance: a change like any other of its size has the largest effect of 21 once in 21
-times. So at most 4.8 % of the claims that something rises or falls where nothing depends on it are supported. A control
-that is weaker than what the plan changes counts for how strong it is.
+The controls make an answer of chance: a change like any other of its size has a larger effect than 20 controls that
+differ from each other once in 21 times, and than 19 once in 20. With fewer nothing is supported, and so at most 5 % of
+the claims that something rises or falls where nothing depends on it are. A control that is weaker than what the plan
+changes counts for how strong it is.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from typing import Any
@@ -25,12 +26,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from workers import scan
-from workers.interventions import CannotTest, Condition, Design, Planner, count, neurons_measured
+from workers.interventions import CannotTest, Design, Planner, count, neurons_measured
 from workers.network import Network
-from workers.responses import ORIENTED, View, measures, views
+from workers.receptive_field import Field, propagate
+from workers.responses import ORIENTED, ROUNDING, View, measures, views
 from workers.ruling import between, intervals, of_difference, of_share, verdict
 
-__all__ = ["CannotTest", "carry_out", "screen"]
+__all__ = ["CannotTest", "carry_out"]
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -38,9 +40,12 @@ Plan = Mapping[str, Any]
 
 LEAST_PAIRS, LEAST_NEURONS = 5, 5  # fewer say nothing
 MOST_PAIRS, MOST_NEURONS, MOST_FLIPS = 2000, 24, 48  # that are told of one by one
+MOST_LOST = 0.1  # of the pairs that a change leaves without a measure: of those left more may be said than is so
+STILL = 30  # of so many that stand still at most one in ten moves (the rule of three, at 95 %)
 
 SHARES = ("prediction", "top1", "top5")  # of pictures: of each the measure is 0 or 1
 FROM_ZERO = ("peak", "prediction")  # they are changes themselves
+SHAPES = ("peak", "width", "echo")  # read from a curve, in steps, so that they may stand still
 UNITS = {"response": "activation", "peak": "degrees", "width": "degrees"}  # the others are shares
 CALLED = {
     "response": "response",
@@ -80,7 +85,11 @@ def _swept(
         partial(draw, **{name: float(value) for name, value in variant.items() if value is not None})
         for variant in variants
     ]
-    found = views(network, [(of["layer"], channel) for channel in of["channels"]])
+    fields = fields_of(network, of["layer"], planner.mixed)
+    found = [
+        _with_room(network, view, fields)
+        for view in views(network, [(of["layer"], channel) for channel in of["channels"]])
+    ]
 
     def drawn(view: View, draw: Callable[..., NDArray[np.float32]], stop: str) -> Iterator[tuple[Indices, Tensor]]:
         """Angles, and the values that the network as it is has at them in layer `stop`; padded to a whole batch."""
@@ -104,7 +113,7 @@ def _swept(
     measured = np.full((len(design.conditions), len(of["channels"]), len(variants)), np.nan)
     for view, (number, each) in product(found, enumerate(draws)):
         answers = np.zeros((len(design.conditions), len(angles), len(view.channels)))
-        cells, row = seen(network, view, design.start)
+        cells, row = seen(network, view, design.start, fields)
         for part, before in drawn(view, each, design.start):
             for condition, answer in zip(design.conditions, answers, strict=True):
                 tick()
@@ -133,16 +142,42 @@ def _swept(
     return design, Measured(measured.reshape(len(measured), -1), clusters, where, told)
 
 
-def seen(network: Network, view: View, layer: str) -> tuple[slice, int]:
+def fields_of(network: Network, end: str, mixed: Collection[str]) -> tuple[Field, ...]:
+    """What the channels of layer `end` see where those of the layers `mixed` may get the weights of any other there."""
+    layers = network.layers[: network.layer(end).order + 1]
+    first = next((layer for layer in layers if layer.name in mixed), layers[-1])
+    fields = first.fields
+    for layer in layers[first.order :]:
+        if layer is not first:
+            fields = propagate(network.stages[layer.name], fields)
+        if layer.name in mixed:
+            begin, stop = min(field.start for field in fields), max(field.start + field.size for field in fields)
+            fields = (Field(stop - begin, fields[0].stride, begin),) * len(fields)
+    return fields
+
+
+def _with_room(network: Network, view: View, fields: Sequence[Field]) -> View:
+    """The view on a canvas that holds these fields too, unless that is more than the network's pictures."""
+    stride = fields[0].stride
+    boxes = [fields[channel].box(view.row, view.row) for channel in view.channels]
+    before = max(0, -(min(box[0] for box in boxes) // stride))  # in strides, so that the same units are there
+    after = max(0, max(box[2] for box in boxes) - view.size)
+    size = view.size + stride * before + after
+    if size > network.preprocessing.size:
+        return view
+    return replace(view, size=size, row=view.row + before, middle=view.middle + stride * before)
+
+
+def seen(network: Network, view: View, layer: str, fields: Sequence[Field]) -> tuple[slice, int]:
     """The rows (and columns) of the earlier `layer` that the units of the view see, and the units' row if there were
-    no others: what lies beside need not be computed."""
-    later, earlier = network.layer(view.layer).fields, network.layer(layer).fields
-    boxes = [later[channel].box(view.row, view.row) for channel in view.channels]
+    no others: what lies beside need not be computed. `fields` are those of the channels of the view's layer."""
+    earlier = network.layer(layer).fields
+    boxes = [fields[channel].box(view.row, view.row) for channel in view.channels]
     begin, end = min(box[0] for box in boxes), max(box[2] for box in boxes)
     stride = earlier[0].stride
     first = min(-((field.start - begin) // stride) for field in earlier)
     last = max((end - field.size - field.start) // stride for field in earlier)
-    steps = later[0].stride // stride  # cells of the earlier layer to one of the later
+    steps = fields[0].stride // stride  # cells of the earlier layer to one of the later
     skipped = max(first, 0) // steps
     return slice(skipped * steps, last + 1), view.row - skipped
 
@@ -171,12 +206,12 @@ class _Mean:
         self._sums: dict[str, tuple[Tensor, int]] = {}
 
     def add(self, layer: str, values: Tensor) -> None:
-        total, count = self._sums.get(layer, (0, 0))
+        total, places = self._sums.get(layer, (0, 0))
         responses = values.clamp(min=0).double().sum(dim=(0, 2, 3)).cpu()
-        self._sums[layer] = total + responses, count + values[:, 0].numel()
+        self._sums[layer] = total + responses, places + values[:, 0].numel()
 
     def found(self) -> dict[str, Array]:
-        return {layer: (total / count).numpy() for layer, (total, count) in self._sums.items()}
+        return {layer: (total / places).numpy() for layer, (total, places) in self._sums.items()}
 
 
 def _shown(
@@ -224,7 +259,7 @@ def _shown(
                 _finite(logits)
                 top = logits.argmax(1) if top is None else top
                 if number < 2:
-                    said[number].add(logits)
+                    said[number].add(logits, top)
             if of:
                 own = after[: len(part), of["channels"]].amax(dim=(2, 3)).clamp(min=0)
                 _finite(own)
@@ -256,7 +291,8 @@ def _judged(measure: Mapping[str, Any], logits: Tensor, top: Tensor, labels: Seq
         found = logits.softmax(1).gather(1, wanted[:, None])[:, 0]
     else:
         wanted = _known(labels, logits)[:, None]
-        found = (logits.topk(min(5 if what == "top5" else 1, logits.shape[1]), dim=1).indices == wanted).any(1)
+        best = logits.topk(min(5, logits.shape[1]), dim=1).indices if what == "top5" else logits.argmax(1)[:, None]
+        found = (best == wanted).any(1)
     return found.double().cpu().numpy()
 
 
@@ -271,21 +307,26 @@ def _known(labels: Sequence[int | None], logits: Tensor) -> Tensor:
 
 
 class _Predictions:
-    """What a network says of pictures: of each the most probable class, its probability, and whether it is right."""
+    """What a network says of pictures: of each the most probable class with its probability, that of the class which
+    was the most probable before the change, and whether it is right."""
 
     def __init__(self, labels: Sequence[int | None]) -> None:
         self.labels = labels
         self.classes: list[int] = []
-        self.probabilities: list[Array] = []
+        self.probabilities: list[float] = []
+        self.kept: list[float] = []
         self.right: dict[str, list[bool]] = {"top1": [], "top5": []}
 
-    def add(self, logits: Tensor) -> None:
+    def add(self, logits: Tensor, before: Tensor) -> None:
+        """Of the next pictures the logits (pictures, classes), and the most probable class before the change."""
         labels = self.labels[len(self.classes) :][: len(logits)]
-        ranked = logits.topk(min(5, logits.shape[1]), dim=1).indices.cpu().tolist()
-        self.right["top1"] += [label == row[0] for label, row in zip(labels, ranked, strict=True)]
+        classes, ranked = logits.argmax(1), logits.topk(min(5, logits.shape[1]), dim=1).indices.cpu().tolist()
+        probable = logits.softmax(1).double()
+        self.right["top1"] += [label == own for label, own in zip(labels, classes.tolist(), strict=True)]
         self.right["top5"] += [label in row for label, row in zip(labels, ranked, strict=True)]
-        self.classes += [row[0] for row in ranked]
-        self.probabilities.append(logits.softmax(1).double().cpu().numpy())
+        self.classes += classes.tolist()
+        self.probabilities += probable.gather(1, classes[:, None])[:, 0].tolist()
+        self.kept += probable.gather(1, before[:, None])[:, 0].tolist()
 
 
 def _told(said: Sequence[_Predictions], chosen: Sequence[int]) -> dict[str, Any]:
@@ -303,18 +344,15 @@ def _told(said: Sequence[_Predictions], chosen: Sequence[int]) -> dict[str, Any]
                 side: dict(zip(("share", "low", "high"), (float(share), *of_share(share, len(chosen))), strict=True))
                 for side, share in zip(("before", "after"), shares, strict=True)
             }
-    probable = [np.concatenate(each.probabilities) for each in said]
     flipped = [place for place in range(len(chosen)) if before.classes[place] != after.classes[place]]
-    flipped.sort(
-        key=lambda place: probable[1][place, before.classes[place]] - probable[0][place, before.classes[place]]
-    )
+    flipped.sort(key=lambda place: after.kept[place] - before.kept[place])
     told["flipped"] = len(flipped)
     told["flips"] = [
         {
             "image": chosen[place],
             **{
-                side: {"class": each.classes[place], "probability": float(p[place, each.classes[place]])}
-                for side, each, p in zip(("before", "after"), said, probable, strict=True)
+                side: {"class": each.classes[place], "probability": each.probabilities[place]}
+                for side, each in zip(("before", "after"), said, strict=True)
             },
             "label": labels[place],
         }
@@ -352,40 +390,49 @@ def carry_out(
 
 def _ruled(plan: Plan, design: Design, measured: Measured) -> dict[str, Any]:
     what, expect, values = plan["measure"]["what"], plan["expect"], measured.values
-    there = np.logical_and(*np.isfinite(values[:2]))
-    n, lost = int(there.sum()), int((~there).sum())
-    why = f"the {CALLED[what]} is not defined for a neuron that does not respond, or always alike" if lost else ""
-    if lost > n:
-        raise CannotTest(
-            f"For {lost:,} of {len(there):,} pairs {why}, before the change or after it. Change less, or measure the "
-            "response."
+    known = np.logical_and(*np.isfinite(values[:2]))
+    there = np.logical_and(known, values[:2].max(axis=0) > ROUNDING) if what == "response" else known
+    n, left_out = int(there.sum()), int((~there).sum())
+    why = ""
+    if left_out:
+        why = (
+            "no neuron that is measured responds, before the change or after it"
+            if what == "response"
+            else f"the {CALLED[what]} is not defined for a neuron that does not respond, or always alike"
         )
-    values = values[:, there]
-    relative = bool(expect.get("relative"))
-    if relative and values[0].mean() <= 0:
-        raise CannotTest(f"The {CALLED[what]} is 0 before the change, and has no share: state the margin as it is.")
-    clusters = measured.clusters[there]
+    if not n or 2 * known.sum() < len(known):
+        raise CannotTest(
+            f"For {left_out:,} of {len(there):,} pairs {why}. Show something else, change less, or measure "
+            f"{'others' if what == 'response' else 'the response'}."
+        )
+    # Where nothing responds on either side, nothing changes: these pairs count for controls, to which they may matter.
+    effect, *controls = (_effect(values[:, known], row, n) for row in range(1, len(values)))
+    assert effect is not None  # by the plan none of these is lost
+    lost = int((np.isfinite(values[0]) & ~known).sum())
+    values, clusters = values[:, there], measured.clusters[there]
     means, drawn = intervals(values[:2], clusters, plan["seed"])
-    effect, draws = means[1] - means[0], drawn[:, 1] - drawn[:, 0]
+    draws = drawn[:, 1] - drawn[:, 0]
+    relative = bool(expect.get("relative"))
     if relative:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            effect, draws = effect / means[0], draws / drawn[:, 0]
-        draws = draws[np.isfinite(draws)]
+        if drawn[:, 0].min() <= 0:
+            raise CannotTest(
+                f"The {CALLED[what]} is 0 before the change, or in so many pairs that it might be, and has no share: "
+                "state the margin as it is."
+            )
+        base = float(means[0])
+        effect, draws = effect / base, draws / drawn[:, 0]
+        controls = [None if control is None else control / base for control in controls]
     low, high = between(draws)
     sides = [between(column) for column in drawn.T]
     if what in SHARES:
         sides = [of_share(float(mean), n) for mean in means]
         low, high = sides[1] if what in FROM_ZERO else _wider((low, high), values, float(means[0]) if relative else 1.0)
-    controls = [_effect(values[0], control, relative) for control in values[2:]]
     ruling, because = verdict(expect, effect, low, high, controls, design.strengths)
-    if n < LEAST_PAIRS:
-        ruling, because = "inconclusive", f"fewer than {LEAST_PAIRS} say nothing: show more variants, or more pictures"
-    elif len(np.unique(measured.clusters)) > 1 and len(np.unique(clusters)) < LEAST_NEURONS:
-        ruling = "inconclusive"
-        because = f"fewer than {LEAST_NEURONS} neurons say nothing of neurons like them: measure more, or one alone"
+    if nothing := _nothing(plan, values, clusters, lost):
+        ruling, because = "inconclusive", nothing
     data: dict[str, Any] = {
-        "ruling": {"verdict": ruling, "effect": float(effect), "low": low, "high": high, "n": n},
-        "reason": _reason(plan, float(effect), low, high, n, because),
+        "ruling": {"verdict": ruling, "effect": effect, "low": low, "high": high, "n": n},
+        "reason": _reason(plan, effect, low, high, n, because),
         "unit": UNITS.get(what, ""),
         "relative": relative,
         **{
@@ -400,7 +447,7 @@ def _ruled(plan: Plan, design: Design, measured: Measured) -> dict[str, Any]:
         ][:MOST_PAIRS],
         "controls": controls,
         "control": design.control,
-        "left_out": {"count": lost, "reason": why},
+        "left_out": {"count": left_out, "reason": why},
         "changed": design.changed,
     }
     if "sweep" in measured.told:
@@ -423,15 +470,35 @@ def _wider(drawn: tuple[float, float], values: Array, whole: float) -> tuple[flo
     return min(low, drawn[0]), max(high, drawn[1])
 
 
-def _effect(before: Array, after: Array, relative: bool) -> float | None:
-    """None where half of the pairs, or more, have no measure."""
-    there = ~np.isnan(after)
-    if 2 * there.sum() <= len(there):
+def _effect(values: Array, row: int, n: int) -> float | None:
+    """The sum of what the condition in this row of `values` does to all pairs, over n of them.
+
+    A pair that a control leaves without a measure counts as if it had done what the plan does; None where these are too
+    many.
+    """
+    before, planned, changed = values[[0, 1, row]]
+    lost = np.isnan(changed)
+    if lost.sum() > MOST_LOST * len(lost):
         return None
-    change, base = float((after - before)[there].mean()), float(before[there].mean())
-    if not relative:
-        return change
-    return change / base if base > 0 else None
+    return float((np.where(lost, planned, changed) - before).sum() / n)
+
+
+def _nothing(plan: Plan, values: Array, clusters: Indices, lost: int) -> str:
+    """Why nothing follows from these pairs (before and after in the first two rows of `values`), of which the change
+    left `lost` others without a measure; "" where something may."""
+    what, of = plan["measure"]["what"], neurons_measured(plan)
+    n, asked = values.shape[1], len(of["channels"]) if of else 0
+    neurons = len(np.unique(clusters)) if plan["show"]["kind"] == "sweep" else asked
+    if n < LEAST_PAIRS:
+        return f"fewer than {LEAST_PAIRS} say nothing: show more variants, or more pictures"
+    if asked > 1 and neurons < LEAST_NEURONS:
+        return f"fewer than {LEAST_NEURONS} neurons say nothing of neurons like them: measure more, or one alone"
+    if lost > MOST_LOST * (n + lost):
+        return f"the change leaves {lost:,} of {n + lost:,} without a measure, and nobody knows what it does to them"
+    alike = neurons if asked > 1 else n
+    if what in SHAPES and alike < STILL and not (values[1] - values[0]).any():
+        return f"all stand still, and fewer than {STILL} {'neurons' if asked > 1 else 'variants'} leave room for others"
+    return ""
 
 
 def _reason(plan: Plan, effect: float, low: float, high: float, n: int, because: str) -> str:
@@ -444,9 +511,12 @@ def _reason(plan: Plan, effect: float, low: float, high: float, n: int, because:
     does = f"is {written(effect)}" if what in FROM_ZERO else f"changes by {written(effect, '+')}"
     unit = "" if expect.get("relative") else UNITS.get(what, "")
     after = f" {unit}" if unit else ""
-    pairs = count(n, "picture" if plan["show"]["kind"] == "images" else "pair")
-    if plan["show"]["kind"] == "sweep" and len(plan["measure"]["of"]["channels"]) == 1:
-        pairs = f"{count(n, 'variant')} of this neuron alone"
+    of, pictures = neurons_measured(plan), plan["show"]["kind"] == "images"
+    pairs = count(n, "picture" if pictures else "pair")
+    if of and len(of["channels"]) == 1:
+        pairs = f"{count(n, 'picture' if pictures else 'variant')} {'for' if pictures else 'of'} this neuron alone"
+    elif of and pictures:  # which are drawn anew, and neurons are not
+        pairs += f" for these {len(of['channels']):,} neurons alone"
     return (
         f"The {CALLED[what]} {does}{after} on average over {pairs} "
         f"(95 % interval {written(low)} to {written(high)}, margin {written(expect['margin'])}): {because}."
@@ -455,65 +525,3 @@ def _reason(plan: Plan, effect: float, low: float, high: float, n: int, because:
 
 def _numbers(curves: Array) -> list[list[float]]:
     return [[float(f"{value:.7g}") for value in curve] for curve in curves]
-
-
-@dataclass(frozen=True)
-class Screened:
-    """A neuron that predictions may rest on. `expected` and `changed` are pictures whose prediction should change
-    without it, as far as gradients tell, and does."""
-
-    channel: int
-    expected: tuple[int, ...]
-    changed: tuple[int, ...]
-
-
-def screen(
-    network: Network,
-    layer: str,
-    images: scan.Pictures,
-    indices: Sequence[int] | None = None,
-    *,
-    most: int = 20,
-    batch: int = 32,
-    device: torch.device | str = "cpu",
-    tick: Callable[[], None] = lambda: None,
-) -> list[Screened]:
-    """The neurons of a layer whose loss changes most predictions, most first: what is worth a claim.
-
-    Gradient x activation says what each gives the largest logit of a picture; where that is more than what the largest
-    is ahead by, the prediction should change. The `most` neurons of which that holds most often are then dropped, one
-    at a time. A claim about these pictures was chosen for what it says; one about others was not.
-
-    ValueError for a network without a head; KeyError for an unknown layer.
-    """
-    if network.head is None:
-        raise ValueError(f"{network.architecture} has no head that classifies.")
-    chosen = range(len(images)) if indices is None else indices
-    last = network.layers[-1].name
-    expected: list[tuple[int, NDArray[np.bool_]]] = []
-    given = torch.zeros(network.layer(layer).channels)
-    for part, found in scan.activations(network, [layer], images, chosen, batch=batch, device=device, tick=tick):
-        values = found[layer].clone().requires_grad_()
-        best = network.head(network.between(values, layer, last)).topk(2, dim=1).values
-        (gradient,) = torch.autograd.grad(best[:, 0].sum(), values)
-        gives = (gradient * values.detach()).sum(dim=(2, 3))
-        given += gives.sum(0).cpu()
-        ahead = (best[:, :1] - best[:, 1:]).detach()
-        expected += zip(part, (gives > ahead).cpu().numpy(), strict=True)
-    often = np.sum([those for _, those in expected], axis=0)
-    channels = np.lexsort((-given.numpy(), -often))[:most].tolist()  # equally often: what gives more on the whole
-    conditions = [Condition(silent={layer: [torch.tensor([channel], device=device)]}) for channel in channels]
-    changed: list[list[int]] = [[] for _ in channels]
-    with torch.inference_mode():
-        for part, found in scan.activations(network, [layer], images, chosen, batch=batch, device=device, tick=tick):
-            said, *without = (
-                network.head(condition.through(network, found[layer], layer, last)).argmax(1).cpu()
-                for condition in [Condition(), *conditions]
-            )
-            for those, now in zip(changed, without, strict=True):
-                those += [index for index, other in zip(part, (now != said).tolist(), strict=True) if other]
-    screened = [
-        Screened(channel, tuple(index for index, those in expected if those[channel]), tuple(those))
-        for channel, those in zip(channels, changed, strict=True)
-    ]
-    return sorted(screened, key=lambda each: -len(each.changed))

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.func import functional_call
 
 from workers.linearize import Between
@@ -24,7 +24,7 @@ Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
 Change = Mapping[str, Any]
 
-NEAREST = 21  # a control is drawn among so many of the nearest magnitudes
+NEAREST = 21  # a control is drawn among so many of the nearest in size
 SIMILAR = 0.8  # or more of the plan's (and as much less) is about as much
 TRIES = 100  # to draw a control that is not there yet
 
@@ -89,27 +89,21 @@ class Draw:
     """One draw of a control: of each layer no neuron that is `named` in a change, and none twice (`taken`)."""
 
     random: np.random.Generator
-    magnitudes: Mapping[str, Array]  # of the neurons of a layer: their mean response
+    responses: Mapping[str, Array]  # of the neurons of a layer: their means
     named: Mapping[str, set[int]]
     taken: dict[str, set[int]]
 
-    def among(self, layer: str, pool: Indices, sizes: Array, like: Array, own: Indices) -> Indices:
-        """As many of the pool as `own` (which is `like` so large) has, of about the same sizes.
+    def among(self, layer: str, sizes: Array, own: Indices) -> Indices:
+        """As many other neurons of the layer as `own`, of about the same sizes, and none of size 0.
 
-        Where the pool is too small, the rest are some of `own`: a control that changed less would prove too little.
+        Where there are too few, the rest are some of `own`: a control that changed less would prove too little.
         """
         taken = self.taken.setdefault(layer, set())
-        free = ~np.isin(pool, list(taken))
-        others = pool[free][nearest(like, sizes[free], self.random)]
+        pool = np.setdiff1d(np.flatnonzero(sizes > 0), list(taken))
+        others = pool[nearest(sizes[own], sizes[pool], self.random)]
         rest = self.random.choice(own, len(own) - len(others), replace=False)
         taken.update(others.tolist())
         return np.sort(np.concatenate([others, rest]))
-
-    def alike(self, layer: str, channels: Indices) -> Indices:
-        """As many other neurons of the layer, that respond at all, and about as much."""
-        sizes = self.magnitudes[layer]
-        pool = np.flatnonzero(sizes > 0)
-        return self.among(layer, pool, sizes[pool], sizes[channels], channels)
 
 
 def nearest(like: Array, sizes: Array, random: np.random.Generator) -> Indices:
@@ -118,39 +112,58 @@ def nearest(like: Array, sizes: Array, random: np.random.Generator) -> Indices:
     Where many of `like` ask for the same ones, they are given others to both sides.
     """
     order = np.argsort(sizes, kind="stable")
-    count, steps = len(sizes), np.arange(len(like))
-    if len(like) >= count:
+    there, steps = len(sizes), np.arange(len(like))
+    if len(like) >= there:
         return order
-    window = min(NEAREST, count)
-    first = np.clip(np.searchsorted(sizes[order], np.sort(like)) - window // 2, 0, count - window)
+    window = min(NEAREST, there)
+    first = np.clip(np.searchsorted(sizes[order], np.sort(like)) - window // 2, 0, there - window)
     wanted = np.sort(first + random.integers(window, size=len(like))) - steps
     upward, downward = np.maximum.accumulate(wanted), np.minimum.accumulate(wanted[::-1])[::-1]
-    up, down = (np.clip(each, 0, count - len(like)) + steps for each in (upward, downward))
+    up, down = (np.clip(each, 0, there - len(like)) + steps for each in (upward, downward))
     return order[(up + down) // 2]
 
 
 class _Edit(ABC):
     """A change of a plan, and what controls do in its place: the same, from or to other neurons of the layer `start`.
 
-    `planned` are the neurons that the plan names there, as far as anything is changed for them.
+    `named` are the neurons that the plan names there. `leads` says of every neuron of the layer how much weight that
+    matters leads on from it; None where controls are not matched. What a neuron changes is as large as that weight
+    times its mean response: neither alone says what hangs on it.
     """
 
     kind: str
-    alike: str  # what the neurons of controls have in common with them, in words
+    alike = ", about as strong,"  # what the neurons of controls have in common with the planned ones, in words
     start: str
-    planned: Indices
+    named: Indices
+    leads: Array | None
 
     def size(self, neurons: Indices) -> int:
         """How much is changed where it is done to these neurons."""
         return len(neurons)
 
+    def sizes(self, responses: Mapping[str, Array]) -> Array | None:
+        """How large what each neuron of the layer changes is, in the unit of its layer times that of weights."""
+        return None if self.leads is None else self.leads * responses[self.start]
+
+    def planned(self, responses: Mapping[str, Array]) -> Indices:
+        """Those of `named` with which anything is changed, which is what controls are matched with.
+
+        CannotTest without any.
+        """
+        sizes = self.sizes(responses)
+        found = self.named if sizes is None else self.named[sizes[self.named] > 0]
+        if not len(found):
+            raise CannotTest(
+                f"The neurons of {self.start} that this changes do not respond to what is shown, or nothing reads "
+                "them: whatever is done to them changes nothing. Show something else, or name others."
+            )
+        return found
+
     def draw(self, draw: Draw) -> Indices:
         """The neurons that a control takes instead."""
-        return draw.alike(self.start, self.planned)
-
-    def magnitude(self, neurons: Indices, magnitudes: Mapping[str, Array]) -> float | None:
-        """The mean over these neurons of that by which controls are matched; None where they are not."""
-        return float(magnitudes[self.start][neurons].mean())
+        sizes = self.sizes(draw.responses)
+        assert sizes is not None
+        return draw.among(self.start, sizes, self.planned(draw.responses))
 
     @abstractmethod
     def put(self, condition: Condition, neurons: Indices) -> None:
@@ -172,10 +185,9 @@ def neurons_measured(plan: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 class _Weights(_Edit):
-    """Weights across one convolution. Controls: the same weights from other neurons, of about as much weight."""
+    """Weights across one convolution. Controls: the same weights from other neurons."""
 
     kind = "weights"
-    alike = ", of about as much weight,"
 
     def __init__(self, network: Network, change: Change) -> None:
         """ValueError where more than one convolution lies between."""
@@ -199,10 +211,9 @@ class _Weights(_Edit):
             chosen = np.sign(signed) == GOES[change["do"]] if change["do"] in GOES else signed != 0
             self._rows.append((name, row, chosen))
             sizes.append((np.abs(signed) * chosen).sum(axis=(1, 2)))
-        self._sizes: Array = np.sum(sizes, axis=0)  # for each neuron of `start`, the weight that would be changed
-        named = np.array(change["from"]["channels"])
-        self.planned = named[self._sizes[named] > 0]
-        if not len(self.planned):
+        self.leads = np.sum(sizes, axis=0)  # no more than what would be changed
+        self.named = np.array(change["from"]["channels"])
+        if not self.leads[self.named].any():
             raise CannotTest(
                 f"There is no {self.sort}weight from these neurons of {self.start} to those of {self.layer}, so this "
                 "changes nothing. Name others."
@@ -210,13 +221,6 @@ class _Weights(_Edit):
 
     def size(self, neurons: Indices) -> int:
         return int(sum(chosen[neurons].sum() for _, _, chosen in self._rows))
-
-    def draw(self, draw: Draw) -> Indices:
-        pool = np.flatnonzero(self._sizes > 0)
-        return draw.among(self.start, pool, self._sizes[pool], self._sizes[self.planned], self.planned)
-
-    def magnitude(self, neurons: Indices, magnitudes: Mapping[str, Array]) -> float | None:
-        return float(self._sizes[neurons].mean())
 
     def put(self, condition: Condition, neurons: Indices) -> None:
         held = condition.weights.setdefault(self.layer, {})
@@ -233,10 +237,9 @@ class _Weights(_Edit):
 
 
 class _Through(_Edit):
-    """Weights across several convolutions: what neurons give. Controls: what others give, that respond as much."""
+    """Weights across several convolutions: what neurons give. Controls: what others give."""
 
     kind = "neurons"
-    alike = ", that respond about as much on average,"
 
     def __init__(self, network: Network, change: Change) -> None:
         source, target = change["from"], change["to"]
@@ -253,7 +256,8 @@ class _Through(_Edit):
                 "turned round. Scale them by 0 or more."
             )
         self.layer, self.start = target["layer"], source["layer"]
-        self.planned = np.array(source["channels"])
+        self.named = np.array(source["channels"])
+        self.leads = _leads(network, self.start, target["channels"])
         self._targets = torch.tensor(target["channels"], device=network.mean.device)
         self._shape = network.layer(self.layer).channels, network.layer(self.start).channels
 
@@ -268,14 +272,17 @@ class _Through(_Edit):
 
 
 class _Drop(_Edit):
-    """Neurons whose values are zero. Controls: others, that respond about as much."""
+    """Neurons whose values are zero. Controls: others."""
 
     kind = "neurons"
-    alike = ", that respond about as much on average,"
 
-    def __init__(self, network: Network, change: Change) -> None:
+    def __init__(self, network: Network, change: Change, of: Mapping[str, Any] | None) -> None:
+        """`of` are the neurons that are measured, if it is of neurons."""
         self.start = change["at"]["layer"]
-        self.planned = np.array(change["at"]["channels"])
+        self.named = np.array(change["at"]["channels"])
+        order = network.layer(self.start).order
+        nearby = of is not None and network.layer(of["layer"]).order == order + 1
+        self.leads = _leads(network, self.start, of["channels"] if of and nearby else None)
         self._device = network.mean.device
 
     def put(self, condition: Condition, neurons: Indices) -> None:
@@ -290,15 +297,16 @@ class _Transplant(_Edit):
 
     kind = "transplants"
     alike = ", drawn at random"
+    leads = None
 
     def __init__(self, network: Network, change: Change) -> None:
         self.start = change["at"]["layer"]
-        self.at, self.planned = np.array(change["at"]["channels"]), np.array(change["with"]["channels"])
+        self.at, self.named = np.array(change["at"]["channels"]), np.array(change["with"]["channels"])
         order = network.layer(self.start).order
         before = network.layers[order - 1].channels if order else 3
         between = Between([network.stages[self.start]], before)
-        self._biases = np.array([_bias(between, channel) for channel in range(network.layer(self.start).channels)])
-        if np.isnan(self._biases[np.concatenate([self.at, self.planned])]).any():
+        self._shifts = np.array([_shift(between, channel) for channel in range(network.layer(self.start).channels)])
+        if np.isnan(self._shifts[np.concatenate([self.at, self.named])]).any():
             raise CannotTest(
                 f"What these neurons of {self.start} compute is a sum of several convolutions, and not weights of "
                 "their own: there is nothing to transplant. Drop neurons instead."
@@ -306,16 +314,13 @@ class _Transplant(_Edit):
         self._device = network.mean.device
 
     def draw(self, draw: Draw) -> Indices:
-        pool = np.setdiff1d(np.flatnonzero(~np.isnan(self._biases)), list(draw.named[self.start]))
+        pool = np.setdiff1d(np.flatnonzero(~np.isnan(self._shifts)), list(draw.named[self.start]))
         if len(pool):
             return draw.random.choice(pool, len(self.at), replace=len(pool) < len(self.at))
-        return self.planned
-
-    def magnitude(self, neurons: Indices, magnitudes: Mapping[str, Array]) -> float | None:
-        return None
+        return self.named
 
     def put(self, condition: Condition, neurons: Indices) -> None:
-        more = self._biases[neurons] - self._biases[self.at]
+        more = self._shifts[neurons] - self._shifts[self.at]
         condition.given.setdefault(self.start, []).append(
             (
                 torch.from_numpy(self.at).to(self._device),
@@ -328,13 +333,83 @@ class _Transplant(_Edit):
         return f"the neurons get the weights of {others}"
 
 
-def _bias(between: Between, channel: int) -> float:
-    """That of the convolution which gives the channel; NaN where none does."""
-    branch, offset = between.branch(channel)
-    module = between.modules.get(str(branch.target)) if branch.op == "call_module" else None
+def _shift(between: Between, channel: int) -> float:
+    """What a channel is where its convolution gives 0: its bias, as a batch norm behind it leaves it; NaN where no
+    convolution gives the channel."""
+    node, offset = between.branch(channel)
+    norm: nn.Module = nn.Identity()
+    module = between.modules.get(str(node.target)) if node.op == "call_module" else None
+    if isinstance(module, nn.BatchNorm2d):
+        norm, (node,) = module, node.all_input_nodes
+        module = between.modules.get(str(node.target)) if node.op == "call_module" else None
     if not isinstance(module, nn.Conv2d):
         return np.nan
-    return 0.0 if module.bias is None else float(module.bias[channel - offset])
+    biases = torch.zeros_like(module.weight[:, 0, 0, 0]) if module.bias is None else module.bias
+    return float(norm(biases.detach()[None, :, None, None])[0, channel - offset])
+
+
+def _leads(network: Network, layer: str, channels: Sequence[int] | None = None) -> Array:
+    """How much weight leads from each neuron of a layer to these channels of the next one (all where None): the sum of
+    its sizes, in the convolution between; where there are several, or only the head is left, in the first.
+
+    1 for each where no convolution reads them.
+    """
+    order, own = network.layer(layer).order, network.layer(layer).channels
+    found = []
+    if order + 1 == len(network.layers):
+        heads = () if network.head is None else network.head.modules()
+        found = [sizes for sizes in (_by_input(module, own) for module in heads) if sizes is not None][:1]
+    else:
+        following = network.layers[order + 1]
+        between = Between([network.stages[following.name]], own)
+        rows: dict[fx.Node, list[int]] = {}  # of each branch
+        for channel in range(following.channels) if channels is None else channels:
+            branch, offset = between.branch(channel)
+            rows.setdefault(branch, []).append(channel - offset)
+        firsts: set[str] = set()
+        for branch, those in rows.items():
+            kernel = between.kernel(branch)
+            if kernel is None:
+                firsts |= _firsts(between, branch)
+            else:
+                found.append(kernel[those].abs().double().sum(dim=(0, 2, 3)).cpu().numpy())
+        read = (_by_input(between.modules[name], own) for name in sorted(firsts))
+        found += [sizes for sizes in read if sizes is not None]
+    return np.sum(found, axis=0) if found else np.ones(own)
+
+
+def _firsts(between: Between, branch: fx.Node) -> set[str]:
+    """The names of the convolutions that read the earlier layer on the way to this branch."""
+    unread: set[fx.Node] = set()  # the earlier layer, as no convolution has read it yet
+    for node in between.nodes:
+        if node.op == "placeholder" or (not _convolves(between, node) and unread & set(node.all_input_nodes)):
+            unread.add(node)
+    found, waiting, seen = set(), [branch], set()
+    while waiting:
+        node = waiting.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        if _convolves(between, node) and unread & set(node.all_input_nodes):
+            found.add(str(node.target))
+        waiting += node.all_input_nodes
+    return found
+
+
+def _convolves(between: Between, node: fx.Node) -> bool:
+    return node.op == "call_module" and isinstance(between.modules[str(node.target)], nn.Conv2d)
+
+
+def _by_input(module: nn.Module, inputs: int) -> Array | None:
+    """The sum of the sizes of a module's weights from each channel that it reads; None where it reads no such ones."""
+    if isinstance(module, nn.Conv2d) and module.in_channels == inputs:
+        groups = module.groups
+    elif isinstance(module, nn.Linear) and module.in_features % inputs == 0:
+        groups = 1
+    else:
+        return None
+    sizes = module.weight.detach().abs().double()
+    return sizes.reshape(groups, len(sizes) // groups, inputs // groups, -1).sum(dim=(1, 3)).flatten().cpu().numpy()
 
 
 @dataclass(frozen=True)
@@ -359,65 +434,73 @@ class Planner:
     def __init__(self, network: Network, plan: Mapping[str, Any]) -> None:
         """KeyError for a layer that there is not; CannotTest where a change cannot be made, or changes nothing."""
         self.network, self.plan = network, plan
-        self.edits = [_edit(network, change) for change in plan["do"]]
+        of = neurons_measured(plan)
+        self.edits = [_edit(network, change, of) for change in plan["do"]]
         starts = [network.layer(edit.start).order for edit in self.edits]
         self.start = network.layers[min(starts)].name
         self.named = _by_layer(change[name] for change in plan["do"] for name in SETS[change["do"]])
 
     @property
     def matched(self) -> list[str]:
-        """The layers among whose neurons controls are drawn: their magnitudes are needed."""
-        return list(dict.fromkeys(edit.start for edit in self.edits if edit.kind == "neurons"))
+        """The layers among whose neurons controls are matched: their mean responses are needed."""
+        return list(dict.fromkeys(edit.start for edit in self.edits if edit.leads is not None))
 
-    def design(self, magnitudes: Mapping[str, Array]) -> Design:
-        """`magnitudes` are the mean responses of the neurons of the layers `matched`, over the stimuli.
+    @property
+    def mixed(self) -> set[str]:
+        """The layers where neurons get the weights of others, which may see more than they do."""
+        return {edit.start for edit in self.edits if edit.kind == "transplants"}
 
-        CannotTest where there is nothing that a control could change.
+    def design(self, responses: Mapping[str, Array]) -> Design:
+        """`responses` are the means of the neurons of the layers `matched`, over the stimuli.
+
+        CannotTest where nothing is changed, and where there is nothing that a control could change.
         """
-        drawn: dict[str, Condition] = {}
-        controls: list[Condition] = []
-        choices: list[list[Indices]] = []
+        planned = [edit.planned(responses) for edit in self.edits]
+        drawn: dict[str, list[Indices]] = {}  # no two alike
         for number in range(self.plan["controls"]):
             random = np.random.default_rng([self.plan["seed"], 1, number])
             for _ in range(TRIES):
-                draw = Draw(random, magnitudes, self.named, self._closed())
+                draw = Draw(random, responses, self.named, self._closed())
                 chosen = [edit.draw(draw) for edit in self.edits]
                 mark = repr([each.tolist() for each in chosen])
                 if mark not in drawn:
+                    drawn[mark] = chosen
                     break
-            if mark not in drawn:
-                drawn[mark] = self._condition(chosen)
-            controls.append(drawn[mark])
-            choices.append(chosen)
-        changes = [
-            _compared(edit, [each[place] for each in choices], magnitudes) for place, edit in enumerate(self.edits)
+        choices = list(drawn.values())
+        of_each = list(zip(self.edits, planned, zip(*choices, strict=True), strict=True))
+        changes = [_compared(edit, own, others, responses) for edit, own, others in of_each]
+        strengths = [
+            min(
+                _strength(edit, own, others, responses)
+                for edit, own, others in zip(self.edits, planned, each, strict=True)
+            )
+            for each in choices
         ]
-        strengths = [self._strength(each, magnitudes) for each in choices]
         strength = sum(strengths) / len(strengths)
-        words = self._in_words(choices[-1], changes, len(drawn))
+        told = [_in_words(*each, change) for each, change in zip(of_each, changes, strict=True)]
+        words = f"In each control {'; and '.join(told)}."
+        if len(choices) < self.plan["controls"]:
+            words += f" There are no more than {count(len(choices), 'such control')}."
         if strength < SIMILAR:
             words += f" On average what they change is {strength:.0%} as large as what the plan changes."
+        silent = sum(len(edit.named) - len(own) for edit, own in zip(self.edits, planned, strict=True))
+        if silent:
+            words += f" {count(silent, 'neuron')} that the plan names, with which nothing changes, count for nothing."
         reached = _by_layer(change["to" if change["do"] in WEIGHTS else "at"] for change in self.plan["do"])
         return Design(
             start=self.start,
-            conditions=[Condition(), self._condition([edit.planned for edit in self.edits]), *controls],
+            conditions=[
+                Condition(),
+                self._condition([edit.named for edit in self.edits]),
+                *(self._condition(chosen) for chosen in choices),
+            ],
             control={"words": words, "changes": changes, "strength": strength},
             strengths=strengths,
             changed={
-                "weights": sum(edit.size(edit.planned) for edit in self.edits if edit.kind == "weights"),
+                "weights": sum(edit.size(edit.named) for edit in self.edits if edit.kind == "weights"),
                 "neurons": sum(map(len, reached.values())),
             },
         )
-
-    def _strength(self, chosen: Sequence[Indices], magnitudes: Mapping[str, Array]) -> float:
-        """How large what a control changes is beside what the plan changes: of several changes the weakest, 1 at
-        most."""
-        found = [1.0]
-        for edit, neurons in zip(self.edits, chosen, strict=True):
-            plan, control = edit.magnitude(edit.planned, magnitudes), edit.magnitude(neurons, magnitudes)
-            if plan and control is not None:
-                found.append(control / plan)
-        return min(found)
 
     def _closed(self) -> dict[str, set[int]]:
         """The neurons to which no control does anything: those that the plan names, in a change or as measured."""
@@ -433,26 +516,37 @@ class Planner:
             edit.put(condition, neurons)
         return condition
 
-    def _in_words(self, chosen: Sequence[Indices], changes: Sequence[Change], different: int) -> str:
-        """What a control does. CannotTest where one can do no other than the plan."""
-        told = []
-        for edit, neurons, change in zip(self.edits, chosen, changes, strict=True):
-            shared = len(np.intersect1d(neurons, edit.planned))
-            if shared == len(edit.planned):
-                raise CannotTest(
-                    f"There is no other neuron of {edit.start} with which the same could be done, and so nothing to "
-                    "compare with. Change fewer."
-                )
-            others = f"{count(len(neurons) - shared, 'other neuron')} of {edit.start}"
-            if shared:
-                others += f" (there are no more) and {shared:,} of those that the plan names"
-            else:
-                others += edit.alike if _similar(change) else ", the nearest that there are,"
-            told.append(edit.told(others, len(neurons) > 1))
-        words = f"In each control {'; and '.join(told)}."
-        if different < self.plan["controls"]:
-            words += f" Only {different:,} of the controls {'differs' if different == 1 else 'differ'} from each other."
-        return words
+
+def _strength(edit: _Edit, planned: Indices, chosen: Indices, responses: Mapping[str, Array]) -> float:
+    """How large what a control changes is beside what the plan changes, 1 at most.
+
+    By the sum of sizes, or by the root of the sum of their squares, whichever is less: weak neurons beside a strong one
+    hide it from the sum, and add little to what it does.
+    """
+    sizes = edit.sizes(responses)
+    if sizes is None:
+        return 1.0
+    ratios = (
+        sizes[chosen].sum() / sizes[planned].sum(),
+        np.linalg.norm(sizes[chosen]) / np.linalg.norm(sizes[planned]),
+    )
+    return min(1.0, *map(float, ratios))
+
+
+def _in_words(edit: _Edit, planned: Indices, choices: Sequence[Indices], change: Change) -> str:
+    """What controls do in place of one change. CannotTest where one can do no other than the plan."""
+    shared = max(len(np.intersect1d(neurons, planned)) for neurons in choices)
+    if shared == len(planned):
+        raise CannotTest(
+            f"There is no other neuron of {edit.start} with which the same could be done, and so nothing to "
+            "compare with. Change fewer."
+        )
+    others = f"{count(len(planned) - shared, 'other neuron')} of {edit.start}"
+    if shared:
+        others += f" (there are no more) and {shared:,} of those that the plan names"
+    else:
+        others += edit.alike if _similar(change) else ", the nearest that there are,"
+    return edit.told(others, len(planned) > 1)
 
 
 def _similar(change: Change) -> bool:
@@ -461,16 +555,17 @@ def _similar(change: Change) -> bool:
     return plan is None or SIMILAR * plan <= controls <= plan / SIMILAR
 
 
-def _compared(edit: _Edit, chosen: Sequence[Indices], magnitudes: Mapping[str, Array]) -> dict[str, Any]:
+def _compared(
+    edit: _Edit, planned: Indices, choices: Sequence[Indices], responses: Mapping[str, Array]
+) -> dict[str, Any]:
     """What one change of a plan is, and what controls do in its place on average."""
-    found = [edit.magnitude(neurons, magnitudes) for neurons in chosen]
-    known = [magnitude for magnitude in found if magnitude is not None]
+    sizes = edit.sizes(responses)
     return {
         "kind": edit.kind,
-        "changed": edit.size(edit.planned),
-        "size": round(sum(edit.size(neurons) for neurons in chosen) / len(chosen)),
-        "plan": edit.magnitude(edit.planned, magnitudes),
-        "controls": sum(known) / len(known) if known else None,
+        "changed": edit.size(planned),
+        "size": round(sum(map(edit.size, choices)) / len(choices)),
+        "plan": None if sizes is None else float(sizes[planned].mean()),
+        "controls": None if sizes is None else float(np.mean([sizes[neurons].mean() for neurons in choices])),
     }
 
 
@@ -481,13 +576,13 @@ def _by_layer(sets: Iterable[Mapping[str, Any]]) -> dict[str, set[int]]:
     return found
 
 
-def _edit(network: Network, change: Change) -> _Edit:
+def _edit(network: Network, change: Change, of: Mapping[str, Any] | None) -> _Edit:
     if change["do"] in WEIGHTS:
         try:
             return _Weights(network, change)
         except ValueError:
             return _Through(network, change)
-    return _Drop(network, change) if change["do"] == "drop" else _Transplant(network, change)
+    return _Drop(network, change, of) if change["do"] == "drop" else _Transplant(network, change)
 
 
 def count(number: int, noun: str) -> str:

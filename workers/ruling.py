@@ -13,6 +13,7 @@ RESAMPLES = 2000  # of the bootstrap
 Z = 1.959964  # standard deviations to either side that hold 95 % of a normal distribution
 SURE = 95.0  # per cent: how often its intervals hold what they estimate
 WEAKEST = 1 / 3  # of what a plan changes: from controls of less nothing is reckoned
+LEAST_CONTROLS = 19  # beyond fewer, chance alone has an effect more than once in 20 times
 DRAWS = 2**22  # numbers that it draws at a time
 
 
@@ -69,8 +70,10 @@ def verdict(
 ) -> tuple[str, str]:
     """What the effect, its interval and those of the controls say of the prediction; and why, in a few words.
 
-    A control that leaves nothing to measure (None) is as large as any. Of one that changes less than the plan does (its
-    strength is below 1) the effect counts as if it grew with what is changed: by itself it would prove too little.
+    No two of the controls are alike: an effect that is one of chance is larger than those of k controls once in k + 1
+    times. A control that leaves nothing to measure (None) is as large as any. Of one that changes less than the plan
+    does (its strength is below 1) the effect counts as if it grew with what is changed: by itself it would prove too
+    little.
     """
     margin = float(expect["margin"])
     if expect["change"] == "unchanged":
@@ -101,6 +104,12 @@ def verdict(
     strength = sum(strengths) / len(strengths)
     if plain:
         return "inconclusive", f"all of it beyond the margin, but {plain} of the {len(controls)} controls did as much"
+    if len(controls) < LEAST_CONTROLS:
+        return (
+            "inconclusive",
+            f"all of it beyond the margin, but there are only {len(controls)} controls that differ from each other, "
+            f"and chance alone is beyond them all once in {len(controls) + 1} times",
+        )
     if strength < WEAKEST:
         return (
             "inconclusive",

@@ -26,11 +26,12 @@ def edit(
     Data: {"ruling": {"verdict": "supported", "refuted" or "inconclusive", "effect": the mean change, "low", "high": its
     95 % interval, "n": pairs}, "reason": a sentence, "unit", "relative": whether the effect is a share of what was,
     "before", "after": {"mean", "low", "high"} of the measure, "pairs": up to 2,000 of [before, after, neuron or
-    picture, variant], "controls": the effect of each control (None: it left nothing to measure), "control": {"words",
-    "changes": of each change of the plan {"kind": what is changed, "changed": how many of these, "size": how many
-    controls change, "plan", "controls": how large these are on average, None where they are not matched}, "strength":
-    how large what controls change is beside what the plan changes, the mean of 20}, "left_out": {"count", "reason"} of
-    pairs without a measure, "changed": {"weights", "neurons"}}.
+    picture, variant], "controls": the effect of each control, no two of which are alike, 20 at most (None: it left more
+    than a tenth of the pairs without a measure), "control": {"words", "changes": of each change of the plan {"kind":
+    what is changed, "changed": how many of these, "size": how many controls change, "plan", "controls": how large these
+    are on average (mean response x weight that leads on), None where they are not matched}, "strength": how large what
+    controls change is beside what the plan changes, the mean of all}, "left_out": {"count", "reason"} of pairs without
+    a measure, or without a response on either side, "changed": {"weights", "neurons"}}.
 
     Of a sweep also "variants": [{"radius", "stroke"}] in pixels, "sweep": {"stimulus", "axis": degrees, "period",
     "variant", "neurons": up to 24, "before", "after", "control": of each the curve, pre-ReLU, the last under the
