@@ -42,8 +42,8 @@ class Ruling(models.TextChoices):
 
 class ClaimQuerySet(models.QuerySet["Claim"]):
     def readable_by(self, user: User | AnonymousUser) -> "ClaimQuerySet":
-        """Those on drafts are for who may read the draft."""
-        return self.filter(models.Q(note=None) | readable_notes(user, "note__"))
+        """Without what is hidden, by itself or with its note. Those on drafts are for who may read the draft."""
+        return self.filter(models.Q(note=None) | readable_notes(user, "note__"), hidden_at=None)
 
     def naming(self, neurons: Collection[int] | models.QuerySet[Any]) -> "ClaimQuerySet":
         """Those that are about any of these neurons, which are given by primary key."""
@@ -64,7 +64,10 @@ class ClaimQuerySet(models.QuerySet["Claim"]):
 
 @pgtrigger.register(
     pgtrigger.Protect(name="claims_are_kept", operation=pgtrigger.Delete),
-    pgtrigger.ReadOnly(name="claims_are_frozen", exclude=["withdrawn_at", "withdrawn_reason"]),
+    pgtrigger.ReadOnly(
+        name="claims_are_frozen",
+        exclude=["withdrawn_at", "withdrawn_reason", "hidden_at", "hidden_by", "hidden_reason"],
+    ),
 )
 class Claim(models.Model):
     """A sentence of one kind, on a note, a family or a neuron. From the moment it is stated, nobody can change it.
@@ -92,6 +95,9 @@ class Claim(models.Model):
     stated_at = models.DateTimeField(auto_now_add=True)
     withdrawn_at = models.DateTimeField(null=True, blank=True)
     withdrawn_reason = Line(max_length=500, blank=True)
+    hidden_at = models.DateTimeField(null=True, blank=True, help_text="when a moderator took it from view")
+    hidden_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")
+    hidden_reason = models.CharField(max_length=500, blank=True)
 
     objects = ClaimQuerySet.as_manager()
     withheld = False  # from this reader, in passing: it is about neurons that they have not read yet

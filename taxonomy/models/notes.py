@@ -84,7 +84,10 @@ class NoteState(models.TextChoices):
 
 class NoteQuerySet(models.QuerySet["Note"]):
     def readable_by(self, user: User | AnonymousUser) -> "NoteQuerySet":
-        """What was submitted once is everybody's to read; a draft is its authors'."""
+        """What was submitted once is everybody's to read, until it is hidden; a draft is its authors'.
+
+        What is hidden, its page alone tells, to its authors and admins (``permissions.can_read_note``).
+        """
         return self.filter(readable_notes(user))
 
     def titled(self) -> "NoteQuerySet":
@@ -95,11 +98,11 @@ class NoteQuerySet(models.QuerySet["Note"]):
 
     def in_review(self) -> "NoteQuerySet":
         """Those of which a version waits for an editor, the one that waits longest first."""
-        return self.filter(submitted__isnull=False, withdrawn_at=None).order_by("submitted")
+        return self.filter(submitted__isnull=False, withdrawn_at=None, hidden_at=None).order_by("submitted")
 
     def in_thread(self) -> "NoteQuerySet":
-        """What was published, in the order of its numbers."""
-        return self.filter(number__isnull=False).order_by("number")
+        """What was published, in the order of its numbers. The number of one that is hidden is not given again."""
+        return self.filter(number__isnull=False, hidden_at=None).order_by("number")
 
 
 def readable_notes(user: User | AnonymousUser, path: str = "") -> models.Q:
@@ -108,7 +111,7 @@ def readable_notes(user: User | AnonymousUser, path: str = "") -> models.Q:
     if isinstance(user, User):
         own = Authorship.objects.current().filter(note=models.OuterRef(f"{path}pk"), person=user)
         found |= models.Q(models.Exists(own))
-    return found
+    return found & models.Q((f"{path}hidden_at", None))
 
 
 class Note(models.Model):
@@ -134,6 +137,9 @@ class Note(models.Model):
     superseded_by = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="supersedes")
     withdrawn_at = models.DateTimeField(null=True, blank=True)
     withdrawn_reason = Prose(blank=True, max_length=2_000)
+    hidden_at = models.DateTimeField(null=True, blank=True, help_text="when a moderator took it from view")
+    hidden_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")
+    hidden_reason = models.CharField(max_length=500, blank=True)
     licence = models.CharField(max_length=40, default="CC-BY 4.0")
     doi = Line(max_length=200, blank=True)
     # What the version names that its page shows (``shown``), for "what links here".
