@@ -71,7 +71,7 @@ def verdict(
     """What the effect, its interval and those of the controls say of the prediction; and why, in a few words.
 
     No two of the controls are alike: an effect that is one of chance is larger than those of k controls once in k + 1
-    times. A control that leaves nothing to measure (None) is as large as any. Of one that changes less than the plan
+    times. A control that leaves too little to measure (None) is as large as any. Of one that changes less than the plan
     does (its strength is below 1) the effect counts as if it grew with what is changed: by itself it would prove too
     little.
     """
@@ -93,7 +93,7 @@ def verdict(
     if lost:
         return (
             "inconclusive",
-            f"all of it beyond the margin, but under {lost} of the controls nothing could be measured",
+            f"all of it beyond the margin, but under {lost} of the controls too little could be measured",
         )
     found = [control for control in controls if control is not None]
     strengths = strengths or [1.0] * len(found)
