@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Max, Q, QuerySet
+from django.db.models import Max, Q, QuerySet, prefetch_related_objects
 from django.utils import timezone
 
 from taxonomy import events, plans
@@ -32,6 +32,7 @@ from taxonomy.models import (
 from taxonomy.models.claims import named_by, named_in
 from taxonomy.permissions import (
     can_run_claim,
+    can_see_claim,
     can_see_members,
     can_state_claim,
     can_withdraw_claim,
@@ -59,13 +60,24 @@ def network_of(subject: Note | Family | Neuron) -> Network:
     return subject.network if isinstance(subject, Note) else subject.layer.network
 
 
+def layers_of(network: Network) -> list[Layer]:
+    """Its layers in order, read once for all that a plan names."""
+    prefetch_related_objects([network], "layers")
+    return list(network.layers.all())
+
+
+def channels_of(network: Network) -> dict[str, int]:
+    """How many neurons each of its layers has, in order."""
+    return {layer.name: layer.channels for layer in layers_of(network)}
+
+
 def check(network: Network, plan: Mapping[str, Any], image_set: ImageSet | None) -> None:
     """Whether the plan can be carried out on this network, as far as the record knows it. A worker may know better.
 
     Raises:
         PlanError: when not, with what to do.
     """
-    layers = {layer.name: layer.channels for layer in network.layers.order_by("order")}
+    layers = channels_of(network)
     classes, labelled, strange = len(network.class_names), False, None
     if image_set is not None:
         show = plan.get("show")
@@ -125,7 +137,7 @@ def set_called(network: Network, text: str, part: str) -> dict[str, Any]:
         PlanError: of this part, when there are none, or several families of the name, with what to write instead.
     """
     words = " ".join(text.split())
-    layers = list(network.layers.order_by("order"))
+    layers = layers_of(network)
     named = {layer.short: layer for layer in reversed(layers)} | {layer.name: layer for layer in layers}
     if words in named:
         layer = named[words]
@@ -193,9 +205,10 @@ def completed(network: Network, plan: Any, image_set: ImageSet | None) -> dict[s
     if not isinstance(plan, Mapping):
         raise plans.PlanError("do", "A plan is an object with what is changed, shown, measured and expected.")
     whole: dict[str, Any] = {"controls": plans.CONTROLS, "seed": 0} | dict(plan)
+    known: dict[str, dict[str, Any]] = {}
     if isinstance(plan.get("do"), list):
-        whole["do"] = [_with_sets(network, "do", change) for change in plan["do"]]
-    whole["measure"] = _with_sets(network, "measure", plan.get("measure"))
+        whole["do"] = [_with_sets(network, "do", change, known) for change in plan["do"]]
+    whole["measure"] = _with_sets(network, "measure", plan.get("measure"), known)
     expect = plan.get("expect")
     whole["expect"] = {"relative": False} | _known("expect", expect) if isinstance(expect, Mapping) else expect
     show = plan.get("show")
@@ -207,6 +220,13 @@ def completed(network: Network, plan: Any, image_set: ImageSet | None) -> dict[s
     elif isinstance(show, Mapping):
         whole["show"] = _known("show", show)
     return whole
+
+
+def image_set_named(plan: Any) -> str:
+    """The name of the image set that a plan as people write it shows pictures of, "" where it says none."""
+    show = plan.get("show") if isinstance(plan, Mapping) else None
+    named = show.get("image_set") if isinstance(show, Mapping) else None
+    return named if isinstance(named, str) else ""
 
 
 # What each part of a plan may hold. What is not known is an error, not passed over: it would be kept for ever.
@@ -249,14 +269,17 @@ def _check_pictures(show: Mapping[str, Any]) -> None:
         )
 
 
-def _with_sets(network: Network, part: str, found: Any) -> Any:
-    """A part of a plan whose sets of neurons are whole."""
+def _with_sets(network: Network, part: str, found: Any, known: dict[str, dict[str, Any]]) -> Any:
+    """A part of a plan whose sets of neurons are whole; those that are ``known`` by their words are read once."""
     if not isinstance(found, Mapping):
         return found
-    return {
-        name: _set(network, part, value) if name in ("at", "with", "from", "to", "of") else value
-        for name, value in _known(part, found).items()
-    }
+    whole = _known(part, found)
+    for name in whole.keys() & {"at", "with", "from", "to", "of"}:
+        words = whole[name]
+        if isinstance(words, str) and words not in known:
+            known[words] = set_called(network, words, part)
+        whole[name] = known[words] if isinstance(words, str) else _set(network, part, words)
+    return whole
 
 
 def _set(network: Network, part: str, value: Any) -> Any:
@@ -376,7 +399,7 @@ def _require_told(user: User, network: Network, plan: Mapping[str, Any]) -> None
 def _named(network: Network, plan: Mapping[str, Any]) -> QuerySet[Neuron]:
     """The neurons that a plan names."""
     places: dict[str, list[int]] = {}
-    for layer, index in named_in(plan, dict(network.layers.values_list("name", "channels"))):
+    for layer, index in named_in(plan, channels_of(network)):
         places.setdefault(layer, []).append(index)
     named = Q(pk__in=())
     for layer, indices in places.items():
@@ -433,11 +456,13 @@ def state(
         restates: the claim that this one puts better.
 
     Raises:
-        Refused: when the user may not, or may not see how a neuron is read that it names.
+        Refused: when the user may not, or may not see the earlier claim, or how a neuron is read that it names.
         PlanError: when the plan cannot be carried out, with what to do.
         ValidationError: when a text is empty or too long, the kind unknown, or the same was stated just so already.
     """
     require(can_state_claim(user, subject))
+    if restates is not None:
+        require(can_see_claim(user, restates))
     User.objects.select_for_update(no_key=True).get(pk=user.pk)  # who presses twice states once
     network, whole = network_of(subject), _planned(user, subject, plan, image_set)
     if whole["show"]["kind"] != "images":

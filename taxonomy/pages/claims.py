@@ -408,23 +408,23 @@ def claim_new(request: HttpRequest) -> HttpResponse:
     layers = layers_of(network.name)
     earlier = _restates(request, network)
     if request.method == "POST":
-        form, problems, done = _press(request, subject, network)
+        form, done = _press(request, subject, network)
         if done is not None:
             messages.success(request, "Stated. Nobody can change it now; a reviewer has it tested.")
             return redirect(done)
     else:
         initial = restated(earlier) if earlier is not None else initial_of(network, subject)
-        form, problems = ClaimForm(None, network=network, initial=initial, earlier=earlier), {}
+        form = ClaimForm(None, network=network, initial=initial, earlier=earlier)
+    plan = _previewed(request, subject, form) if form.is_bound else Planned()
     context |= {
         "form": form,
-        "problems": problems,
+        "problems": plan.problems,
         "earlier": earlier,
         "called": names_of(network, layers),
-        "plan": _previewed(request, subject, form) if form.is_bound else Planned(),
+        "plan": plan,
         "target": f"{reverse('claim_preview')}?{request.GET.urlencode()}",
     }
-    problems |= context["plan"].problems
-    return render(request, "claims/new.html", context, status=422 if problems or form.errors else 200)
+    return render(request, "claims/new.html", context, status=422 if plan.problems or form.errors else 200)
 
 
 def _restates(request: HttpRequest, network: Network) -> Claim | None:
@@ -436,37 +436,32 @@ def _restates(request: HttpRequest, network: Network) -> Claim | None:
     return found if found is not None and can_see_claim(request.user, found) else None
 
 
-def _press(request: HttpRequest, subject: Subject, network: Network) -> tuple[ClaimForm, dict[str, str], Claim | None]:
-    """What the button does: one change more or fewer, a preview, or the claim."""
+def _press(request: HttpRequest, subject: Subject, network: Network) -> tuple[ClaimForm, Claim | None]:
+    """What the button does: one change more or fewer, a preview, or the claim.
+
+    What is wrong with the plan is said by the preview, which stands beside the form whatever is pressed.
+    """
     data, pressed = request.POST.copy(), request.POST.get("do", "preview")
     earlier = _restates(request, network)
     if pressed == "add" or pressed.startswith("remove-"):
         _rearrange(data, pressed)
-        return ClaimForm(None, network=network, initial=_kept(data), earlier=earlier), {}, None
+        return ClaimForm(None, network=network, initial=_kept(data), earlier=earlier), None
     form = ClaimForm(data, network=network, initial={}, earlier=earlier)
     if pressed != "state":
         for name in WORDS:  # they may be written last
             form.errors.pop(name, None)
-        return form, {}, None
-    problems: dict[str, str] = {}
-    try:
-        plan = form.draft()
-        whole = claims.preview(asking(request), subject, plan, form.chosen_set)
-    except plans.PlanError as error:
-        problems[error.part] = str(error)
-        return form, problems, None
+        return form, None
     if not form.is_valid():
-        return form, problems, None
-    words = {name: form.cleaned_data[name] for name in WORDS}
+        return form, None
+    said = {name: form.cleaned_data[name] for name in WORDS} | {"image_set": form.chosen_set, "restates": earlier}
     try:
-        made = claims.state(
-            asking(request), subject, plan=whole.plan, image_set=form.chosen_set, restates=earlier, **words
-        )
+        return form, claims.state(asking(request), subject, plan=form.draft(), **said)
+    except plans.PlanError:
+        return form, None
     except ValidationError as error:
         for name, found in error.message_dict.items():
             form.add_error(name if name in form.fields else None, ValidationError(found))
-        return form, problems, None
-    return form, problems, made
+    return form, None
 
 
 def _rearrange(data: QueryDict, pressed: str) -> None:
@@ -500,12 +495,6 @@ class Planned:
     preview: claims.Preview | None = None
     sets: list[Chosen] = field(default_factory=list)
     problems: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def few(self) -> str:
-        pairs = self.preview.size.pairs if self.preview else plans.FEWEST
-        few = f"With fewer than {plans.FEWEST} pairs it would be inconclusive: show more variants or pictures."
-        return few if pairs < plans.FEWEST else ""
 
     @property
     def controls(self) -> str:
@@ -605,7 +594,7 @@ def _page(
         "about": about(shown.subject),
         "words": plans.in_words(shown.plan, shown.network.class_names),
         "controls": plans.controls_in_words(shown.plan),
-        "size": plans.size(shown.plan),
+        "cautions": [] if done else plans.cautions(shown.plan),
         "sets": chosen_sets(shown.plan, layers),
         "runs": runs,
         "latest": latest,

@@ -250,6 +250,17 @@ def test_weights_across_several_convolutions_have_no_sign_where_that_was_measure
         assert make_claim(curves, plan=plan)
 
 
+def test_what_a_plan_names_is_read_once_however_often(network, curves, django_assert_max_num_queries) -> None:
+    change = {"do": "zero", "to": "mixed3b/Curves"}
+    plan = make_plan(
+        do=[change | {"from": f"conv1:{index}"} for index in range(3)],
+        measure={"what": "response", "of": "mixed3b/Curves"},
+    )
+    with django_assert_max_num_queries(4):
+        whole = claims.completed(Network.objects.get(), plan, None)
+    assert whole["do"][2]["to"] == whole["measure"]["of"] == claims.family_set(curves)
+
+
 def test_a_spoilt_file_stops_nobody(network, curves) -> None:
     layers = make_evidence(
         neuron_at("3b:0"), "layer_weights", data={"linearised": [True]}, parameters={"layer": "conv1"}
@@ -485,6 +496,9 @@ def test_a_claim_restates_one_about_the_same_network(network, curves) -> None:
     first = make_claim(curves)
     second = make_claim(curves, sentence="Better put.", restates=first)
     assert list(first.restated.all()) == [second]
+    secret = make_claim(make_note(network, ada := make_user()), ada, "A secret.")
+    with pytest.raises(Refused, match="draft"):
+        make_claim(curves, restates=secret)
     other = make_family(make_network("other").layers.get(name="mixed3b"), "Curves", units=[0])
     with pytest.raises(ValidationError, match="the same network"):
         make_claim(other, restates=first)

@@ -47,6 +47,10 @@ def test_a_claim_is_previewed_stated_run_and_withdrawn(api: Client, body) -> Non
     preview = api.as_(ada).send("claims/preview/", **asked).json()
     assert preview["words"].startswith("When the negative weights from conv1:0 and conv1:1 to mixed3b:0")
     assert (preview["kernels"], preview["pairs"], preview["passes"], preview["seconds"]) == (4, 6, 1584, None)
+    assert preview["measured"] == 2
+    assert preview["cautions"] == [
+        "With 2 neurons it can only be inconclusive: measure 5 or more, or one alone.",
+    ]
     assert not Claim.objects.exists()
     made = api.as_(ada).send("claims/", **body)
     assert made.status_code == 201, made.json()
@@ -81,6 +85,14 @@ def test_a_claim_is_previewed_stated_run_and_withdrawn(api: Client, body) -> Non
         ({"plan": make_plan(show={"kind": "images", "image_set": ["x"]})}, 400, "Name an image set"),
         ({"plan": make_plan(measure={"what": {"a": 1}})}, 400, "What is measured is one of"),
         ({"plan": make_plan(expect={"change": "rises", "margin": True})}, 400, "The margin is a number"),
+        (
+            {"plan": make_plan(expect={"change": "falls", "margin": 1.5, "relative": True})},
+            400,
+            "Nothing falls by more",
+        ),
+        ({"plan": make_plan(measure={"what": "response", "of": "3b:4"})}, 400, "for none of the neurons that are meas"),
+        ({"plan": make_plan(show={"kind": "images", "picturs": "all"})}, 400, "show: There is no “picturs” here."),
+        ({"plan": make_plan(show={"kind": "images", "indices": [1], "most": 3})}, 400, "leave one out"),
         ({"family": None}, 400, "one of note, family and neuron"),
         ({"neuron": "3b:1"}, 400, "one of note, family and neuron"),
         ({"family": "Nobody"}, 400, "Its families are"),
@@ -135,12 +147,22 @@ def test_lists_by_what_became_of_them(api: Client, network, curves) -> None:
     assert api.read("claims/", sort="x").status_code == 400
 
 
-def test_lists_ask_no_more_however_long(api: Client, curves, django_assert_max_num_queries) -> None:
+def test_lists_ask_no_more_however_long(api: Client, network, curves, django_assert_max_num_queries) -> None:
     for number in range(8):
         make_run(make_claim(curves, sentence=f"Claim {number}."), "supported")
+        make_claim(neuron_at("3b:0"), sentence=f"Claim {number}.")
+        make_claim(make_note(network, published=True), sentence=f"Claim {number}.")
     client = api.as_(make_user())
     with django_assert_max_num_queries(15):
-        assert len(client.read("claims/").json()["results"]) == 8
+        assert len(client.read("claims/").json()["results"]) == 24
+
+
+def test_who_may_not_see_a_claim_restates_it_not(api: Client, network, body) -> None:
+    secret = make_claim(make_note(network, ada := make_user()), ada, "A secret.")
+    answer = api.as_(make_user()).send("claims/", **(body | {"restates": str(secret.public_id)}))
+    assert answer.status_code == 403
+    assert "A secret." not in str(answer.json())
+    assert Claim.objects.get() == secret
 
 
 def test_what_a_draft_claims_is_for_its_authors_with_its_experiment(api: Client, network, curves) -> None:
@@ -176,7 +198,7 @@ def test_pictures_by_what_they_are(api: Client, network, body) -> None:
 
 @pytest.mark.parametrize("one", [False, True])
 def test_reading_an_experiment_among_the_evidence_is_recorded(api: Client, network, curves, one: bool) -> None:
-    plan = make_plan(measure={"what": "response", "of": "mixed3b:5"}) | {
+    plan = make_plan(measure={"what": "response", "of": "mixed3b:0, 5"}) | {
         "do": [{"do": "drop", "at": "conv1:0"}, {"do": "zero", "from": "conv1:1", "to": "mixed3b:0"}]
     }
     run = make_run(make_claim(curves, plan=plan), "supported")

@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from playwright.sync_api import expect
 
 from taxonomy.actions import claims, discussions, jobs, labels
@@ -69,6 +69,7 @@ def test_a_claim_is_stated_in_a_sentence(send, client, world):
     assert claim.plan["expect"] == {"change": "rises", "margin": 0.1, "relative": True}
     html = client.get(response.url).content.decode()
     assert "When the negative weights from conv1:0 and conv1:1 to Curves (2 neurons of mixed3b) are set to zero" in html
+    assert "With 2 neurons it can only be inconclusive" in html
     assert "It was not tested yet. Experiments cost the workers’ time" in html.replace("&#x27;", "’").replace("'", "’")
     assert 'disabled title="Experiments cost' in html
     assert "stated it" in html
@@ -104,6 +105,11 @@ def test_a_claim_is_stated_in_a_sentence(send, client, world):
         ({"what": "top1", "stimulus": "images", "image_set": "pictures"}, "measure", "tells no classes apart"),
         ({"of": "conv1:0"}, "measure", "it would respond as before"),
         ({"of": ""}, "measure", "Name neurons, or a family."),
+        ({"of": "3b:1", "change-0-target": "3b:0"}, "measure", "is changed for none of the neurons that are measured"),
+        ({"change-0-do": "scale", "change-0-factor": "1.0000000001"}, "do", "a number other than 1"),
+        ({"what": "width", "margin": "1"}, "show", "cannot tell a change by 1 %, which is 3.6 degrees at most"),
+        ({"change": "falls", "margin": "150"}, "expect", "Nothing falls by more than all of what it was"),
+        ({"what": "echo", "relative": "", "margin": "3"}, "expect", "is a share, and below 1: 2 % is 0.02."),
         ({"margin": ""}, "expect", "The margin is a number."),
         ({"margin": "-1"}, "expect", "0 or larger"),
         ({"change": "unchanged", "margin": "0"}, "expect", "a number larger than 0"),
@@ -133,11 +139,14 @@ def test_a_claim_in_no_words_is_refused(send):
 
 def test_the_preview_says_what_will_be_changed_and_what_it_costs(send, client, address):
     html = send("preview", sentence="").content.decode()
-    for words in ("4 kernels", "6 pairs of a neuron and a stimulus", "1,584 times a picture", "20 controls"):
+    for words in ("4 kernels", "6 pairs of a neuron and a stimulus, of 2 neurons", "1,584 times a pict", "20 controls"):
         assert words in html, words
     assert "nobody knows how long it takes" in html
-    assert "inconclusive" not in html
+    assert "With 2 neurons it can only be inconclusive: measure 5 or more, or one alone." in html
     assert "it would be inconclusive" in send("preview", strokes="2").content.decode()
+    alone = send("preview", change__0__target="3b:0", of="3b:0", strokes="2, 3, 4, 5, 6").content.decode()
+    assert "The ruling will be of this neuron alone" in alone
+    assert "inconclusive" not in alone
     make_run(make_claim(make_family_of(client)), "supported")
     assert "as the last experiment here took" in send("preview").content.decode()
     assert not Claim.objects.filter(sentence=SENTENCE["sentence"]).exists()
@@ -226,6 +235,7 @@ def test_a_reviewer_has_it_tested_and_everybody_sees_what_came_out(client, world
     ):
         assert words in html, words
     assert html.count('class="experiment tuned"') == 2
+    assert "it can only be inconclusive" not in html
     assert "another run would find the same" in html
     assert "hx-trigger" not in html.split('id="test"')[1].split(">")[0]
 
@@ -496,6 +506,16 @@ def test_the_command_states_runs_and_tells(world, tmp_path, capsys, monkeypatch)
     claim = Claim.objects.get()
     out = capsys.readouterr().out
     assert claim.get_absolute_url() in out
+    assert "With 2 neurons it can only be inconclusive" in out
+    secret = make_claim(make_note(world.network, ada := make_user()), ada, "A secret.")
+    for wrong, sentence in (
+        ({"plan": said["plan"] | {"show": {"kind": "images", "image_set": "pictures", "picturs": "all"}}}, "“picturs”"),
+        ({"plan": said["plan"] | {"expect": {"change": "falls", "margin": 2, "relative": True}}}, "Nothing falls by"),
+        ({"restates": str(secret.public_id)}, "draft"),
+    ):
+        file.write_text(json.dumps(said | {"sentence": "Otherwise."} | wrong))
+        with pytest.raises(CommandError, match=sentence):
+            call_command("state_claim", str(file), "--as", world.contributor.username)
     monkeypatch.setattr("time.sleep", lambda seconds: make_run(claim, "refuted"))
     call_command("state_claim", "--claim", str(claim.public_id), "--run", "--wait", "--as", world.reviewer.username)
     out = capsys.readouterr().out

@@ -20,6 +20,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandError
 
+from taxonomy import plans
 from taxonomy.actions import claims, evidence
 from taxonomy.management.command import ActingCommand
 from taxonomy.models import Claim, Family, ImageSet, Network, Neuron, Note, Outcome, Run, User
@@ -47,6 +48,8 @@ class Command(ActingCommand):
             raise CommandError("There is nothing to wait for without --run.")
         found = self.claim(options["claim"]) if options["claim"] else self.state(user, options["file"])
         self.stdout.write(f"{found.sentence}\n{settings.SITE_URL.rstrip('/')}{found.get_absolute_url()}")
+        for caution in plans.cautions(found.plan):
+            self.stdout.write(caution)
         if options["run"]:
             run = claims.run(user, found)
             self.stdout.write(f"Run {run.number} is {'done' if run.ruling else 'under way'}.")
@@ -63,8 +66,7 @@ class Command(ActingCommand):
         said = self.read(file)
         network = self.network(str(said.get("network", "")))
         plan = said.get("plan", {})
-        show = plan.get("show") if isinstance(plan, Mapping) else None
-        named = show.get("image_set") if isinstance(show, Mapping) else None
+        named = claims.image_set_named(plan)
         return claims.state(
             user,
             self.subject(network, said),
@@ -72,7 +74,7 @@ class Command(ActingCommand):
             sentence=str(said.get("sentence", "")),
             rationale=str(said.get("rationale", "")),
             plan=plan,
-            image_set=self.image_set(str(named)) if named else None,
+            image_set=self.image_set(named) if named else None,
             restates=self.claim(self.id_of("restates", said)) if said.get("restates") else None,
         )
 
