@@ -208,6 +208,7 @@ class _Mean:
     def add(self, layer: str, values: Tensor) -> None:
         total, places = self._sums.get(layer, (0, 0))
         responses = values.clamp(min=0).double().sum(dim=(0, 2, 3)).cpu()
+        _finite(responses)
         self._sums[layer] = total + responses, places + values[:, 0].numel()
 
     def found(self) -> dict[str, Array]:
