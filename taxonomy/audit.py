@@ -56,6 +56,9 @@ def _claim(claim: Claim, told: list[Event]) -> Iterator[str]:
         yield "is not what was stated: its words, subject, pictures or plan were changed since."
     if (claim.withdrawn_at is not None) != any(event.verb == "claim.withdrawn" for event in told):
         yield f"is stored as {'withdrawn' if claim.withdrawn_at else 'standing'}, and the events say otherwise."
+    moderated = [event.verb for event in told if event.verb in ("claim.hidden", "claim.shown")]
+    if (claim.hidden_at is not None) != (moderated[-1:] == ["claim.hidden"]):
+        yield f"is stored as {'hidden' if claim.hidden_at else 'shown'}, and the events say otherwise."
 
 
 def _run(claim: Claim, run: Run, number: int, told: list[Event], artifact: Artifact | None) -> Iterator[str]:
@@ -118,6 +121,7 @@ class Told:
     number: int | None = None
     corrected: bool = False
     withdrawn: bool = False
+    hidden: bool = False
     superseded_by: str | None = None
     doi: str = ""
     asked: set[int] = field(default_factory=set)
@@ -144,6 +148,8 @@ class Told:
             self.superseded_by = event.data["by"]
         elif what == "doi_given":
             self.doi = event.data["doi"]
+        elif what in ("hidden", "shown"):
+            self.hidden = what == "hidden"
         self.withdrawn |= what == "withdrawn"
         self._people(what, person)
 
@@ -185,6 +191,7 @@ def _note(note: Note, told: Told) -> Iterator[str]:
         ("number", note.number, told.number),
         ("corrected", note.corrected_at is not None, told.corrected),
         ("withdrawn", note.withdrawn_at is not None, told.withdrawn),
+        ("hidden", note.hidden_at is not None, told.hidden),
         ("superseded by", note.superseded_by and str(note.superseded_by.public_id), told.superseded_by),
         ("DOI", note.doi, told.doi),
     ):

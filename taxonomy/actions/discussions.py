@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from taxonomy import events
-from taxonomy.actions import notifications
+from taxonomy.actions import moderation, notifications
 from taxonomy.models import Claim, Comment, Discussion, Event, Note, Proposal, User, Why, Wording
 from taxonomy.models.discussions import Subject
 from taxonomy.permissions import (
@@ -27,7 +27,7 @@ from taxonomy.rendering.markdown import mentioned
 # The same words by the same person on the same subject within this time are a button that was pressed twice.
 AGAIN = datetime.timedelta(minutes=1)
 MOST_MENTIONS = 20
-LONGEST, LONGEST_REASON = 20_000, 500
+LONGEST = 20_000
 
 
 @transaction.atomic
@@ -162,13 +162,8 @@ def hide(user: User, comment: Comment, reason: str) -> Comment:
     require(can_moderate(user))
     if comment.hidden_at is not None:
         raise Refused("This comment is hidden already.")
-    reason = " ".join(reason.split())
-    if not reason:
-        raise ValidationError({"reason": "Say why: it stands in the comment's place."})
-    if len(reason) > LONGEST_REASON:
-        raise ValidationError({"reason": f"A reason has at most {LONGEST_REASON} characters."})
-    _no_null(reason, "reason")
-    comment.hidden_at, comment.hidden_by, comment.hidden_reason = timezone.now(), user, reason
+    comment.hidden_at, comment.hidden_by = timezone.now(), user
+    comment.hidden_reason = moderation.reason_of(reason, "comment")
     comment.save(update_fields=["hidden_at", "hidden_by", "hidden_reason"])
     notifications.tell(_record(user, "comment.hidden", comment), {comment.author_id: Why.COMMENTED}, comment.discussion)
     return comment

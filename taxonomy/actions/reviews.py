@@ -826,6 +826,7 @@ def _tend_refuted() -> int:
         ruling=Ruling.REFUTED,
         claim__kind__in=OF_WHAT_IT_IS,
         claim__withdrawn_at=None,
+        claim__hidden_at=None,
         claim__neuron__standing=Standing.ACCEPTED,
     )
     disputed = 0

@@ -1,0 +1,94 @@
+"""Hiding a circuit note or a claim that does not belong here, and showing it again. Nothing is deleted.
+
+Comments are hidden in ``actions.discussions``, by the same rule.
+"""
+
+from typing import TypeVar, cast
+
+from django.core.exceptions import ValidationError
+from django.core.validators import ProhibitNullCharactersValidator
+from django.db import transaction
+from django.utils import timezone
+
+from taxonomy import events
+from taxonomy.actions import notifications
+from taxonomy.models import Claim, Note, User, Why
+from taxonomy.permissions import Refused, can_moderate, require
+
+Hideable = TypeVar("Hideable", Note, Claim)
+
+LONGEST_REASON = 500
+
+
+@transaction.atomic
+def hide(user: User, one: Hideable, reason: str) -> Hideable:
+    """Take a note or a claim from view. Its page keeps its place, and says when it was hidden, and why.
+
+    Its authors and admins still read it there. What it names, its runs and its number in the thread stay as they are.
+
+    Raises:
+        Refused: to everybody but admins, when it is hidden, and while it is a draft.
+        ValidationError: without a reason, or with too long a one.
+    """
+    require(can_moderate(user))
+    one = _locked(one)
+    if one.hidden_at is not None:
+        raise Refused(f"This {_noun(one)} is hidden already.")
+    note = one if isinstance(one, Note) else one.note
+    if note is not None and note.opened_at is None:
+        raise Refused("This is on a draft, which only its authors read until they submit it: there is nothing to hide.")
+    one.hidden_at, one.hidden_by, one.hidden_reason = timezone.now(), user, reason_of(reason, _noun(one))
+    return _saved(user, one, "hidden")
+
+
+@transaction.atomic
+def unhide(user: User, one: Hideable) -> Hideable:
+    """Show a hidden note or claim again, as it was.
+
+    Raises:
+        Refused: to everybody but admins, and when it is not hidden.
+    """
+    require(can_moderate(user))
+    one = _locked(one)
+    if one.hidden_at is None:
+        raise Refused(f"This {_noun(one)} is not hidden.")
+    one.hidden_at, one.hidden_by, one.hidden_reason = None, None, ""
+    return _saved(user, one, "shown")
+
+
+def reason_of(reason: str, noun: str) -> str:
+    """The reason in one line.
+
+    Raises:
+        ValidationError: for none, or too long a one.
+    """
+    reason = " ".join(reason.split())
+    if not reason:
+        raise ValidationError({"reason": f"Say why: it stands in the {noun}'s place."})
+    if len(reason) > LONGEST_REASON:
+        raise ValidationError({"reason": f"A reason has at most {LONGEST_REASON} characters."})
+    try:
+        ProhibitNullCharactersValidator()(reason)
+    except ValidationError as error:
+        raise ValidationError({"reason": error.messages}) from None
+    return reason
+
+
+def _noun(one: Note | Claim) -> str:
+    return "note" if isinstance(one, Note) else "claim"
+
+
+def _locked(one: Hideable) -> Hideable:
+    """As it stands now, held until the end of the transaction."""
+    rows = type(one)._default_manager.select_for_update(of=("self",), no_key=True)
+    places = ("network",) if isinstance(one, Note) else ("network", "note", "family__layer", "neuron__layer")
+    return cast(Hideable, rows.select_related(*places).get(pk=one.pk))
+
+
+def _saved(user: User, one: Hideable, verb: str) -> Hideable:
+    """Keep it so, with the event; who wrote or stated it is told."""
+    one.save(update_fields=["hidden_at", "hidden_by", "hidden_reason"])
+    event = events.record(user, f"{_noun(one)}.{verb}", **{_noun(one): one})
+    people = notifications.authors(one.pk) if isinstance(one, Note) else {one.author_id: Why.STATED}
+    notifications.tell(event, people)
+    return one
