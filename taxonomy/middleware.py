@@ -6,11 +6,11 @@ from collections.abc import Callable
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 from django.utils.cache import patch_vary_headers
 
-from taxonomy.permissions import Refused
+from taxonomy.permissions import Refused, Removed
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +99,7 @@ class Varied:
 
 
 class Refusals:
-    """An action's refusal, wherever a page lets it through, is a 403 that gives the reason.
+    """An action's refusal, wherever a page lets it through, is a 403 that gives the reason; of what is hidden, a 404.
 
     What the database refuses, because two people wrote the same at the same moment, is a 409 in the page and the API.
     """
@@ -111,6 +111,8 @@ class Refusals:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if isinstance(exception, Removed):
+            raise Http404(str(exception)) from exception
         if isinstance(exception, Refused):
             raise PermissionDenied(str(exception)) from exception
         if not gave_way(exception):

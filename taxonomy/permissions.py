@@ -52,6 +52,11 @@ class Denied:
         return False
 
 
+@dataclass(frozen=True)
+class Gone(Denied):
+    """What a moderator hid, for all but its authors and admins."""
+
+
 Answer = Allowed | Denied
 
 
@@ -59,7 +64,13 @@ class Refused(Exception):
     """An action that the rules do not allow; the message is the reason."""
 
 
+class Removed(Refused):
+    """What was asked for is hidden by a moderator: it is not found, and the message says why."""
+
+
 def require(answer: Answer) -> None:
+    if isinstance(answer, Gone):
+        raise Removed(answer.reason)
     if isinstance(answer, Denied):
         raise Refused(answer.reason)
 
@@ -273,11 +284,19 @@ def can_resolve(user: Person, comment: Comment) -> Answer:
 
 
 def can_moderate(user: Person) -> Answer:
-    """Hide what does not belong here, and show it again."""
-    answer = _signed_in(user, "hide comments")
+    """Hide comments, circuit notes and claims that do not belong here, and show them again."""
+    answer = _signed_in(user, "hide what people wrote")
     if answer and isinstance(user, User) and user.role != Role.ADMIN:
-        return Denied("Only admins hide comments.")
+        return Denied("Only admins hide what people wrote.")
     return answer
+
+
+STAYS_HIDDEN = "This {} is hidden: write to an admin if you think that it should not be."
+
+
+def _gone(what: str, one: Note | Claim) -> Gone:
+    assert one.hidden_at is not None
+    return Gone(f"This {what} was hidden by a moderator on {one.hidden_at:%-d %B %Y}: “{one.hidden_reason}”")
 
 
 def can_follow(user: Person) -> Answer:
@@ -349,7 +368,9 @@ def is_author(user: Person, note: Note) -> bool:
 
 
 def can_read_note(user: Person, note: Note) -> Answer:
-    """What was submitted once is everybody's to read."""
+    """What was submitted once is everybody's to read; what was hidden since, its authors' and admins'."""
+    if note.hidden_at is not None and not (is_author(user, note) or can_moderate(user)):
+        return _gone("note", note)
     if note.opened_at is not None or is_author(user, note):
         return Allowed()
     return Denied("This note is a draft: only its authors read it until they submit it.")
@@ -363,6 +384,8 @@ def can_edit_note(user: Person, note: Note) -> Answer:
     assert isinstance(user, User)
     if user.pk not in note.written_by:
         return Denied("Only its authors change a note. Comment on it, or write a commentary.")
+    if note.hidden_at is not None:
+        return Denied(STAYS_HIDDEN.format("note"))
     if note.state in (NoteState.WITHDRAWN, NoteState.SUPERSEDED):
         return Denied(f"This note is {note.state}: it stays as it is.")
     return answer
@@ -395,6 +418,8 @@ def can_review_note(user: Person, note: Note) -> Answer:
         return Denied("Nobody decides on a note of their own: another editor has to.")
     if note.submitted_id is None or note.withdrawn_at is not None:
         return Denied("Nothing of this note is in review.")
+    if note.hidden_at is not None:
+        return _gone("note", note)
     return answer
 
 
@@ -409,6 +434,8 @@ def can_state_claim(user: Person, subject: Note | Family | Neuron | None = None)
     answer = _takes_part(user, "state claims")
     if answer and isinstance(subject, Note):
         answer = can_read_note(user, subject)
+        if answer and subject.hidden_at is not None:
+            return Denied(STAYS_HIDDEN.format("note"))
         if answer and subject.withdrawn_at is not None:
             return Denied("This note was withdrawn: state the claim on a family or a neuron.")
     elif answer and isinstance(subject, Family) and subject.retired_at is not None:
@@ -421,9 +448,11 @@ def can_state_claim(user: Person, subject: Note | Family | Neuron | None = None)
 def can_see_claim(user: Person, claim: Claim, hidden: Collection[int] | None = None) -> Answer:
     """One on a draft is for its authors; one on an unsettled neuron waits for this person's own reading of it.
 
-    So does one that names a neuron whose answer is hidden from them. At most three queries; two where it is known what
-    is ``hidden_from`` them.
+    So does one that names a neuron whose answer is hidden from them. What a moderator hid is for who stated it, and
+    for admins. At most three queries; two where it is known what is ``hidden_from`` them.
     """
+    if claim.hidden_at is not None and claim.author_id != user.pk and not can_moderate(user):
+        return _gone("claim", claim)
     hidden = hidden_from(user) if hidden is None else hidden
     answer = can_see_discussion(user, claim.subject, hidden)
     return can_see_members(claim.neurons.filter(pk__in=hidden).exists()) if answer else answer
@@ -442,6 +471,9 @@ def can_run_claim(user: Person, claim: Claim) -> Answer:
     answer = _takes_part(user, "run experiments")
     if answer and isinstance(user, User) and not user.reviews:
         return Denied("Experiments cost the workers' time: a reviewer or an editor starts them.")
+    note = claim.note if answer else None
+    if answer and (claim.hidden_at is not None or (note is not None and note.hidden_at is not None)):
+        return Denied(STAYS_HIDDEN.format("claim"))
     if answer and claim.withdrawn_at is not None:
         return Denied("This claim was withdrawn: state it anew to test it.")
     return can_request_evidence(user, claim.network) if answer else answer
@@ -451,6 +483,8 @@ def can_withdraw_claim(user: Person, claim: Claim) -> Answer:
     answer = _signed_in(user, "withdraw a claim")
     if answer and claim.author_id != user.pk:
         return Denied("Only who stated a claim withdraws it.")
+    if answer and claim.hidden_at is not None:
+        return Denied(STAYS_HIDDEN.format("claim"))
     if answer and claim.withdrawn_at is not None:
         return Denied("This claim was withdrawn already.")
     return answer

@@ -12,7 +12,7 @@ from rest_framework.views import exception_handler
 
 from taxonomy.actions.notes import Overtaken
 from taxonomy.interchange.distill import FormError
-from taxonomy.permissions import Refused
+from taxonomy.permissions import Refused, Removed
 from taxonomy.plans import PlanError
 from taxonomy.recipes import RecipeError
 
@@ -34,6 +34,8 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
 
 
 def _translated(error: Exception, context: dict[str, Any]) -> Exception:
+    if isinstance(error, Removed):
+        return exceptions.NotFound(str(error))
     if isinstance(error, Refused):
         if context["request"].user.is_authenticated:
             return exceptions.PermissionDenied(str(error))
