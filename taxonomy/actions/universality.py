@@ -19,7 +19,8 @@ class Alike:
     """Two families, by their ids, and the cosines of their mean vectors: 1 is the same, 0 unrelated.
 
     ``tuning`` is by how they answer to drawn stimuli, whatever the direction (``neighbours`` by rotation); ``pictures``
-    by which pictures of the same set excite them (by activation). None where one of them was not measured so.
+    by which pictures of the same set excite them (by activation), the mean over the image sets that both were measured
+    on: the best of them would grow with their number. None where one of the two was not measured so.
     """
 
     source: int
@@ -63,15 +64,15 @@ def alike(first: Network, second: Network, hidden: Collection[int] = ()) -> list
                 SELECT family, network, likeness, images, avg(values) AS mean
                 FROM newest GROUP BY family, network, likeness, images
             ), pairs AS MATERIALIZED (
-                SELECT source.family AS first, target.family AS second, source.likeness,
+                SELECT source.family AS first, target.family AS second, source.likeness, source.images,
                        1 - (source.mean <=> target.mean) AS cosine
                 FROM means source JOIN means target
                   ON target.likeness = source.likeness AND target.images IS NOT DISTINCT FROM source.images
                 WHERE source.network = %(first)s AND target.network = %(second)s
                   AND vector_norm(source.mean) > 0 AND vector_norm(target.mean) > 0
             )
-            SELECT first, second, max(cosine) FILTER (WHERE likeness = %(rotation)s),
-                   max(cosine) FILTER (WHERE likeness = %(activation)s)
+            SELECT first, second, avg(cosine) FILTER (WHERE likeness = %(rotation)s),
+                   avg(cosine ORDER BY images) FILTER (WHERE likeness = %(activation)s)
             FROM pairs GROUP BY first, second
             """,
             {

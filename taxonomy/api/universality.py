@@ -31,7 +31,7 @@ class EndSerializer(serializers.ModelSerializer):
 class AlikeSerializer(serializers.Serializer):
     """Cosines of the families' mean vectors, null where one of them was not measured so: ``tuning`` by how their
     members answer to drawn stimuli, in whatever direction; ``pictures`` by which pictures of the same set excite
-    them."""
+    them, the mean over the image sets that both were measured on."""
 
     first = EndSerializer()
     second = EndSerializer()

@@ -12,15 +12,20 @@ pytestmark = pytest.mark.django_db
 ADDRESS = "/universality/?first=natural&second=artificial"
 
 
+def excited(network: Network, index: int, images: ImageSet, pictures: dict[int, float]) -> None:
+    """A neuron's vector over an image set."""
+    neuron = neuron_at(f"3b:{index}", network)
+    made = make_evidence(neuron, "neighbours", data={}, parameters={"by": "activation"}, image_set=images)
+    place(neuron, made, Likeness.ACTIVATION, pictures)
+
+
 def measured(network: Network, index: int, tuning: dict[int, float], pictures: dict[int, float] | None = None) -> None:
     """A neuron's vectors, by rotation and over the images that there are."""
     neuron = neuron_at(f"3b:{index}", network)
     made = make_evidence(neuron, "neighbours", data={"by": "rotation"}, parameters={"by": "rotation"})
     place(neuron, made, Likeness.ROTATION, tuning)
     if pictures is not None:
-        images = ImageSet.objects.get()
-        made = make_evidence(neuron, "neighbours", data={}, parameters={"by": "activation"}, image_set=images)
-        place(neuron, made, Likeness.ACTIVATION, pictures)
+        excited(network, index, ImageSet.objects.get(), pictures)
 
 
 @pytest.fixture
@@ -65,11 +70,19 @@ def test_over_other_pictures_nothing_is_compared(worlds: dict[str, Family]):
     images = make_image_set("others")
     network = make_network("third", weights_digest="u" * 64)
     make_family(network.layers.get(name="mixed3b"), "Curves", units=[0])
-    made = make_evidence(
-        neuron_at("3b:0", network), "neighbours", data={}, parameters={"by": "activation"}, image_set=images
-    )
-    place(neuron_at("3b:0", network), made, Likeness.ACTIVATION, {0: 1.0})
+    excited(network, 0, images, {0: 1.0})
     assert universality.alike(Network.objects.get(name="natural"), network) == []
+
+
+def test_over_more_pictures_families_do_not_become_more_alike(worlds: dict[str, Family]):
+    natural, artificial = (Network.objects.get(name=name) for name in ("natural", "artificial"))
+    images, _ = make_image_set("others", digest="o" * 64), make_image_set("more", digest="m" * 64)
+    for index in (0, 1):
+        excited(natural, index, images, {0: 1.0})
+        excited(artificial, index, images, {3: 1.0})
+    assert pairs()["Curves", "Curves"] == (1.0, 0.5)
+    excited(natural, 0, ImageSet.objects.get(name="more"), {0: 1.0})  # of one of the two only
+    assert pairs()["Curves", "Curves"] == (1.0, 0.5)
 
 
 def test_a_later_vector_takes_the_place_of_an_earlier_one(worlds: dict[str, Family]):
@@ -90,6 +103,7 @@ def test_the_page_shows_them_beside_each_other(client: Client, worlds: dict[str,
     assert text.index("Curves of mixed3b side by side with Curves") < text.index("Lines of mixed3b side by side with L")
     assert "/compare/?with=natural%2Fmixed3b%2FCurves&amp;with=artificial%2Fmixed3b%2FCurves" in text
     assert "1.000" in text
+    assert "the mean over the image sets that both were measured on" in text
     assert "Of which nothing was measured that could be compared" in text
     assert "Sign in to link families." in text
 
