@@ -152,8 +152,8 @@ def notifications_of(user: Person) -> QuerySet[Notification]:
     """
     if not isinstance(user, User) or not user.is_active:
         return Notification.objects.none()
-    held, gold = (found.order_by().values("neuron") for found in _hidden_from(user))
-    hidden = held.union(gold) if user.role == Role.CONTRIBUTOR else held
+    held, gold = _hidden_from(user)
+    hidden = (held, gold) if user.role == Role.CONTRIBUTOR else (held,)
     return user.notifications.filter(told(user, hidden, "event__"))
 
 

@@ -1,7 +1,7 @@
 """Events: one row for each change, written once. Activity, history and credits all read it."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import pgtrigger
@@ -9,7 +9,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.db import models
 from django.urls import reverse
 
-from taxonomy.models.claims import Claim
+from taxonomy.models.claims import Claim, ClaimNeuron
 from taxonomy.models.discussions import Comment, Discussion, Subject
 from taxonomy.models.evidence import Evidence
 from taxonomy.models.families import Family
@@ -31,27 +31,27 @@ CLAIMED = models.Q(verb__startswith=OF_CLAIMS[0]) | models.Q(verb__startswith=OF
 # What names somebody who did not agree to be named.
 ASKING, LEFT = ("note.author_asked", "note.author_unasked"), "note.author_left"
 
-Hidden = Collection[int] | models.QuerySet[Any, Any]
+Hidden = Collection[int] | Sequence[models.QuerySet[Any]]
 
 
 def told(user: User | AnonymousUser, hidden: Hidden = (), path: str = "") -> models.Q:
     """What keeps of events what this person may know (``EventQuerySet.visible_to``).
 
     Args:
-        hidden: settled neurons whose answer is hidden from this person, by primary key; or the query that finds them.
+        hidden: settled neurons whose answer is hidden from this person; or the rows of which each hides its neuron.
         path: to the event, for rows that lead to one, such as ``event__``.
     """
     telling = models.Q((f"{path}verb__regex", TELLING), (f"{path}neuron__isnull", False))
-    claimed = models.Q((f"{path}claim__isnull", False))
-    unsettled = telling & ~models.Q((f"{path}neuron__standing__in", SETTLED))
+    unread = ~models.Q((f"{path}neuron__standing__in", SETTLED))
     if isinstance(user, User):
         neuron = models.OuterRef(f"{path}neuron")
-        known = models.Q(models.Exists(Label.objects.given_by(user).filter(neuron=neuron)))
+        unread &= ~models.Q(models.Exists(Label.objects.given_by(user).filter(neuron=neuron)))
         if user.reviews:  # who reviews may look without having read, and the look is recorded
-            known |= models.Q(models.Exists(Reveal.objects.filter(person=user, neuron=neuron)))
-        unsettled &= ~known
-    kept = ~unsettled & ~(telling & models.Q((f"{path}neuron__in", hidden)))
-    kept &= ~(claimed & models.Q((f"{path}claim__in", Claim.objects.naming(hidden))))
+            unread &= ~models.Q(models.Exists(Reveal.objects.filter(person=user, neuron=neuron)))
+    kept = ~(telling & (unread | _hidden(hidden, f"{path}neuron")))
+    if hidden:
+        named = ClaimNeuron.objects.filter(_hidden(hidden, "neuron"), claim=models.OuterRef(f"{path}claim"))
+        kept &= ~models.Q(models.Exists(named))
     kept &= models.Q((f"{path}note", None)) | readable_notes(user, f"{path}note__")
     asking = models.Q((f"{path}verb__in", ASKING))
     asking |= models.Q((f"{path}verb", LEFT), (f"{path}data__contains", {"declined": True}))
@@ -64,6 +64,19 @@ def told(user: User | AnonymousUser, hidden: Hidden = (), path: str = "") -> mod
         # Which neurons are gold is for those who mark them: whoever knows is no longer checked by them.
         kept &= ~models.Q((f"{path}verb__startswith", "gold."))
     return kept
+
+
+def _hidden(hidden: Hidden, path: str) -> models.Q:
+    """Whether the neuron at ``path`` is hidden.
+
+    Rows are asked of each neuron by itself: by a list of all that they hide, Postgres would look through every event
+    for a few notifications.
+    """
+    is_hidden = models.Q((f"{path}__in", [found for found in hidden if isinstance(found, int)]))
+    for found in hidden:
+        if not isinstance(found, int):
+            is_hidden |= models.Q(models.Exists(found.filter(neuron=models.OuterRef(path))))
+    return is_hidden
 
 
 class EventQuerySet(models.QuerySet["Event"]):
