@@ -1,18 +1,20 @@
 """Circuit notes: writing them together, having them reviewed and published, correcting and withdrawing them."""
 
+import datetime
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, TypedDict, Unpack
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import F, Max
 from django.utils import timezone
 
 from taxonomy import events
 from taxonomy.actions import circuits, labels, notifications
 from taxonomy.models import (
     Authorship,
+    Comment,
     Discussion,
     Event,
     Family,
@@ -42,11 +44,15 @@ from taxonomy.permissions import (
 from taxonomy.rendering.notes import named
 
 MOST_AUTHORS = 50
+MOST_ASKED = 20  # people, to be authors of a note, in a day
 DOI = re.compile(r"10\.\d{4,9}/[^\s\"<>{}\\%\x00-\x1f\x7f-\x9f]{1,180}")
 ADDRESS = re.compile(r"/notes/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/", re.IGNORECASE)
 PROSE = ("abstract", "body", "selection", "bibliography")
 # What of a version no list tells: up to 100 kB each.
 LONG = ("body", "bibliography", "selection", "subgraph")
+
+
+Names = tuple[list[Neuron], list[Family]]
 
 
 class Content(TypedDict, total=False):
@@ -211,21 +217,26 @@ def decide(user: User, note: Note, *, version: int, decision: str, comment: str 
         Refused: to anyone but an editor who is none of its authors, and when another version was submitted meanwhile.
         ValidationError: when changes are asked for without saying which.
     """
-    # Who publishes waits for whoever else does, so that a thread's numbers have no gap.
-    Network.objects.select_for_update(no_key=True).get(pk=note.network_id)
+    require(can_review_note(user, Note.objects.get(pk=note.pk)))
+    submitted = note.versions.filter(number=version).first()
+    found = None
+    if decision == NoteDecision.APPROVE:
+        # A long text takes a while to read: that is done before anybody has to wait.
+        found = names_of(note.network, submitted) if submitted is not None else None
+        # Who publishes waits for whoever else does, so that a thread's numbers have no gap.
+        Network.objects.select_for_update(no_key=True).get(pk=note.network_id)
     note = _locked(note)
     require(can_review_note(user, note))
-    submitted = note.submitted
-    assert submitted is not None  # by can_review_note
-    if submitted.number != version:
-        raise Refused(f"Version {submitted.number} was submitted meanwhile: read that one, and decide on it.")
+    assert note.submitted is not None  # by can_review_note
+    if submitted is None or submitted.pk != note.submitted_id:
+        raise Refused(f"Version {note.submitted.number} was submitted meanwhile: read that one, and decide on it.")
     if decision == NoteDecision.REQUEST_CHANGES and not comment.strip():
         raise ValidationError({"comment": "Say what is to be changed, so that its authors can."})
     review = NoteReview(version=submitted, reviewer=user, decision=decision, comment=_prose(comment))
     review.full_clean()
     review.save()
     if decision == NoteDecision.APPROVE:
-        _publish(user, note, submitted)
+        _publish(user, note, submitted, found)
         return review
     note.submitted = None
     note.save(update_fields=["submitted"])
@@ -234,9 +245,9 @@ def decide(user: User, note: Note, *, version: int, decision: str, comment: str 
     return review
 
 
-def _publish(user: User, note: Note, version: NoteVersion) -> None:
+def _publish(user: User, note: Note, version: NoteVersion, found: Names | None) -> None:
     note.submitted, note.published = None, version
-    _name(note, version)
+    _name(note, version, found)
     if note.number is not None:
         note.corrected_at = timezone.now()
         note.save(update_fields=["submitted", "published", "corrected_at"])
@@ -326,7 +337,7 @@ def ask(user: User, note: Note, person: User, *, contribution: str = "") -> Auth
 
     Raises:
         Refused: to anyone but its authors.
-        ValidationError: for who cannot be one, or is asked already.
+        ValidationError: for who cannot be one, is asked already or was asked in vain, and when too many are asked.
     """
     note = _locked(note)
     require(can_edit_note(user, note))
@@ -339,6 +350,14 @@ def ask(user: User, note: Note, person: User, *, contribution: str = "") -> Auth
         raise ValidationError({"person": f"{person.username} decided on this note, and cannot be one of its authors."})
     if current.count() >= MOST_AUTHORS:
         raise ValidationError({"person": f"A note has at most {MOST_AUTHORS} authors."})
+    if not _asks_to_be_asked(note, person):
+        told = f"{person.username} was asked before, and nobody is asked twice. Who wants to be named after all says so"
+        raise ValidationError({"person": f"{told} in the note’s discussion: then ask them again."})
+    today = note.authorships.filter(added_at__gt=timezone.now() - datetime.timedelta(days=1))
+    if today.exclude(person=F("added_by")).count() >= MOST_ASKED:
+        raise ValidationError(
+            {"person": f"{MOST_ASKED} people were asked within a day: ask {person.username} tomorrow."}
+        )
     last = note.authorships.aggregate(last=Max("order"))["last"] or 0
     authorship = Authorship(note=note, person=person, contribution=_line(contribution), order=last + 1, added_by=user)
     authorship.full_clean()
@@ -346,6 +365,13 @@ def ask(user: User, note: Note, person: User, *, contribution: str = "") -> Auth
     event = events.record(user, "note.author_asked", note=note, person=person)
     notifications.tell(event, {person.pk: Why.MENTIONED})
     return authorship
+
+
+def _asks_to_be_asked(note: Note, person: User) -> bool:
+    """Whether this person was not asked in vain; or wrote below the note since, which nobody does for them."""
+    in_vain = note.authorships.filter(person=person, agreed_at=None, ended_at__isnull=False)
+    last = in_vain.aggregate(last=Max("ended_at"))["last"]
+    return last is None or Comment.objects.filter(discussion__note=note, author=person, created_at__gt=last).exists()
 
 
 @transaction.atomic
@@ -484,7 +510,7 @@ def _version(version: NoteVersion, user: User, summary: str, content: Content) -
     return version
 
 
-def names_of(network: Network, *versions: NoteVersion) -> tuple[list[Neuron], list[Family]]:
+def names_of(network: Network, *versions: NoteVersion) -> Names:
     """The neurons and families that versions of a note name: in their texts and in their circuits."""
     texts = [getattr(version, name) for version in versions for name in ("title", "abstract", "body", "selection")]
     written = named(network, *texts)
@@ -506,11 +532,15 @@ def reveal_named(user: Person, network: Network, *texts: str) -> None:
         labels.reveal(user, *named(network, *texts).neurons)
 
 
-def _name(note: Note, version: NoteVersion) -> None:
-    """Keep what the version names, for "what links here", where it is the one that readers are shown."""
+def _name(note: Note, version: NoteVersion, found: Names | None = None) -> None:
+    """Keep what the version names, for "what links here", where it is the one that readers are shown.
+
+    Args:
+        found: that, where it is known already.
+    """
     if version.pk != note.shown.pk:
         return
-    neurons, families = names_of(note.network, version)
+    neurons, families = found or names_of(note.network, version)
     note.neurons.set(neurons)
     note.families.set(families)
     texts = version.abstract, version.body, version.selection

@@ -1,5 +1,6 @@
 """Circuit notes: who writes, who is named, who decides, and that what was saved, submitted or published stays."""
 
+import datetime
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -8,8 +9,10 @@ import pytest
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import ValidationError
 from django.db import DatabaseError, connection, transaction
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
-from taxonomy.actions import notes, notifications
+from taxonomy.actions import discussions, notes, notifications
 from taxonomy.models import (
     Authorship,
     Discussion,
@@ -265,14 +268,62 @@ def test_who_was_asked_may_decline_or_be_unasked(note: Note, author: User) -> No
     with pytest.raises(ValidationError, match="already"):
         notes.ask(author, note, bob)
     notes.leave(bob, note)
-    notes.ask(author, note, bob)
-    notes.unask(author, note, bob)
+    cleo = make_user("cleo")
+    notes.ask(author, note, cleo)
+    notes.unask(author, note, cleo)
     with pytest.raises(Refused, match="not asked"):
-        notes.agree(bob, note)
-    notes.ask(author, note, bob)
-    notes.agree(bob, note)
+        notes.agree(cleo, note)
+    dan = make_user("dan")
+    notes.ask(author, note, dan)
+    notes.agree(dan, note)
     with pytest.raises(Refused, match="only they can leave"):
-        notes.unask(author, note, bob)
+        notes.unask(author, note, dan)
+    notes.leave(dan, note)
+    notes.ask(author, note, dan)
+
+
+@pytest.mark.parametrize("end", ["unask", "leave"])
+def test_nobody_is_asked_twice_but_who_asks_for_it(note: Note, author: User, end: str) -> None:
+    bob, note = make_user("bob"), submit_note(author, note)
+    for _ in range(2):
+        notes.ask(author, note, bob)
+        if end == "unask":
+            notes.unask(author, note, bob)
+        else:
+            notes.leave(bob, note)
+        told = Notification.objects.filter(person=bob).count()
+        with pytest.raises(ValidationError, match=r"bob was asked before.* in the note’s discussion: then ask them"):
+            notes.ask(author, note, bob)
+        discussions.add(author, note, "Be an author, @bob.")
+        with pytest.raises(ValidationError, match="nobody is asked twice"):
+            notes.ask(author, note, bob)
+        assert Notification.objects.filter(person=bob).exclude(event__verb="comment.added").count() == told
+        discussions.add(bob, note, "I measured it: name me.")
+        Notification.objects.all().delete()
+
+
+def test_so_many_are_asked_in_a_day(monkeypatch, note: Note, author: User) -> None:
+    monkeypatch.setattr(notes, "MOST_ASKED", 2)
+    for _ in range(2):
+        notes.ask(author, note, make_user())
+    bob = make_user("bob")
+    with pytest.raises(ValidationError, match="2 people were asked within a day: ask bob tomorrow"):
+        notes.ask(author, note, bob)
+    Authorship.objects.update(added_at=timezone.now() - datetime.timedelta(hours=25))
+    notes.ask(author, note, bob)
+
+
+def test_a_long_text_is_read_before_others_have_to_wait(note: Note, author: User, editor: User) -> None:
+    notes.save(author, note, began_from=1, body="[[3b:2]] and [[family:3b/curves]]")
+    submit_note(author, note)
+    with CaptureQueriesContext(connection) as queries:
+        notes.decide(editor, note, version=2, decision="approve")
+    asked = [query["sql"] for query in queries]
+    waiting = next(at for at, sql in enumerate(asked) if "FOR NO KEY UPDATE" in sql and '"taxonomy_network"' in sql)
+    read = [at for at, sql in enumerate(asked) if '"taxonomy_neuron"."standing"' in sql and sql.startswith("SELECT")]
+    assert read
+    assert max(read) < waiting
+    assert not any('"body"' in sql for sql in asked[waiting:])
 
 
 @pytest.mark.parametrize("person", [{"is_active": False}, {"role": Role.ADMIN}])

@@ -371,9 +371,11 @@ def test_every_event_has_its_sentence(client: Client, world: SimpleNamespace, pu
     notes.decide(world.editor, published, version=2, decision="request changes", comment="No.")
     submit_note(author, published)
     notes.decide(world.editor, published, version=2, decision="approve")
-    for answer in (notes.leave, notes.agree):
-        notes.ask(author, published, bob)
-        answer(bob, published)
+    notes.ask(author, published, bob)
+    notes.leave(bob, published)
+    discussions.add(bob, published, "Name me after all.")
+    notes.ask(author, published, bob)
+    notes.agree(bob, published)
     notes.arrange(bob, published, [bob])
     cleo = make_user("cleo")
     notes.ask(author, published, cleo)
@@ -386,7 +388,7 @@ def test_every_event_has_its_sentence(client: Client, world: SimpleNamespace, pu
     notes.withdraw(cleo, commentary, reason="No.")
     html = page(client, "/activity/", author)
     verbs = set(Event.objects.filter(note__isnull=False).values_list("verb", flat=True))
-    assert len(verbs) == 16
+    assert len(verbs) == 17
     for verb in verbs:
         assert verb not in html, f"{verb} has no sentence"
 
