@@ -227,7 +227,7 @@ def credits_of(person: User) -> list[Credit]:
         "neuron__layer__network", "count", "unseen"
     ):
         found[pk] = {"labels": count, "blind": unseen}
-    published = Authorship.objects.named().filter(person=person, note__number__isnull=False)
+    published = Authorship.objects.named().filter(person=person, note__number__isnull=False, note__hidden_at=None)
     nobody = AnonymousUser()  # what everybody may read counts
     counted: list[QuerySet[Any, Any]] = [
         rows.order_by().values_list(path, Value(name)).annotate(count=Count("pk"))

@@ -76,7 +76,8 @@ class ClaimSerializer(serializers.ModelSerializer):
         model = Claim
         fields = [
             *("id", "network", "note", "family", "neuron", "kind", "sentence", "rationale", "author", "stated_at"),
-            *("plan", "words", "image_set", "restates", "withdrawn_at", "withdrawn_reason", "ruling", "runs"),
+            *("plan", "words", "image_set", "restates", "withdrawn_at", "withdrawn_reason"),
+            *("hidden_at", "hidden_reason", "ruling", "runs"),
         ]
 
     @extend_schema_field(OpenApiTypes.STR)

@@ -131,7 +131,7 @@ class TextBody(Body):
 
 
 class HidingBody(Body):
-    reason = serializers.CharField(allow_blank=True, max_length=500, help_text="stands in the comment's place")
+    reason = serializers.CharField(allow_blank=True, max_length=500, help_text="stands in its place")
 
 
 class DiscussionFilter(CatalogueFilter):

@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from taxonomy.actions import labels, notes
 from taxonomy.api.resources import Body, Comment, NetworkName, NoBody, Resource, choice, network_called
 from taxonomy.models import Authorship, Motif, Note, NoteDecision, NoteReview, NoteVersion, User
+from taxonomy.models.notes import NoteQuerySet
 from taxonomy.permissions import can_read_note, can_write_note, hidden_from, require
 from taxonomy.rendering import citations
 from taxonomy.rendering.circuits import without_members
@@ -53,7 +54,7 @@ class NoteSerializer(serializers.ModelSerializer):
         fields = [
             *("id", "network", "number", "title", "state", "authors", "about", "published", "submitted", "created_at"),
             *("opened_at", "published_at", "corrected_at", "superseded_by", "withdrawn_at", "withdrawn_reason"),
-            *("licence", "doi"),
+            *("licence", "doi", "hidden_at", "hidden_reason"),
         ]
 
 
@@ -203,9 +204,12 @@ class NoteViewSet(mixins.ListModelMixin, Resource):
         return ["page", "page_size"] if self.action == "versions" else super().query_parameters()
 
     def get_queryset(self) -> QuerySet[Note]:
+        return self.every().readable_by(self.request.user)
+
+    def every(self) -> NoteQuerySet:
         told = Authorship.objects.current().told_to(self.request.user)
         people = told.select_related("person").order_by("order", "pk")
-        rows = Note.objects.readable_by(self.request.user).titled().order_by("-id")
+        rows = Note.objects.titled().order_by("-id")
         related = "network", "about", "superseded_by", "published", "submitted"
         rows = rows.defer(*notes.without_texts("published", "submitted", also=["abstract"]))
         return rows.select_related(*related).prefetch_related(Prefetch("authorships", people, to_attr="people"))  # type: ignore[no-redef]
@@ -222,8 +226,10 @@ class NoteViewSet(mixins.ListModelMixin, Resource):
 
     def told(self, note: Note, status: int = 200) -> Response:
         """The note; to who is no author of the draft any more, nothing."""
-        found = self.get_queryset().filter(pk=note.pk).first()
-        return Response(self.get_serializer(found).data if found else None, status=status if found else 204)
+        found = self.every().get(pk=note.pk)
+        if not can_read_note(self.request.user, found):
+            return Response(status=204)
+        return Response(self.get_serializer(found).data, status=status)
 
     def retrieve(self, request: Request, public_id: Any) -> Response:
         return self.told(self.get_object())

@@ -17,6 +17,7 @@ from taxonomy.api.history import HistoryViewSet
 from taxonomy.api.images import ImageSetViewSet
 from taxonomy.api.jobs import JobViewSet
 from taxonomy.api.labels import LabelViewSet
+from taxonomy.api.moderation import ClaimModerationViewSet, NoteModerationViewSet
 from taxonomy.api.networks import LayerViewSet, NetworkViewSet, NeuronViewSet
 from taxonomy.api.notes import NoteViewSet
 from taxonomy.api.notifications import NotificationViewSet, SubscriptionViewSet
@@ -108,11 +109,15 @@ urlpatterns = [
     path("notes/<uuid:public_id>/authors/agree/", NoteViewSet.as_view({"post": "agree"})),
     path("notes/<uuid:public_id>/authors/leave/", NoteViewSet.as_view({"post": "leave"})),
     path("notes/<uuid:public_id>/cite/", NoteViewSet.as_view({"get": "cite"})),
+    path("notes/<uuid:public_id>/hide/", NoteModerationViewSet.as_view({"post": "hide"})),
+    path("notes/<uuid:public_id>/unhide/", NoteModerationViewSet.as_view({"post": "unhide"})),
     path("claims/", ClaimViewSet.as_view(WRITE)),
     path("claims/preview/", ClaimViewSet.as_view({"post": "preview"})),
     path("claims/<uuid:public_id>/", ClaimViewSet.as_view(ONE)),
     path("claims/<uuid:public_id>/run/", ClaimViewSet.as_view({"post": "run"})),
     path("claims/<uuid:public_id>/withdraw/", ClaimViewSet.as_view({"post": "withdraw"})),
+    path("claims/<uuid:public_id>/hide/", ClaimModerationViewSet.as_view({"post": "hide"})),
+    path("claims/<uuid:public_id>/unhide/", ClaimModerationViewSet.as_view({"post": "unhide"})),
     path("discussions/", DiscussionViewSet.as_view(READ)),
     path("comments/", CommentViewSet.as_view(WRITE)),
     path("comments/<uuid:public_id>/", CommentViewSet.as_view({"get": "retrieve", "patch": "partial_update"})),

@@ -64,7 +64,7 @@ def everything_of(person: User) -> dict[str, Any]:
         "claims": list(
             Claim.objects.filter(author=person).values(
                 *("public_id", "network__name", "stated_at", "kind", "sentence", "rationale", "plan"),
-                *("withdrawn_at", "withdrawn_reason"),
+                *("withdrawn_at", "withdrawn_reason", "hidden_at", "hidden_reason"),
             )
         ),
         "runs": list(

@@ -28,6 +28,9 @@ TELLING = r"^(neuron|review|need|comment|gold|claim)\."
 OF_CLAIMS = "claim.", "comment."
 CLAIMED = models.Q(verb__startswith=OF_CLAIMS[0]) | models.Q(verb__startswith=OF_CLAIMS[1])
 
+# Of what was hidden these say no more than that.
+HIDING = "note.hidden", "claim.hidden"
+
 # What names somebody who did not agree to be named.
 ASKING, LEFT = ("note.author_asked", "note.author_unasked"), "note.author_left"
 
@@ -52,7 +55,11 @@ def told(user: User | AnonymousUser, hidden: Hidden = (), path: str = "") -> mod
     if hidden:
         named = ClaimNeuron.objects.filter(_hidden(hidden, "neuron"), claim=models.OuterRef(f"{path}claim"))
         kept &= ~models.Q(models.Exists(named))
-    kept &= models.Q((f"{path}note", None)) | readable_notes(user, f"{path}note__")
+    # That something was hidden is everybody's to know, and what it was nobody's.
+    hiding = models.Q((f"{path}verb__in", HIDING))
+    kept &= models.Q((f"{path}note", None)) | readable_notes(user, f"{path}note__") | hiding
+    of_claims = models.Q(*((f"{path}verb__startswith", verb) for verb in OF_CLAIMS), _connector=models.Q.OR)
+    kept &= models.Q((f"{path}claim__hidden_at", None)) | ~of_claims | hiding
     asking = models.Q((f"{path}verb__in", ASKING))
     asking |= models.Q((f"{path}verb", LEFT), (f"{path}data__contains", {"declined": True}))
     if isinstance(user, User):

@@ -178,7 +178,12 @@ class _Figures:
             visible = set(open_to.values_list("pk", flat=True))
             for version in versions:
                 if version.evidence.claim_id is not None and version.evidence.claim_id not in visible:
-                    found[version.pk] = "This is of a claim that is shown after you have given your own reading."
+                    stated = version.evidence.claim
+                    found[version.pk] = (
+                        "This is of a claim that a moderator hid."
+                        if stated is not None and stated.hidden_at is not None
+                        else "This is of a claim that is shown after you have given your own reading."
+                    )
             self.claims = [claim for claim in about if claim.pk in visible]
         return found
 

@@ -43,6 +43,7 @@ from taxonomy.pages.networks import layers_of
 from taxonomy.pages.people import asking
 from taxonomy.pages.talk import Talk
 from taxonomy.permissions import (
+    can_moderate,
     can_run_claim,
     can_see_claim,
     can_state_claim,
@@ -608,6 +609,7 @@ def _page(
         "earlier": next((one for one in kin if one.pk == shown.restates_id), None),
         "may_run": can_run_claim(request.user, shown),
         "may_withdraw": can_withdraw_claim(request.user, shown),
+        "may_moderate": can_moderate(request.user),
         "may_state": can_state_claim(request.user, shown.note),  # who sees this one may see its neuron
         "anew": f"{address_new(shown.subject)}&restates={shown.public_id}",
         "own": shown.author_id == request.user.pk,
@@ -725,7 +727,7 @@ def column(of: type[Neuron] | type[Family]) -> ArraySubquery:
 
 def _lines(found: ClaimQuerySet) -> QuerySet[Any]:
     columns = {name: name for name in COLUMNS} | {"by": "author__username", "at": "stated_at"}
-    return found.with_rulings().order_by("-pk").annotate(told=JSONObject(**columns))[:PANEL]
+    return found.filter(hidden_at=None).with_rulings().order_by("-pk").annotate(told=JSONObject(**columns))[:PANEL]
 
 
 def _claim(ruling: str, status: str, by: str, at: str, **columns: Any) -> Claim:

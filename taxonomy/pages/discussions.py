@@ -309,8 +309,8 @@ def _moderation(
     rows: list[dict[str, Any]] = []
     references = References(texts=[one.text for one in found])
     for one in map(_placed, found):
-        shown = one.discussion_id in open_to
         about = one.discussion.subject
+        shown = one.discussion_id in open_to or _is_hidden(about)
         if not shown and str(one.public_id) == look and (isinstance(about, Neuron) or _on_neurons(about)):
             _note_reveals(request, [about])
             shown = True
@@ -325,6 +325,15 @@ def _moderation(
 def _on_neurons(subject: Subject) -> bool:
     """Whether it is a claim that others wait for because of neurons, and not because it is on a draft."""
     return isinstance(subject, Claim) and (subject.note is None or subject.note.opened_at is not None)
+
+
+def _is_hidden(subject: Subject) -> bool:
+    """Whether what is said about it is withheld for nothing but that a moderator hid it."""
+    if isinstance(subject, Note):
+        return subject.hidden_at is not None
+    if not isinstance(subject, Claim) or (subject.neuron is not None and not subject.neuron.is_settled):
+        return False
+    return subject.hidden_at is not None or (subject.note is not None and subject.note.hidden_at is not None)
 
 
 @require_safe

@@ -38,9 +38,7 @@ def home(request: HttpRequest) -> HttpResponse:
     families = dict(
         Family.objects.filter(retired_at=None).values_list("layer__network").annotate(count=Count("pk")).order_by()
     )
-    threads = dict(
-        Note.objects.filter(number__isnull=False).values_list("network").annotate(count=Count("pk")).order_by()
-    )
+    threads = dict(Note.objects.in_thread().values_list("network").annotate(count=Count("pk")).order_by())
     layers: dict[int, list[Layer]] = {}
     for layer in Layer.objects.select_related("network", "sprite").order_by("network_id", "order"):
         layers.setdefault(layer.network_id, []).append(layer)

@@ -43,6 +43,7 @@ from taxonomy.permissions import (
     Person,
     can_edit_note,
     can_leave_note,
+    can_moderate,
     can_read_note,
     can_review_note,
     can_see_asked,
@@ -165,7 +166,7 @@ def listed(every: NoteQuerySet) -> NoteQuerySet:
 def thread(request: HttpRequest, name: str) -> HttpResponse:
     """A network's published notes in the order of their numbers; what is in review; and one's own drafts."""
     network = found(name)
-    every = listed(Note.objects.filter(network=network))
+    every = listed(Note.objects.filter(network=network, hidden_at=None))
     published = Paginator(every.in_thread(), PAGE)
     page = published.get_page(request.GET.get("page") or published.num_pages)
     queue = Paginator(every.in_review().filter(number=None), PAGE).get_page(request.GET.get("waiting"))
@@ -297,6 +298,7 @@ def page_of(
         "may_edit": can_edit_note(user, note),
         "may_review": can_review_note(user, note),
         "may_write": can_write_note(user),
+        "may_moderate": can_moderate(user),
         "noted": [one for one in noted if one.about_id != note.pk],
         **stated,
         "problems": list(problems),
@@ -424,7 +426,7 @@ def _about(request: HttpRequest, network: Network) -> Note | None:
     if not named:
         return None
     try:
-        return Note.objects.titled().filter(network=network, number__isnull=False, public_id=named).first()
+        return Note.objects.in_thread().titled().filter(network=network, public_id=named).first()
     except ValidationError:  # no UUID
         return None
 

@@ -38,7 +38,9 @@ class Group:
 
 
 def titled(subject: Subject) -> str:
-    """A neuron's whole address, or a name with where it belongs."""
+    """A neuron's whole address, or a name with where it belongs; of what is hidden not the name."""
+    if isinstance(subject, (Note, Claim)) and subject.hidden_at is not None:
+        return f"a {'circuit note' if isinstance(subject, Note) else 'claim'} that a moderator hid"
     if isinstance(subject, Neuron):
         return str(subject)
     if isinstance(subject, Claim):
