@@ -101,7 +101,7 @@ def create(
     require(can_write_note(user))
     if about is not None:
         require(can_read_note(user, about))
-        if about.number is None or about.network_id != network.pk:
+        if about.number is None or about.hidden_at is not None or about.network_id != network.pk:
             raise ValidationError({"about": f"A commentary is about a note that {network.title}'s thread holds."})
     note = Note(network=network, about=about, created_by=user)
     version = _version(NoteVersion(note=note, number=1), user, summary, content)

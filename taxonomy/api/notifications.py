@@ -17,6 +17,7 @@ from taxonomy.api.discussions import subject_in
 from taxonomy.api.resources import Address, Body, NetworkName, NoBody, Resource, choice
 from taxonomy.models import Claim, Digest, Discussion, Family, Neuron, Note, Notification, Proposal, Subscription
 from taxonomy.models.discussions import Subject
+from taxonomy.models.notifications import SubscriptionQuerySet
 from taxonomy.permissions import can_follow, can_see_discussion, notifications_of, require
 from taxonomy.rendering.notices import titled, with_events
 from taxonomy.rendering.sentences import plain, sentence, url
@@ -187,6 +188,9 @@ class SubscriptionViewSet(mixins.ListModelMixin, OnesOwn):
     serializer_class = SubscriptionSerializer
 
     def get_queryset(self) -> QuerySet[Subscription]:
+        return self.every().listed()
+
+    def every(self) -> SubscriptionQuerySet:
         subjects = (f"discussion__{name}__layer__network" for name in ("neuron", "family", "proposal"))
         found = Subscription.objects.filter(person=self.request.user.pk).select_related(
             *subjects, "discussion__network", "discussion__claim__network"
@@ -201,7 +205,7 @@ class SubscriptionViewSet(mixins.ListModelMixin, OnesOwn):
         return found
 
     def told(self, subscription: Subscription, status: int = 200) -> Response:
-        return Response(self.get_serializer(self.get_queryset().get(pk=subscription.pk)).data, status=status)
+        return Response(self.get_serializer(self.every().get(pk=subscription.pk)).data, status=status)
 
     @extend_schema(request=SubjectBody, responses={201: SubscriptionSerializer})
     def create(self, request: Request) -> Response:

@@ -23,6 +23,13 @@ class Why(models.TextChoices):
     ROLE = "role", "it is about your role"
 
 
+class SubscriptionQuerySet(models.QuerySet["Subscription"]):
+    def listed(self) -> "SubscriptionQuerySet":
+        """Without those of notes and claims that a moderator hid."""
+        stated = {"discussion__claim__hidden_at": None, "discussion__claim__note__hidden_at": None}
+        return self.filter(discussion__note__hidden_at=None, **stated)
+
+
 class Subscription(models.Model):
     """A person follows a discussion, or has muted it. By taking part one subscribes; muting is never undone by that."""
 
@@ -31,6 +38,8 @@ class Subscription(models.Model):
     why = models.CharField(max_length=12, choices=Why, default=Why.SUBSCRIBED)
     muted = models.BooleanField(default=False)
     at = models.DateTimeField(auto_now_add=True)
+
+    objects = SubscriptionQuerySet.as_manager()
 
     class Meta:
         constraints = [

@@ -84,7 +84,8 @@ def back(request: HttpRequest, otherwise: str) -> HttpResponse:
 def following(request: HttpRequest) -> HttpResponse:
     """What one follows, what one muted, and why."""
     found = (
-        Subscription.objects.filter(person=asking(request))
+        Subscription.objects.listed()
+        .filter(person=asking(request))
         .select_related(
             "discussion__neuron__layer__network",
             "discussion__neuron__layer__sprite",
