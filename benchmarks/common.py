@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
@@ -41,7 +42,7 @@ def database(**environment: str) -> Iterator[None]:
     server.autocommit = True
     with server.cursor() as cursor:
         cursor.execute(f"CREATE DATABASE {name}")
-    os.environ["DATABASE_URL"] = url.replace(f"/{at['NAME']}", f"/{name}", 1)
+    os.environ["DATABASE_URL"] = urlsplit(url)._replace(path=f"/{name}").geturl()
     os.environ |= {"DJANGO_SETTINGS_MODULE": "taxonomy.settings", **environment}
     try:
         django.setup()

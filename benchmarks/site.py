@@ -14,6 +14,7 @@ import os
 import random
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -23,6 +24,7 @@ from typing import Any
 from benchmarks.common import database
 
 LAYERS, FAMILIES = 20, 24
+NOTES, CLAIMS = 100, 500  # half of the claims on notes, half on families
 MOST = 150.0  # milliseconds, for 95 of 100
 MOST_QUERIES = 15
 
@@ -38,6 +40,8 @@ class World:
     people: list[Any]
     reviewer: Any
     editor: Any
+    notes: list[Any]
+    claims: list[Any]
 
 
 @dataclass
@@ -157,7 +161,9 @@ def fill(neurons: int, readings: int, people: int) -> World:
         ],
         batch_size=5_000,
     )
-    talks = Discussion.objects.bulk_create(Discussion(neuron=one, layer=one.layer) for one, _ in settled[::5])
+    talks = Discussion.objects.bulk_create(
+        Discussion(neuron=one, layer=one.layer, network=network) for one, _ in settled[::5]
+    )
     said = Comment.objects.bulk_create(
         Comment(discussion=talk, author=chance.choice(readers), text="As [[0:3]] shows.")
         for talk in talks
@@ -188,7 +194,52 @@ def fill(neurons: int, readings: int, people: int) -> World:
     Notification.objects.update(at=long_ago)
     names = [layer.name for layer in layers]
     keys = {layer.name: [family.pk for family in families[layer.pk]] for layer in layers}
-    return World(network.name, names, size, keys, readers, reviewer, editor)
+    notes, claims = write(network, readers, reviewer)
+    return World(network.name, names, size, keys, readers, reviewer, editor, notes, claims)
+
+
+def write(network: Any, readers: list[Any], reviewer: Any) -> tuple[list[Any], list[Any]]:
+    """Published notes of 30,000 characters that name neurons and families; claims, most of them tested."""
+    from taxonomy.models import Family, Note
+    from tests.factory import make_claim, make_note, make_plan, make_run
+
+    chance = random.Random(2)
+    layers = list(network.layers.all())
+    families = list(Family.objects.filter(memberships__ended_at=None).distinct().select_related("layer"))
+    prose = "A line of this orientation excites it, and the opposite one inhibits it, as its weights show. " * 12
+
+    def plan(later: Any, channels: list[int]) -> dict[str, Any]:
+        earlier = layers[max(later.order - 1, 0)]
+        source = {"layer": earlier.name, "channels": chance.sample(range(earlier.channels), 8), "named": ""}
+        target = {"layer": later.name, "channels": channels, "named": ""}
+        changed = {"do": [{"do": "keep_positive", "from": source, "to": target}]}
+        return make_plan(**changed, measure={"what": "response", "of": target})
+
+    notes = []
+    for number in range(NOTES):
+        layer = layers[1 + number % (LAYERS - 1)]
+        near = [family for family in families if family.layer_id == layer.pk]
+        parts = [
+            f"## Part {part}\n\n{prose}\n\n[[{layer.name}:{chance.randrange(layer.channels)}]] is of "
+            f"[[family:{layer.name}/{chance.choice(near).name}]], and $w_{{{part}}} > 0$."
+            for part in range(24)
+        ]
+        notes.append(make_note(network, readers[number], title=f"On {number}", published=True, body="\n\n".join(parts)))
+    claims = []
+    for number in range(CLAIMS):
+        if number % 2:
+            subject = notes[number % NOTES]
+            later = layers[1 + number % (LAYERS - 1)]
+            channels = chance.sample(range(later.channels), 12)
+        else:
+            subject = chance.choice([family for family in families if family.layer.order])
+            later = subject.layer
+            channels = list(subject.memberships.filter(ended_at=None).values_list("neuron__index", flat=True))
+        claim = make_claim(subject, reviewer, f"It matters ({number}).", plan=plan(later, channels))
+        if number % 4:
+            make_run(claim, chance.choice(("supported", "refuted", "inconclusive")), by=reviewer)
+        claims.append(claim)
+    return list(Note.objects.filter(network=network)), claims
 
 
 def pages(world: World, chance: random.Random) -> dict[str, tuple[str, Callable[[], str]]]:
@@ -230,10 +281,18 @@ def pages(world: World, chance: random.Random) -> dict[str, tuple[str, Callable[
         "person": ("reader", lambda: f"/people/{chance.choice(world.people).username}/"),
         "a reviewer's page": ("reader", lambda: "/people/reviewer/"),
         "gold": ("editor", lambda: "/gold/"),
+        "thread": ("reader", lambda: f"{network}thread/"),
+        "note": ("reader", lambda: chance.choice(world.notes).get_absolute_url()),
+        "note, for a visitor": ("visitor", lambda: chance.choice(world.notes).get_absolute_url()),
+        "claims": ("reader", lambda: f"{network}claims/"),
+        "claim": ("reviewer", lambda: chance.choice(world.claims).get_absolute_url()),
+        "weights": ("reader", lambda: f"{network}weights/"),
         "agreement": ("reader", lambda: f"{network}agreement/"),
         "feed of a network": ("visitor", lambda: f"{network}feed.atom"),
         "API neurons": ("reader", lambda: f"/api/v1/neurons/?layer={chance.choice(world.layers)}"),
         "API labels": ("reader", lambda: f"/api/v1/labels/?layer={chance.choice(world.layers)}"),
+        "API notes": ("reader", lambda: f"/api/v1/notes/?network={world.network}"),
+        "API claims": ("reader", lambda: f"/api/v1/claims/?network={world.network}"),
         "API families": ("reader", lambda: f"/api/v1/families/?layer={chance.choice(world.layers)}"),
     }
 
@@ -308,7 +367,10 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the figures there too")
     options = parser.parse_args()
     os.environ.setdefault("SECRET_KEY", "only for this measurement, in a database of its own")
-    with database(DEBUG="0", ALLOWED_HOSTS="testserver"):
+    with (
+        tempfile.TemporaryDirectory() as artifacts,
+        database(DEBUG="0", ALLOWED_HOSTS="testserver", ARTIFACTS=artifacts),
+    ):
         from django.conf import settings
         from django.db import connection
 

@@ -72,6 +72,7 @@ def ask(network: Network, pictures: ImageSet) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_circuit_built_by_hand_is_found_to_be_like_the_natural_one(
     workers: Workers, client: Client, tmp_path: Path
 ) -> None:

@@ -27,7 +27,7 @@ from tests import crowd
 from tests.factory import make_family, make_network, make_pictured, make_user
 from tests.served import Site
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.mark.alone]
 
 PEOPLE, PROCESSES, NEURONS, GOLDEN = 50, 8, 500, 10
 # Kills come by what was done between them, as a busy machine needs longer until a killed server is up again.

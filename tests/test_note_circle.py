@@ -23,7 +23,7 @@ from tests.pages.conftest import BIBLIOGRAPHY
 from tests.pages.material import every_kind, experiment
 from tests.pages.test_accessibility import SETTINGS, check, sign_in
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.mark.alone]
 
 BODY = """## What it is made of
 

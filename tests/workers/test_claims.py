@@ -25,6 +25,7 @@ def taxonomy(network: Network) -> None:  # noqa: F811
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_from_a_sentence_to_its_ruling(workers: Workers, network: Network) -> None:  # noqa: F811
     taxonomy(network)
     author, reviewer = make_user(), make_user(role=Role.REVIEWER)

@@ -32,6 +32,7 @@ NEURONS = range(2)
 
 @needs_data
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_sweep_survives_kills_and_an_emptied_redis(workers: Workers) -> None:
     call_command("register_network", "squeezenet1_0", "--weights", DATA / "squeezenet1_0" / "squeezenet1_0.safetensors")
     call_command("add_image_set", "imagenet", DATA / "imagenet-samples")

@@ -147,6 +147,7 @@ def test_a_worker_makes_what_was_asked_for(workers: Workers, network: Network) -
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_killed_worker_loses_nothing_and_doubles_nothing(workers: Workers, network: Network) -> None:
     first = workers.start()
     requested = ask(network, layer="mixed3a", steps=200)
@@ -163,6 +164,7 @@ def test_a_killed_worker_loses_nothing_and_doubles_nothing(workers: Workers, net
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_redis_restarted_empty_loses_nothing(workers: Workers, network: Network) -> None:
     requested = ask(network, layer="conv2d2", steps=60)
     assert dispatch.waiting("evidence") == 1
@@ -187,6 +189,7 @@ def test_asking_while_redis_is_down_is_no_error_and_is_made_up_for(workers: Work
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_cancelling_stops_the_worker_and_retrying_finishes(workers: Workers, network: Network) -> None:
     workers.start()
     requested = ask(network, steps=2000)
@@ -626,6 +629,7 @@ def test_what_differs_is_told(network: Network, monkeypatch) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_worker_killed_in_the_middle_of_a_pass(workers: Workers, network: Network, many: ImageSet) -> None:
     first = workers.start()
     requested = surveyed(network, many, layers=("conv2d1", "conv2d2"), kinds=SURVEYED[:2])
@@ -644,6 +648,7 @@ def test_a_worker_killed_in_the_middle_of_a_pass(workers: Workers, network: Netw
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.skipif(torch.cuda.is_available(), reason="shows that a worker tried to use a GPU by its having none")
 def test_what_is_heavy_is_rung_for_and_taken_where_a_gpu_is_said_to_be(
     workers: Workers, network: Network, settings
@@ -663,6 +668,7 @@ def test_what_is_heavy_is_rung_for_and_taken_where_a_gpu_is_said_to_be(
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_redis_emptied_between_pass_and_evidence(workers: Workers, network: Network, many: ImageSet) -> None:
     requested = surveyed(network, many, layers=("conv2d1",), kinds=SURVEYED[:2])
     compute()
