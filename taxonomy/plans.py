@@ -92,7 +92,7 @@ LEAST_STEP = 0.5
 FINE_STEP = 15.0  # degrees: in larger ones a tuning curve has no shape
 SHAPES = ("peak", "width", "echo")
 FEWEST = 5  # pairs: of fewer nothing can be concluded
-FEWEST_NEURONS = 5  # of a sweep, but for one alone: of two to four nothing can be concluded either
+FEWEST_NEURONS = 5  # but for one alone: of two to four nothing can be concluded either
 SAME = 1e-6  # a factor as near to 1 changes nothing
 
 
@@ -475,12 +475,12 @@ def cautions(plan: Mapping[str, Any]) -> list[str]:
     found, total = [], size(plan)
     if total.pairs < FEWEST:
         found.append(f"With fewer than {FEWEST} pairs it would be inconclusive: show more variants or pictures.")
-    if show["kind"] == "sweep" and 1 < total.measured < FEWEST_NEURONS:
+    if 1 < total.measured < FEWEST_NEURONS:
         found.append(
             f"With {total.measured} neurons it can only be inconclusive: measure {FEWEST_NEURONS} or more, or one "
             "alone."
         )
-    if show["kind"] == "sweep" and total.measured == 1:
+    if total.measured == 1:
         found.append("The ruling will be of this neuron alone: to speak of neurons like it, measure more of them.")
     if total.measured and all(edited(change) == measure["of"]["layer"] for change in plan["do"]):
         changed = set[tuple[str, int]]().union(*(_reached(change)[0] for change in plan["do"]))

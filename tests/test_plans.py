@@ -342,7 +342,8 @@ def alone(*channels: int) -> dict[str, Any]:
         ),
         (["Nothing is changed for 3 of the 5 neurons that are measured"], alone(0, 1, 2, 3, 4)),
         ([], {"do": [weights("zero"), drop("conv", 1)]} | alone(0, 1, 2, 3, 4)),
-        ([], {"show": PICTURES | {"indices": [*range(5)]}} | alone(0)),
+        (["of this neuron alone"], {"show": PICTURES | {"indices": [*range(5)]}} | alone(0)),
+        (["With 2 neurons"], {"show": PICTURES | {"indices": [*range(5)]}} | alone(0, 1)),
         (
             ["With 2 neurons", "A step of 2.5 degrees tells a change by 5 % only of curves that are 50 degrees wide"],
             width(0.05, relative=True),
