@@ -40,7 +40,7 @@ Plan = Mapping[str, Any]
 
 LEAST_PAIRS, LEAST_NEURONS = 5, 5  # fewer say nothing
 MOST_PAIRS, MOST_NEURONS, MOST_FLIPS = 2000, 24, 48  # that are told of one by one
-MOST_LOST = 0.1  # of the pairs that a change leaves without a measure: of those left more may be said than is so
+MOST_LOST = 0.1  # of the pairs: a change that leaves more without a measure may do most to just these
 STILL = 30  # of so many that stand still at most one in ten moves (the rule of three, at 95 %)
 
 SHARES = ("prediction", "top1", "top5")  # of pictures: of each the measure is 0 or 1
