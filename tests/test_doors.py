@@ -24,11 +24,12 @@ from django.urls import URLPattern, URLResolver, get_resolver, resolve
 from hypothesis import strategies as st
 from rest_framework.authtoken.models import Token
 
-from taxonomy.actions import discussions, gold, leases, notes, notifications, people, reviews, sheets
+from taxonomy.actions import discussions, gold, leases, moderation, notes, notifications, people, reviews, sheets
 from taxonomy.actions.sheets import leases_of
 from taxonomy.actions.sprites import build_sprite
 from taxonomy.models import (
     Block,
+    Claim,
     Comment,
     Comparison,
     Decision,
@@ -130,6 +131,14 @@ def resolved(world: World) -> None:
 
 def hidden(world: World) -> None:
     discussions.hide(world.people[ADMIN], Comment.objects.get(public_id=world.comment), "Advertising.")
+
+
+def hidden_note(world: World) -> None:
+    moderation.hide(world.people[ADMIN], Note.objects.get(public_id=world.note), "Advertising.")
+
+
+def hidden_claim(world: World) -> None:
+    moderation.hide(world.people[ADMIN], Claim.objects.get(public_id=world.claim), "Advertising.")
 
 
 def muted(world: World) -> None:
@@ -267,7 +276,17 @@ PAGES = [
     post("/comments/{comment}/reopen/", {OWNER} | REVIEWS, ready=resolved),
     post("/comments/{comment}/hide/", {ADMIN}, {"reason": "Advertising."}),
     post("/comments/{comment}/unhide/", {ADMIN}, ready=hidden),
-    look("/moderation/", {ADMIN}),
+    *(look(f"/moderation/{of}", {ADMIN}) for of in ("", "notes/", "claims/")),
+    *(post(f"/{of}/hide/", {ADMIN}, {"reason": "Advertising."}) for of in ("notes/{note}", "claims/{claim}")),
+    *(post(f"/{of}/hide/", NOBODY, {"reason": "No."}) for of in ("notes/{draft}", "claims/{draft_claim}")),
+    post("/notes/{note}/unhide/", {ADMIN}, ready=hidden_note),
+    post("/claims/{claim}/unhide/", {ADMIN}, ready=hidden_claim),
+    look("/notes/{note}/", {OWNER, ADMIN}, ready=hidden_note, refused=(404,)),
+    look("/notes/{note}/edit/", NOBODY, ready=hidden_note, refused=(403, 404)),
+    look("/claims/{claim}/", {OWNER, ADMIN}, ready=hidden_claim, refused=(404,)),
+    look("/claims/{claim}/", {OWNER, ADMIN}, ready=hidden_note, refused=(404,)),
+    post("/claims/{claim}/run/", NOBODY, ready=hidden_claim, refused=(403, 404)),
+    post("/claims/{claim}/withdraw/", NOBODY, {"reason": "Wrong."}, ready=hidden_claim, refused=(403, 404)),
     look("/notifications/", SIGNED_IN),
     look("/notifications/following/", SIGNED_IN),
     look("/notifications/mute/{mute}/"),  # their authority is the signed token, whoever has it
@@ -510,6 +529,10 @@ TAXONOMY = [
     post(f"{API}/comments/{{comment}}/reopen/", {OWNER} | REVIEWS, ready=resolved),
     post(f"{API}/comments/{{comment}}/hide/", {ADMIN}, {"reason": "Advertising."}),
     post(f"{API}/comments/{{comment}}/unhide/", {ADMIN}, ready=hidden),
+    post(f"{API}/notes/{{note}}/hide/", {ADMIN}, {"reason": "Advertising."}),
+    post(f"{API}/notes/{{note}}/unhide/", {ADMIN}, ready=hidden_note),
+    post(f"{API}/claims/{{claim}}/hide/", {ADMIN}, {"reason": "Advertising."}),
+    post(f"{API}/claims/{{claim}}/unhide/", {ADMIN}, ready=hidden_claim),
     look(f"{API}/notifications/", SIGNED_IN),
     look(f"{API}/notifications/digest/", SIGNED_IN),
     look(f"{API}/subscriptions/", SIGNED_IN),

@@ -35,7 +35,7 @@ WRITES = [
     ("proposals/{proposal}/reject/", {"comment": "no"}, REVIEWS, "Sign in to propose families."),
     ("proposals/{proposal}/withdraw/", {}, set(), "Sign in to propose families."),
     ("comments/{comment}/resolve/", {}, REVIEWS, "Sign in to comment."),
-    ("comments/{comment}/hide/", {"reason": "spam"}, {Role.ADMIN}, "Sign in to hide comments."),
+    ("comments/{comment}/hide/", {"reason": "spam"}, {Role.ADMIN}, "Sign in to hide what people wrote."),
     ("jobs/", {"network": "tinynet", "kinds": ["weights"]}, SCIENCE | {Role.ADMIN}, "Sign in to request evidence."),
     ("evidence/versions/{version}/reproduce/", {}, SCIENCE | {Role.ADMIN}, "Sign in to request evidence."),
     ("jobs/{job}/cancel/", {}, {Role.EDITOR, Role.ADMIN}, "Sign in to request evidence."),
