@@ -8,6 +8,7 @@ from django.db import models
 from django.urls import reverse
 from pgvector.django import CosineDistance, HnswIndex, VectorField
 
+from taxonomy import recipes
 from taxonomy.models.families import Family
 from taxonomy.models.images import ImageSet
 from taxonomy.models.networks import Layer, Network, Neuron
@@ -134,7 +135,8 @@ class EvidenceVersion(models.Model):
 
 
 def newer_than(versions: Iterable[EvidenceVersion]) -> dict[int, EvidenceVersion]:
-    """What took the place of each of these that is superseded, by id. One query, if they have their evidence.
+    """What took the place of each of these that is superseded, by id. One query, if they have their evidence
+    and a recipe has a later version; else none.
 
     A recipe may have got further parameters since: what has all of these is the same.
     """
@@ -143,7 +145,8 @@ def newer_than(versions: Iterable[EvidenceVersion]) -> dict[int, EvidenceVersion
     every = list(versions)
     for version in every:
         same = {name: getattr(version.evidence, name) for name in subject}
-        alike |= models.Q(**same, recipe_version__gt=version.evidence.recipe_version)
+        if version.evidence.recipe_version < recipes.KINDS[version.evidence.kind].version:
+            alike |= models.Q(**same, recipe_version__gt=version.evidence.recipe_version)
     later = list(
         Evidence.objects.filter(alike, status=Outcome.DONE).select_related("current").order_by("-recipe_version", "pk")
     )

@@ -6,7 +6,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.template.loader import render_to_string
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -96,8 +96,10 @@ class _Figures:
         wanted = list(dict.fromkeys(public_ids))[: notes.MOST_FIGURES]
         if not wanted:
             return
+        stating = Claim.objects.filter(pk=OuterRef("evidence__claim"))
         found = list(
             EvidenceVersion.objects.filter(public_id__in=wanted)
+            .annotate(told=Exists(claims_visible_to(self.user, stating, self.hidden)))
             .select_related(
                 *("evidence__neuron", "evidence__network", "evidence__image_set", "evidence__current"),
                 *("evidence__family", "evidence__other", "evidence__claim", "evidence__layer"),
@@ -166,25 +168,21 @@ class _Figures:
         """Why some of these are not shown, by id."""
         found: dict[int, str] = {}
         neurons = Neuron.objects.with_layers(self.hidden if any(one.evidence.family_id for one in versions) else ())
-        for version in versions:  # those of claims are looked up together below
+        for version in versions:
             answer = can_see_members(version.evidence.names(neurons if version.evidence.family_id else ()))
             if isinstance(answer, Denied):
                 found[version.pk] = answer.reason
             elif version.evidence.kind in NO_FIGURES:
                 found[version.pk] = "Who is near a neuron changes with the others: follow the link to see it."
-        about = [one.evidence.claim for one in versions if one.evidence.claim is not None]
-        if about:
-            open_to = claims_visible_to(self.user, Claim.objects.filter(pk__in=[claim.pk for claim in about]))
-            visible = set(open_to.values_list("pk", flat=True))
-            for version in versions:
-                if version.evidence.claim_id is not None and version.evidence.claim_id not in visible:
-                    stated = version.evidence.claim
-                    found[version.pk] = (
-                        "This is of a claim that a moderator hid."
-                        if stated is not None and stated.hidden_at is not None
-                        else "This is of a claim that is shown after you have given your own reading."
-                    )
-            self.claims = [claim for claim in about if claim.pk in visible]
+            stated = version.evidence.claim
+            if stated is not None and version.told:  # type: ignore[attr-defined]
+                self.claims.append(stated)
+            elif stated is not None:
+                found[version.pk] = (
+                    "This is of a claim that a moderator hid."
+                    if stated.hidden_at is not None
+                    else "This is of a claim that is shown after you have given your own reading."
+                )
         return found
 
 

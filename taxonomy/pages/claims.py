@@ -11,7 +11,7 @@ from django.contrib import messages
 from django.contrib.postgres.expressions import ArraySubquery
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
-from django.db.models import Count, OuterRef, Prefetch, Q, QuerySet, prefetch_related_objects
+from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet, Value, prefetch_related_objects
 from django.db.models.functions import JSONObject
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
@@ -708,12 +708,21 @@ COLUMNS = ("id", "public_id", "sentence", "kind", "network_id", "withdrawn_at", 
 def panel(subject: Subject, hidden: Collection[int] = ()) -> dict[str, Any]:
     """The claims on what a page is about, for who may see how it is read.
 
-    One query, unless the subject was read with its ``column``; one more where neurons are hidden.
+    One query; where the subject was read with its ``column`` one if neurons are hidden, else none. ``untold`` are those
+    that wait for this person's own reading, by public id.
     """
     path = type(subject).__name__.lower()
     rows = getattr(subject, "claimed", None)
     if rows is None:
-        rows = _lines(Claim.objects.filter(**{path: subject})).values_list("told", flat=True)
+        naming = Claim.objects.naming(hidden).filter(pk=OuterRef("pk"))
+        own = Claim.objects.filter(**{path: subject}).annotate(untold=Exists(naming) if hidden else Value(False))
+        each = [(_claim(**row), untold) for row, untold in _lines(own).values_list("told", "untold")]
+        found = [claim for claim, untold in each if not untold]
+        return {
+            "claims": found,
+            "untold": [str(claim.public_id) for claim, untold in each if untold],
+            "claim_new": address_new(subject),
+        }
     every = [_claim(**row) for row in rows]
     untold = set(Claim.objects.naming(hidden).filter(pk__in=[claim.pk for claim in every]).values_list("pk", flat=True))
     found = [claim for claim in every if claim.pk not in untold]

@@ -268,9 +268,13 @@ def page_of(
     talk.layer = layers[-1]
     # A key that is cited looks like somebody who is mentioned.
     texts = [*talk.texts, *(CITATION.sub("", text) for text in (shown.abstract, shown.body, shown.selection))]
-    references = References(note.network, layers, texts=texts, user=user)
+    kin = [family for family in drawn.families if family.retired_at is None]
+    references = References(note.network, layers, kin, texts, user)
+    known = [one.person.username for one in note.authors if one.person.is_active]
+    references.people |= {name.casefold(): name for name in known}
     stated = claims.panel(note, hidden)
     references.know(stated["claims"])
+    references.claims |= dict.fromkeys(stated["untold"])  # nobody need look for them again where the text cites them
     asked = [one for one in note.people if one.ended_at is None and one.agreed_at is None]
     noted = links_to(user, note) if note.number is not None else []
     context: dict[str, Any] = {

@@ -2,19 +2,35 @@
 
 import json
 import re
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
-from taxonomy.actions import discussions, labels, notes
-from taxonomy.models import Event, Note, NoteState, Notification, Reveal, User
+from taxonomy.actions import discussions, gold, labels, notes
+from taxonomy.models import (
+    Event,
+    Membership,
+    Neuron,
+    Note,
+    NoteState,
+    NoteVersion,
+    Notification,
+    Reveal,
+    Standing,
+    User,
+)
+from taxonomy.pages import notes as pages
 from tests.factory import (
     make_claim,
     make_evidence,
     make_label,
     make_network,
     make_note,
+    make_plan,
     make_user,
     neuron_at,
     submit_note,
@@ -417,6 +433,133 @@ def test_queries_do_not_grow(client, world, author, published: Note, role: str |
     ):
         with django_assert_max_num_queries(15, info=address):
             assert client.get(address).status_code == 200
+
+
+@pytest.fixture
+def read(client: Client) -> Callable[..., list[str]]:
+    """Opens a page, and returns what it asked of the database."""
+
+    def read(address: str, user: User | None = None, **headers: str) -> list[str]:
+        client.logout()
+        if user is not None:
+            client.force_login(user)
+        with CaptureQueriesContext(connection) as queries:
+            assert client.get(address, headers=headers).status_code == 200
+        return [query["sql"] for query in queries]
+
+    return read
+
+
+def test_lists_leave_long_texts_in_the_database(read, world, published: Note, author: User) -> None:
+    """A body and a bibliography are up to 100 kB each: where a title or an abstract is shown, nobody asks for them."""
+    cleo = make_user("cleo")
+    commentary = notes.create(cleo, world.network, about=published, title="C", abstract="A.", body="B.")
+    submit_note(cleo, commentary)
+    notes.supersede(author, published, make_note(world.network, author, published=True))
+    notes.save(cleo, commentary, began_from=1, body="C.")
+    make_note(world.network, author, title="Another")
+    api = f"/api/v1/notes/{published.public_id}/"
+    for address in (
+        *("/networks/tinynet/thread/", "/review/?tab=notes", "/networks/tinynet/", "/", "/activity/"),
+        *("/api/v1/notes/", api, f"{api}versions/"),
+    ):
+        for user in (author, world.editor):
+            asked = read(address, user)
+            for name in notes.LONG:
+                assert not [sql for sql in asked if f'."{name}"' in sql], (address, name)
+    for address, of in ((at(commentary), "about"), (at(published), "superseded_by"), (at(published, "versions/"), "")):
+        bodies = [sql.count('."body"') for sql in read(address, author) if '."body"' in sql]
+        assert bodies == [2], f"of what is published and what is submitted; not of {of or 'each version'}"
+
+
+def test_what_locks_a_note_does_not_bring_its_texts(world, published: Note, author: User) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        notes.ask(author, published, make_user())
+    locked = [query["sql"] for query in queries if "FOR NO KEY UPDATE" in query["sql"]]
+    assert locked
+    assert not [sql for sql in locked if '"body"' in sql or '"abstract"' in sql]
+
+
+def test_long_lists_have_pages(client: Client, world, monkeypatch, author: User) -> None:
+    monkeypatch.setattr(pages, "PAGE", 2)
+    for number in range(5):
+        make_note(world.network, author, title=f"Draft {number}")
+        submit_note(author, make_note(world.network, author, title=f"Waiting {number}"))
+    thread = "/networks/tinynet/thread/"
+    html = page(client, thread, author)
+    assert 'In review <span class="share">5</span>' in html
+    assert [f"Waiting {number}" in html for number in range(5)] == [True, True, False, False, False]
+    assert [f"Draft {number}" in html for number in range(5)] == [False, False, False, True, True]
+    html = page(client, f"{thread}?waiting=3&drafts=2", author)
+    assert [f"Waiting {number}" in html for number in range(5)] == [False, False, False, False, True]
+    assert [f"Draft {number}" in html for number in range(5)] == [False, True, True, False, False]
+    assert "?waiting=2&amp;drafts=2" in html, "each has its own pages"
+    assert "?waiting=3&amp;drafts=1" in html
+    review = "/review/?tab=notes"
+    assert 'in review <span class="share">5</span>' in page(client, review, world.editor)
+    assert "?tab=notes&amp;page=2" in page(client, review, world.editor)
+    assert "Waiting 4" in page(client, f"{review}&page=3", world.editor)
+
+
+def test_of_many_versions_a_page_tells_the_latest_corrections(client: Client, world, published: Note, author) -> None:
+    rows = [
+        NoteVersion(
+            note=published, number=number, title="T", body="B", saved_by=author, summary=f"Correction {number}."
+        )
+        for number in range(2, 302)
+    ]
+    Note.objects.filter(pk=published.pk).update(published=NoteVersion.objects.bulk_create(rows)[-2])
+    html = page(client, at(published))
+    told = re.findall(r"Correction (\d+)\.", html)
+    assert told == [str(number) for number in range(300, 280, -1)], "301 is saved and not published"
+    assert "Earlier ones stand among" in html
+    form = page(client, at(published, "versions/200/diff/"), author)
+    assert len(form) < 10_000
+    assert 'name="with"' in form
+    assert "version 3</a>" in page(client, at(published, "versions/200/diff/?with=3"), author)
+    answer = client.get(f"/api/v1/notes/{published.public_id}/versions/?page=2&page_size=100").json()
+    assert (answer["count"], [answer["results"][end]["number"] for end in (0, -1)]) == (301, [101, 200])
+    wrong = client.get(f"/api/v1/notes/{published.public_id}/versions/?number=2")
+    assert (wrong.status_code, "There are: page, page_size" in wrong.content.decode()) == (400, True)
+
+
+def test_hidden_golds_cost_no_queries(read, world, circuit) -> None:
+    """A contributor is not told the answer of several neurons that the note, its figures and its claims name."""
+    reader, note = world.contributor, circuit.note
+    for index in (4, 5, 6, 7):
+        neuron = neuron_at(f"3b:{index}")
+        Membership.objects.create(family=world.curves, neuron=neuron, made_by=world.editor)
+        Neuron.objects.filter(pk=neuron.pk).update(standing=Standing.ACCEPTED)
+    nodes = [{"id": f"n{index}", "neuron": f"mixed3b:{index}", "family": ""} for index in range(8)]
+    nodes += [{"id": "c", "neuron": "conv1:1", "family": ""}]
+    nodes += [{"id": "f", "neuron": "", "family": str(world.curves.public_id)}]
+    edges = [
+        {"source": "c", "target": node["id"], "weight": 0.5, "evidence": ""} for node in nodes if node["id"] != "c"
+    ]
+    tuned = world.read.evidence.filter(kind="tuning")
+    figures = [row.current for row in (world.curves.evidence.get(kind="joint_tuning"), *tuned)]
+    run = circuit.run.evidence.current
+    body = "\n\n".join(
+        [
+            note.latest.body,
+            "[[3b:4]], [[3b:5]], [[3b:6]], [[conv1:0]], [[family:3b/curves]], @wanda",
+            *(f"![It.](/evidence/{version.public_id}/)" for version in (*figures, run)),
+        ]
+    )
+    subgraph = {"nodes": nodes, "edges": edges, "threshold": 0.3}
+    notes.save(circuit.author, note, began_from=2, body=body, subgraph=subgraph, summary="More.")
+    for index in range(4, 8):
+        make_claim(note, circuit.author, f"Of {index}.", plan=make_plan([index]))
+    submit_note(circuit.author, note)
+    notes.decide(world.editor, note, version=3, decision="approve")
+    discussions.add(world.readers[0], Note.objects.get(pk=note.pk), "Is [[3b:4]] one, @yusuf?")
+    read("/")
+    for marked in ((), (0, 1, 4, 5), (6,)):
+        for index in marked:
+            gold.mark(world.editor, neuron_at(f"3b:{index}"), "As clear as it gets.")
+        for user in (None, reader, world.reviewer, circuit.author):
+            asked = read(note.get_absolute_url(), user)
+            assert len(asked) <= 15, (user, marked, asked)
 
 
 def test_a_note_of_another_network_that_leads_to_a_note(client: Client, published: Note) -> None:
