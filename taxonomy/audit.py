@@ -3,12 +3,13 @@
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from taxonomy import storage
-from taxonomy.models import Artifact, Authorship, Claim, Event, Network, Note, NoteDecision, NoteReview, Run
+from taxonomy.models import Artifact, Authorship, Claim, Event, Layer, Network, Note, NoteDecision, NoteReview, Run
+from taxonomy.models.claims import named_in
 
 
 @dataclass(frozen=True)
@@ -24,24 +25,25 @@ class Difference:
 
 
 def claims(network: Network, counts: Counter[str]) -> Iterator[Difference]:
-    """Every claim says what it said when it was stated, and every run what its worker found. Six queries."""
+    """Every claim says what it said when it was stated, and every run what its worker found. Eight queries."""
     rows = (
         Claim.objects.filter(network=network)
-        .select_related("image_set")
-        .prefetch_related("runs__evidence__shard")
+        .select_related("image_set", "neuron")
+        .prefetch_related("runs__evidence__shard", "neurons")
         .order_by("pk")
     )
     events: dict[int, list[Event]] = {}
     for event in Event.objects.filter(claim__network=network, verb__startswith="claim.").order_by("pk"):
         events.setdefault(event.claim_id or 0, []).append(event)
     found = _findings(network)
+    layers = {layer.pk: layer for layer in network.layers.all()}
     for claim in rows:
         runs = sorted(claim.runs.all(), key=lambda run: run.number)
         counts["claims"] += 1
         counts["runs"] += len(runs)
         told = events.get(claim.pk, [])
         where = f"claim {claim.public_id}"
-        for sentence in _claim(claim, told):
+        for sentence in (*_claim(claim, told), *_about(claim, layers)):
             yield Difference("claims", where, sentence)
         for number, run in enumerate(runs, 1):
             for sentence in _run(claim, run, number, told, found.get(run.evidence_id)):
@@ -59,6 +61,20 @@ def _claim(claim: Claim, told: list[Event]) -> Iterator[str]:
     moderated = [event.verb for event in told if event.verb in ("claim.hidden", "claim.shown")]
     if (claim.hidden_at is not None) != (moderated[-1:] == ["claim.hidden"]):
         yield f"is stored as {'hidden' if claim.hidden_at else 'shown'}, and the events say otherwise."
+
+
+def _about(claim: Claim, layers: Mapping[int, Layer]) -> Iterator[str]:
+    """Whether the neurons that it is about are its own and those that its plan names."""
+    try:
+        named = named_in(claim.plan, {layer.name: layer.channels for layer in layers.values()})
+    except (KeyError, TypeError):
+        return  # no plan that could have been stated: what it was is told above
+    kept, own = (
+        {(layers[neuron.layer_id].name if neuron.layer_id in layers else "", neuron.index) for neuron in found}
+        for found in (claim.neurons.all(), [claim.neuron] if claim.neuron is not None else [])
+    )
+    if kept != named | own:
+        yield "is kept as being about other neurons than its own and those that its plan names."
 
 
 def _run(claim: Claim, run: Run, number: int, told: list[Event], artifact: Artifact | None) -> Iterator[str]:
@@ -115,7 +131,7 @@ class Told:
     """What a note is by its events. Versions are numbers, people keys; of each decision its version and editor."""
 
     versions: list[int] = field(default_factory=list)
-    opened: bool = False
+    opened_with: int | None = None
     submitted: int | None = None
     published: int | None = None
     number: int | None = None
@@ -135,7 +151,8 @@ class Told:
         if what in ("drafted", "saved"):
             self.versions.append(1 if what == "drafted" else version)
         if what == "submitted":
-            self.submitted, self.opened = version, True
+            self.submitted = version
+            self.opened_with = self.opened_with or version
         elif what in ("retracted", "changes_requested", "published", "corrected", "withdrawn", "superseded"):
             self.submitted = None
         if what in ("published", "corrected"):
@@ -185,7 +202,8 @@ def _note(note: Note, told: Told) -> Iterator[str]:
     versions = sorted(note.versions.all(), key=lambda version: version.number)
     for name, stored, expected in (
         ("versions", [version.number for version in versions], told.versions),
-        ("readable to all", note.opened_at is not None, told.opened),
+        ("readable to all", note.opened_at is not None, told.opened_with is not None),
+        ("first version that all may read", note.opened_with, told.opened_with),
         ("version in review", note.submitted and note.submitted.number, told.submitted),
         ("published version", note.published and note.published.number, told.published),
         ("number", note.number, told.number),

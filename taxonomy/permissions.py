@@ -376,6 +376,21 @@ def can_read_note(user: Person, note: Note) -> Answer:
     return Denied("This note is a draft: only its authors read it until they submit it.")
 
 
+def readable_from(user: Person, note: Note) -> int:
+    """The number of the first version that this person may read, of a note that they may: all later ones, too.
+
+    What was saved before the note was first submitted stays its authors'.
+    """
+    return 1 if note.opened_with is None or is_author(user, note) else note.opened_with
+
+
+def can_read_version(user: Person, note: Note, number: int) -> Answer:
+    """Of a note that this person may read."""
+    if number >= readable_from(user, note):
+        return Allowed()
+    return Denied(f"Version {number} was saved before this note was first submitted: only its authors read it.")
+
+
 def can_edit_note(user: Person, note: Note) -> Answer:
     """Save a version, submit it, take it back, ask others to be authors."""
     answer = can_write_note(user)
@@ -396,11 +411,19 @@ def can_leave_note(user: Person, note: Note) -> Answer:
     answer = _signed_in(user, "leave the authors of a note")
     if not answer:
         return answer
-    if note.written_by == {user.pk}:
-        return Denied("You are its only author: withdraw the note instead, or ask somebody else first.")
     if not is_author(user, note):
         return Denied("You are not among the authors of this note.")
+    answer = can_change_authors(note)
+    if answer and note.written_by == {user.pk}:
+        return Denied("You are its only author: withdraw the note instead, or ask somebody else first.")
     return answer
+
+
+def can_change_authors(note: Note) -> Answer:
+    """Agree to be one, or leave: of what was withdrawn or superseded, those who answered for it are told for ever."""
+    if note.state in (NoteState.WITHDRAWN, NoteState.SUPERSEDED):
+        return Denied(f"This note is {note.state}: its authors stay who they are.")
+    return Allowed()
 
 
 def can_review_note(user: Person, note: Note) -> Answer:

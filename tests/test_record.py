@@ -188,6 +188,15 @@ def test_nobody_rules_before_the_worker(neuron: Neuron, column: str, value: obje
     assert Run.objects.get(pk=run.pk).ruling == ""
 
 
+@pytest.mark.django_db(transaction=True)
+def test_no_neuron_is_added_to_a_claim_afterwards() -> None:
+    network = make_network()
+    claim = make_claim(make_note(network, published=True))
+    other = Neuron.objects.exclude(named_by=claim).first()
+    with pytest.raises(IntegrityError, match="A claim is about what it was stated about"):
+        claim.neurons.add(other)
+
+
 def test_an_earlier_reading_stays_beside_the_later_one() -> None:
     make_network()
     neuron, person = neuron_at("mixed3b:3"), make_user()

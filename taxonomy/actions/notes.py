@@ -24,7 +24,6 @@ from taxonomy.models import (
     Note,
     NoteDecision,
     NoteReview,
-    NoteState,
     NoteVersion,
     Role,
     User,
@@ -33,6 +32,7 @@ from taxonomy.models import (
 from taxonomy.permissions import (
     Person,
     Refused,
+    can_change_authors,
     can_edit_note,
     can_leave_note,
     can_read_note,
@@ -404,8 +404,7 @@ def agree(user: User, note: Note, *, contribution: str | None = None) -> Authors
     asked = note.authorships.current().filter(person=user, agreed_at=None).first()
     if asked is None:
         raise Refused("You are not asked to be an author of this note.")
-    if note.state in (NoteState.WITHDRAWN, NoteState.SUPERSEDED):
-        raise Refused(f"This note is {note.state}: its authors stay who they are.")
+    require(can_change_authors(note))
     asked.agreed_at = timezone.now()
     if contribution is not None:
         asked.contribution = _line(contribution)
@@ -421,7 +420,7 @@ def leave(user: User, note: Note) -> None:
     """Be an author no longer, or decline to be one.
 
     Raises:
-        Refused: to who is none, and to a note's only author.
+        Refused: to who is none, and to a note's only author; once it is withdrawn or superseded.
     """
     note = _locked(note)
     require(can_leave_note(user, note))

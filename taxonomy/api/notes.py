@@ -15,7 +15,14 @@ from taxonomy.actions import labels, notes
 from taxonomy.api.resources import Body, Comment, NetworkName, NoBody, Resource, choice, network_called
 from taxonomy.models import Authorship, Motif, Note, NoteDecision, NoteReview, NoteVersion, User
 from taxonomy.models.notes import NoteQuerySet
-from taxonomy.permissions import can_read_note, can_write_note, hidden_from, require
+from taxonomy.permissions import (
+    can_read_note,
+    can_read_version,
+    can_write_note,
+    hidden_from,
+    readable_from,
+    require,
+)
 from taxonomy.rendering import citations
 from taxonomy.rendering.circuits import without_members
 
@@ -245,9 +252,10 @@ class NoteViewSet(mixins.ListModelMixin, Resource):
 
     @extend_schema(responses=SavedSerializer(many=True), filters=False)
     def versions(self, request: Request, public_id: Any) -> Response:
-        """Every version, the first one first, with what was decided on it; their texts one by one."""
+        """Every version that you may read, the first one first, with what was decided on it; their texts one by one."""
         note = self.get_object()
-        saved = note.versions.defer("abstract", "motifs", *notes.LONG).select_related("saved_by")
+        saved = note.versions.filter(number__gte=readable_from(request.user, note)).select_related("saved_by")
+        saved = saved.defer("abstract", "motifs", *notes.LONG)
         reviews = Prefetch("reviews", NoteReview.objects.select_related("reviewer"))
         found = self.paginate_queryset(saved.prefetch_related(reviews).order_by("number"))
         assert found is not None
@@ -257,8 +265,12 @@ class NoteViewSet(mixins.ListModelMixin, Resource):
 
     @extend_schema(responses=NoteVersionSerializer)
     def version(self, request: Request, public_id: Any, number: int) -> Response:
-        """What one version says. Whoever reads it has been shown how its authors read the neurons that it names."""
+        """What one version says. Whoever reads it has been shown how its authors read the neurons that it names.
+
+        403 for what was saved before the first submission, to all but its authors.
+        """
         note = self.get_object()
+        require(can_read_version(request.user, note, number))
         found = note.versions.select_related("saved_by").filter(number=number).first()
         if found is None:
             raise NotFound(f"This note has no version {number}.")

@@ -23,14 +23,13 @@ def _readable(user: Person) -> NoteQuerySet:
 def links_to(user: Person, subject: Neuron | Family | Note) -> list[Note]:
     """The notes that name it, as far as this person may read them. One query, unless it was read with its ``column``.
 
-    To a note those lead whose published text has its address, of whatever network, and its commentaries.
+    To a note those lead whose published texts have its address, of whatever network, and its commentaries.
     """
     if hasattr(subject, "noted"):
         return [_note(**row) for row in subject.noted or ()]
     every = _readable(user)
     if isinstance(subject, Note):
-        address = f"/notes/{subject.public_id}/"
-        leading = Q(about=subject) | Q(published__body__contains=address)
+        leading = Q(about=subject) | Q(pk__in=subject.noted_by.values("pk"))
         found = every.filter(leading, number__isnull=False)
     else:
         found = every.filter(**{_path(type(subject)): subject})

@@ -45,11 +45,13 @@ from taxonomy.permissions import (
     can_leave_note,
     can_moderate,
     can_read_note,
+    can_read_version,
     can_review_note,
     can_see_asked,
     can_write_note,
     claims_visible_to,
     hidden_from,
+    readable_from,
     require,
 )
 from taxonomy.rendering import citations, differences
@@ -112,10 +114,9 @@ _VERSIONS = (
     .values(told=JSONObject(id="pk", number="number", summary="summary", saved_at="saved_at"))
 )
 _SAVED = ArraySubquery(_VERSIONS[:1])
+_CORRECTING = _VERSIONS.filter(number__gt=OuterRef("opened_with"), number__lte=OuterRef("published__number"))
 # One more than are shown tells whether there are others.
-_CORRECTED = ArraySubquery(
-    _VERSIONS.filter(number__gt=1, number__lte=OuterRef("published__number")).exclude(summary="")[: CORRECTIONS + 1]
-)
+_CORRECTED = ArraySubquery(_CORRECTING.exclude(summary="")[: CORRECTIONS + 1])
 
 
 def _versions(rows: list[dict[str, Any]]) -> list[NoteVersion]:
@@ -134,7 +135,8 @@ def corrections_of(note: Note) -> list[NoteVersion]:
     return _versions(note.corrected)  # type: ignore[attr-defined]
 
 
-def version_of(note: Note, number: int) -> NoteVersion:
+def version_of(request: HttpRequest, note: Note, number: int) -> NoteVersion:
+    require(can_read_version(request.user, note, number))
     version = note.versions.select_related("saved_by").filter(number=number).first()
     if version is None:
         raise Http404(f"This note has no version {number}.")
@@ -145,7 +147,7 @@ def version_of(note: Note, number: int) -> NoteVersion:
 def asked_of(request: HttpRequest, note: Note) -> NoteVersion:
     """The version that ``?version=`` names, or else the one that the note's page shows."""
     number = whole(request.GET.get("version"))
-    version = note.shown if number is None else version_of(note, number)
+    version = note.shown if number is None else version_of(request, note, number)
     version.note = note
     return version
 
@@ -237,7 +239,7 @@ def note(request: HttpRequest, public_id: str) -> HttpResponse:
 def version(request: HttpRequest, public_id: str, number: int) -> HttpResponse:
     """One version for ever, whatever came after it."""
     found = note_of(request, public_id)
-    return page_of(request, found, version_of(found, number))
+    return page_of(request, found, version_of(request, found, number))
 
 
 def page_of(
@@ -676,10 +678,12 @@ def _person(name: str) -> User:
 
 @require_safe
 def versions(request: HttpRequest, public_id: str) -> HttpResponse:
-    """Every version, who saved it, and what was decided on it."""
+    """Every version that this person may read, who saved it, and what was decided on it."""
     note = note_of(request, public_id)
+    first = readable_from(request.user, note)
     reviews = NoteReview.objects.select_related("reviewer")
-    saved = note.versions.defer("abstract", "motifs", *notes.LONG).select_related("saved_by")
+    saved = note.versions.filter(number__gte=first).select_related("saved_by")
+    saved = saved.defer("abstract", "motifs", *notes.LONG)
     page = Paginator(saved.order_by("-number").prefetch_related(Prefetch("reviews", reviews)), 60)
     shown = page.get_page(request.GET.get("page"))
     said = [review.comment for version in shown for review in version.reviews.all()]
@@ -688,6 +692,7 @@ def versions(request: HttpRequest, public_id: str) -> HttpResponse:
         "network": note.network,
         "note": note,
         "page": shown,
+        "first": first,
         "references": References(note.network),
     }
     return render(request, "notes/versions.html", context)
@@ -697,9 +702,9 @@ def versions(request: HttpRequest, public_id: str) -> HttpResponse:
 def diff(request: HttpRequest, public_id: str, number: int) -> HttpResponse:
     """What a version changed of the one that ``?with=`` names, or of the one before it."""
     note = note_of(request, public_id)
-    after = version_of(note, number)
+    after, first = version_of(request, note, number), readable_from(request.user, note)
     other = whole(request.GET.get("with"))
-    before = version_of(note, other if other is not None else max(1, number - 1))
+    before = version_of(request, note, other if other is not None else max(first, number - 1))
     if before.number > after.number:
         before, after = after, before
     if isinstance(request.user, User):
@@ -710,6 +715,7 @@ def diff(request: HttpRequest, public_id: str, number: int) -> HttpResponse:
         "before": before,
         "after": after,
         "changes": differences.changes(before, after),
+        "first": first,
         "latest": latest_of(note),
     }
     return render(request, "notes/diff.html", context)

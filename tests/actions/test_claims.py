@@ -1,6 +1,8 @@
 """Stating claims, having them tested, withdrawing them: what is frozen, what is refused, who is told."""
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
@@ -24,6 +26,7 @@ from taxonomy.models import (
     Reveal,
     Role,
     Run,
+    Standing,
     Why,
 )
 from taxonomy.permissions import Refused, can_see_claim, claims_visible_to, hidden_from, notifications_of
@@ -523,3 +526,74 @@ def test_what_happened_says_nothing_of_neurons_that_are_still_to_be_read(network
     assert told_to(AnonymousUser()) == withheld
     Neuron.objects.filter(pk=neuron_at("3b:5").pk).update(standing="accepted")
     assert told_to(None) == ["Five bends."]
+
+
+def make_unread_gold(address: str) -> Neuron:
+    """An accepted neuron of which contributors are to give their own reading first."""
+    neuron = neuron_at(address)
+    Neuron.objects.filter(pk=neuron.pk).update(standing=Standing.ACCEPTED)
+    Gold.objects.create(neuron=neuron, marked_by=make_user(role=Role.EDITOR), reason="Clear.")
+    return neuron
+
+
+def make_whole(*dropped: int, of: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """A plan that drops neurons of conv1 and measures the whole of mixed3b, or another set of it."""
+    drop = {"do": "drop", "at": {"layer": "conv1", "channels": list(dropped), "named": ""}}
+    every = {"layer": "mixed3b", "channels": list(range(8)), "named": ""}
+    return make_plan(do=[drop], measure={"what": "response", "of": of or every})
+
+
+def test_a_claim_keeps_which_neurons_it_is_about(network) -> None:
+    def kept(claim: Claim) -> list[str]:
+        return [neuron.address for neuron in claim.neurons.order_by("layer__order", "index")]
+
+    note = make_note(network, published=True)
+    assert kept(make_claim(note)) == ["conv1:0", "conv1:1", "mixed3b:0", "mixed3b:1"]
+    assert kept(make_claim(note, plan=make_whole(1, 2))) == ["conv1:1", "conv1:2"]  # a whole layer: none in particular
+    Neuron.objects.filter(layer__name="mixed3b").update(standing=Standing.ACCEPTED)
+    assert kept(make_claim(neuron_at("3b:5"), plan=make_whole(1))) == ["conv1:1", "mixed3b:5"]
+    all_of_them = make_family(network.layers.get(name="mixed3b"), "Everything", units=range(8))
+    measured = make_whole(1, of=claims.family_set(all_of_them))
+    names = [f"mixed3b:{index}" for index in range(8)]
+    assert kept(make_claim(note, plan=measured)) == ["conv1:1", *names]
+
+
+def test_a_claim_over_a_whole_layer_tells_nobody_that_the_layer_has_a_check(network, curves) -> None:
+    author, reader = make_user(), make_user()
+    note = make_note(network, reader, published=True)
+    everything = make_claim(note, author, plan=make_whole(1))
+    particular = make_claim(note, author, plan=make_plan((6, 7)), sentence="Two of them.")
+    make_unread_gold("3b:7")
+    shown = Event.objects.visible_to(reader, hidden_from(reader)).filter(verb="claim.stated")
+    assert can_see_claim(reader, everything)
+    assert not can_see_claim(reader, particular)
+    assert list(claims_visible_to(reader, Claim.objects.all())) == [everything]
+    assert [event.claim for event in shown] == [everything]
+    assert [told.event.claim for told in notifications_of(reader).filter(event__verb="claim.stated")] == [everything]
+    assert claims.preview(reader, note, make_whole(1), None)
+    with pytest.raises(Refused, match="your own reading first"):
+        claims.preview(reader, note, make_plan((7,)), None)
+
+
+def test_what_is_withheld_of_a_claim_does_not_depend_on_what_stands_beside_it(network, curves) -> None:
+    note = make_note(network, published=True)
+    Neuron.objects.filter(layer__name="conv1").update(standing=Standing.ACCEPTED)
+    everything = make_claim(note, plan=make_whole(1))
+    particular = make_claim(note, plan=make_plan((6, 7)), sentence="Two of them.")
+    stated = Event.objects.filter(verb="claim.stated")
+    for shown in ([everything], [everything, particular]):
+        told = events.told(stated.filter(claim__in=shown), 9)
+        assert {event.claim.pk: event.claim.withheld for event in told} == {
+            claim.pk: claim == particular for claim in shown
+        }
+
+
+def test_a_thousand_claims_are_not_read_to_hide_one(network, curves, django_assert_num_queries) -> None:
+    note, reader = make_note(network, published=True), make_user()
+    for number in range(4):
+        make_claim(note, sentence=f"Claim {number}.")
+    make_unread_gold("3b:0")
+    with django_assert_num_queries(2):  # what is hidden, and what is left
+        assert list(claims_visible_to(reader, Claim.objects.all())) == []
+    with django_assert_num_queries(2):
+        assert not Event.objects.visible_to(reader, hidden_from(reader)).filter(verb="claim.stated").exists()

@@ -584,3 +584,29 @@ def test_saved_at_once_one_is_told(author: User) -> None:
 def test_writing_about_a_neuron_settles_nothing(note: Note, author: User) -> None:
     notes.save(author, note, began_from=1, body="[[3b:2]] is a curve.")
     assert neuron_at("3b:2").standing == Standing.UNLABELLED
+
+
+def test_who_answered_for_what_is_no_more_stays_its_author(author: User, editor: User) -> None:
+    network, bob = make_network(), make_user("bob")
+    withdrawn, superseded, by = (make_published(network, author, editor) for _ in range(3))
+    for note in (withdrawn, superseded, by):
+        notes.ask(author, note, bob)
+        notes.agree(bob, note)
+    notes.withdraw(author, withdrawn, reason="It does not hold.")
+    notes.supersede(author, superseded, by)
+    for note, state in ((withdrawn, "withdrawn"), (superseded, "superseded")):
+        with pytest.raises(Refused, match=f"This note is {state}: its authors stay who they are."):
+            notes.leave(bob, note)
+        assert [one.person for one in again(note).authors] == [author, bob]
+    notes.leave(bob, by)
+
+
+def test_a_note_keeps_with_which_version_it_was_opened(note: Note, author: User) -> None:
+    notes.save(author, note, began_from=1, body="Other words.")
+    assert again(note).opened_with is None
+    submit_note(author, note)
+    assert again(note).opened_with == 2
+    notes.retract(author, note)
+    notes.save(author, note, began_from=2, body="Again others.")
+    submit_note(author, note)
+    assert again(note).opened_with == 2

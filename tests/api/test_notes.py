@@ -42,12 +42,15 @@ def test_the_whole_circle(api: Client) -> None:
     assert (old.status_code, "Version 2 was submitted" in old.json()["detail"]) == (403, True)
     published = edith.send(f"{here}decide/", version=2, decision="approve", comment="Good.").json()
     assert (published["state"], published["number"], published["published"]) == ("published", 1, 2)
-    versions = api.read(f"{here}versions/").json()["results"]
-    assert [(one["number"], [review["decision"] for review in one["reviews"]]) for one in versions] == [
-        (1, []),
-        (2, ["approve"]),
-    ]
-    assert api.read(f"{here}versions/1/").json()["body"] == DRAFT["body"]
+    versions = {who: who.read(f"{here}versions/").json()["results"] for who in (api, ada)}
+    told = [(one["number"], [review["decision"] for review in one["reviews"]]) for one in versions[ada]]
+    assert told == [(1, []), (2, ["approve"])]
+    assert [one["number"] for one in versions[api]] == [2]  # the first one was never submitted
+    assert ada.read(f"{here}versions/1/").json()["body"] == DRAFT["body"]
+    for who, status in ((api, 401), (edith, 403)):
+        refused = who.read(f"{here}versions/1/")
+        assert (refused.status_code, "only its authors read it" in refused.json()["detail"]) == (status, True)
+    assert api.read(f"{here}versions/2/").json()["body"] == saved.json()["body"]
     cited = api.read(f"{here}cite/").json()
     assert "Curves from lines" in cited["bibtex"]
     assert cited["csl"]["title"] == "Curves from lines"

@@ -228,6 +228,18 @@ def test_a_claim_or_a_run_changed_in_the_database(claim: Claim, table: str, chan
     assert sentence in differences()
 
 
+def test_a_claim_is_kept_as_about_other_neurons(claim: Claim) -> None:
+    row = claim.neurons.through.objects.filter(claim=claim).first()
+    other = Neuron.objects.exclude(named_by=claim).filter(layer__network=claim.network).first()
+    tamper("taxonomy_claim_neurons", f"neuron_id = {other.pk}", f"id = {row.pk}")
+    assert "is kept as being about other neurons than its own and those that its plan names." in differences()
+
+
+def test_a_note_is_opened_with_an_earlier_version(note: Note) -> None:
+    tamper("taxonomy_note", "opened_with = 2", f"id = {note.pk}")
+    assert "first version that all may read is stored as 2, and the events make it 1." in differences()
+
+
 def test_what_was_asked_for_is_another_plan(claim: Claim) -> None:
     shard = claim.runs.get(number=2).evidence.shard
     tamper("taxonomy_shard", "parameters = jsonb_set(parameters, '{plan,seed}', '1')", f"id = {shard.pk}")
@@ -321,7 +333,7 @@ def test_a_need_met_in_the_database(world) -> None:
 
 
 def test_as_many_queries_for_many_neurons_as_for_few(world, django_assert_max_num_queries) -> None:
-    with django_assert_max_num_queries(20):
+    with django_assert_max_num_queries(21):
         verify()
 
 

@@ -580,3 +580,54 @@ def test_bad_addresses_are_sentences(client: Client, world: SimpleNamespace) -> 
         assert sentence in page(client, address, status=404)
     assert page(client, "/networks/tinynet/thread/?page=99")
     assert "No note waits" in page(client, "/review/?tab=notes", world.reviewer)
+
+
+def test_what_was_saved_before_the_first_submission_stays_its_authors(client, world, author, draft) -> None:
+    graph = {"nodes": [{"id": "a", "neuron": "mixed3b:3", "family": "", "x": 0, "y": 0}], "edges": [], "threshold": 0.3}
+    notes.save(author, draft, began_from=1, body="Private words.", subgraph=graph)
+    notes.save(author, draft, began_from=2, body="Public words.", summary="Took out what nobody should read.")
+    submit_note(author, draft)
+    notes.decide(world.editor, draft, version=3, decision="approve")
+    here = draft.get_absolute_url()
+    doors = ("versions/2/", "versions/2/diff/", "versions/3/diff/?with=2", "versions/1/")
+    doors += ("cite.txt?version=2", "cite.json?version=1", "circuit.svg?version=2", "artificial.py?version=2")
+    for user in (None, world.contributor, world.editor):
+        for door in doors:
+            told = page(client, here + door, user, status=403)
+            assert "was saved before this note was first submitted: only its authors read it." in told
+        for door in ("", "versions/", "versions/3/", "versions/3/diff/", "cite.txt?version=3"):
+            assert "Private" not in page(client, here + door, user)
+        assert "Updates and corrections" not in page(client, here, user)
+        found = page(client, f"{here}versions/", user)
+        assert ("Version 3" in found, "Version 2" in found, "versions/3/diff/" in found) == (True, False, False)
+        assert "Those before version 3, with which the note was first submitted, are its authors’ alone." in found
+    notes.ask(author, draft, asked := make_user())
+    for user in (author, asked):
+        assert "Private words" in page(client, f"{here}versions/2/", user)
+        assert "Private" in page(client, f"{here}versions/3/diff/", user)
+        assert "Version 1" in page(client, f"{here}versions/", user)
+    notes.save(author, draft, began_from=3, body="A correction that nobody approved.", summary="Said better.")
+    assert "A correction that nobody approved." in page(client, f"{here}versions/4/")
+    assert "Public words" in page(client, f"{here}versions/4/diff/")
+    assert "everybody can read every version that you save from now on, a correction too" in page(
+        client, f"{here}edit/", author
+    )
+
+
+def test_what_a_note_says_of_another_is_kept_with_what_is_published(client, world, author, published) -> None:
+    address = published.get_absolute_url()
+    by = make_note(world.network, title="It goes on", body="As one sees.")
+    writer = by.created_by
+    assert (list(by.notes.all()), "It goes on" in page(client, address, author)) == ([], False)
+    notes.save(writer, by, began_from=1, body=f"As [there]({address}versions/1/) and [here]({by.get_absolute_url()}).")
+    assert list(by.notes.all()) == [published]
+    submit_note(writer, by)
+    assert "It goes on" not in page(client, address, author)
+    notes.decide(world.editor, by, version=2, decision="approve")
+    assert "It goes on" in page(client, address)
+    assert "It goes on" not in page(client, by.get_absolute_url()).split("<h2")[-1]
+    notes.save(writer, by, began_from=2, body="No longer.", summary="It does not.")
+    assert "It goes on" in page(client, address)
+    submit_note(writer, by)
+    notes.decide(world.editor, by, version=3, decision="approve")
+    assert (list(by.notes.all()), "It goes on" in page(client, address)) == ([], False)
