@@ -88,6 +88,7 @@ SETS = dict.fromkeys(WEIGHTS, ("from", "to")) | {"drop": ("at",), "transplant": 
 PARTS = ("do", "show", "measure", "expect", "controls", "seed")
 STIMULI = {"curve": 360.0, "line": 180.0}
 MOST_CHANGES, MOST_VARIANTS, CONTROLS = 5, 25, 20
+MOST_SEED = 2**31 - 1
 LEAST_STEP = 0.5
 FINE_STEP = 15.0  # degrees: in larger ones a tuning curve has no shape
 SHAPES = ("peak", "width", "echo")
@@ -117,10 +118,7 @@ def check(
     changes = plan.get("do")
     if not isinstance(changes, list) or not changes:
         raise PlanError("do", "Say what is changed: an experiment without a change shows nothing.")
-    if len(changes) > MOST_CHANGES:
-        raise PlanError(
-            "do", f"At most {MOST_CHANGES} changes at once, so that an effect has a cause: make two claims."
-        )
+    check_number(changes)
     for change in changes:
         _check_change(change, layers)
     _check_together(changes)
@@ -131,8 +129,20 @@ def check(
     _check_step(show, measure["what"], expect)
     if plan.get("controls") != CONTROLS:
         raise PlanError("controls", f"Every experiment has {CONTROLS} controls.")
-    if not _whole(plan.get("seed")):
-        raise PlanError("seed", "The seed is a whole number, 0 or larger.")
+    if not _whole(plan.get("seed")) or plan["seed"] > MOST_SEED:
+        raise PlanError("seed", f"The seed is a whole number from 0 to {MOST_SEED:,}.")
+
+
+def check_number(changes: Any) -> None:
+    """Before anything is made of them: no more changes than an experiment takes.
+
+    Raises:
+        PlanError: when there are more.
+    """
+    if isinstance(changes, list) and len(changes) > MOST_CHANGES:
+        raise PlanError(
+            "do", f"At most {MOST_CHANGES} changes at once, so that an effect has a cause: make two claims."
+        )
 
 
 def _part(plan: Mapping[str, Any], name: str) -> Mapping[str, Any]:

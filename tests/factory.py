@@ -283,7 +283,12 @@ def make_claim(
 
 def make_run(claim: Claim, ruling: str = "", *, by: User | None = None, data: Mapping[str, Any] | None = None) -> Run:
     """A run asked for by a reviewer; with a ruling, one that a worker has done, whose ``data`` is added to."""
-    run = claims.run(by or make_user(role=Role.REVIEWER), claim)
+    if by is None:
+        by = make_user(role=Role.REVIEWER)
+        if claim.note is not None and claim.note.opened_at is None:  # only its authors read a draft
+            claim.note.authorships.create(person=by, added_by=claim.author)
+            claim = Claim.objects.get(pk=claim.pk)
+    run = claims.run(by, claim)
     if ruling:
         figures: dict[str, Any] = {"effect": 0.3, "low": 0.2, "high": 0.4, "n": 6}
         content = json.dumps({"ruling": {"verdict": ruling, **figures}, **(data or {})}).encode()

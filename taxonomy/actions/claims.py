@@ -1,5 +1,6 @@
 """Stating a claim, having workers test it, withdrawing it. A claim is frozen from the moment it is stated."""
 
+import json
 import random
 import re
 import uuid
@@ -151,21 +152,20 @@ def set_called(network: Network, text: str, part: str) -> dict[str, Any]:
 def _spans(network: Network, spans: Sequence[re.Match[str]], named: Mapping[str, Layer], part: str) -> dict[str, Any]:
     """The neurons of one layer at these places; a place without a layer lies in that of the one before it."""
     name = spans[0]["layer"] or ""
-    places: list[tuple[str, int]] = []
+    channels: dict[int, None] = {}  # in the order in which they are written: transplants are made by it
     for span in spans:
-        name = span["layer"] or name
+        called, name = name, span["layer"] or name
+        if named.get(called, called) != named.get(name, name):
+            raise plans.PlanError(part, "These neurons are of several layers: name those of one layer together.")
+        if name not in named:
+            there = ", ".join(_names(named))
+            raise plans.PlanError(part, f"{network.name} has no layer '{name}'. Its layers are {there}.")
         first, last = int(span["first"]), int(span["last"] or span["first"])
-        if last - first > 10_000:
-            raise plans.PlanError(part, f"No layer has {last - first + 1:,} neurons: name fewer.")
-        places += [(name, index) for index in range(first, last + 1)]
-    found = {named[name].name if name in named else name for name, _ in places}
-    if len(found) > 1:
-        raise plans.PlanError(part, "These neurons are of several layers: name those of one layer together.")
-    layer = found.pop()
-    if layer not in named:
-        there = ", ".join(_names(named))
-        raise plans.PlanError(part, f"{network.name} has no layer '{layer}'. Its layers are {there}.")
-    return {"layer": layer, "channels": list(dict.fromkeys(index for _, index in places)), "named": ""}
+        if max(first, last) >= named[name].channels:  # before anything is made of them
+            most = named[name].channels - 1
+            raise plans.PlanError(part, f"{named[name].name} has neurons 0 to {most}, and no {max(first, last)}.")
+        channels |= dict.fromkeys(range(first, last + 1))
+    return {"layer": named[name].name, "channels": list(channels), "named": ""}
 
 
 def _names(named: Mapping[str, Layer]) -> list[str]:
@@ -204,6 +204,10 @@ def completed(network: Network, plan: Any, image_set: ImageSet | None) -> dict[s
     """
     if not isinstance(plan, Mapping):
         raise plans.PlanError("do", "A plan is an object with what is changed, shown, measured and expected.")
+    for part in plan:
+        if "\\u0000" in json.dumps(plan[part]):
+            raise plans.PlanError(str(part), "There is a character in this that no text has (NUL): leave it out.")
+    plans.check_number(plan.get("do"))
     whole: dict[str, Any] = {"controls": plans.CONTROLS, "seed": 0} | dict(plan)
     known: dict[str, dict[str, Any]] = {}
     if isinstance(plan.get("do"), list):
@@ -502,8 +506,9 @@ def run(user: User, claim: Claim) -> Run:
     A run that failed or was cancelled is started again, as the same run.
 
     Raises:
-        Refused: when the user may not, the claim is withdrawn, or the network has no weights.
+        Refused: when the user may not, or may not see the claim; it is withdrawn, or the network has no weights.
     """
+    require(can_see_claim(user, claim))
     require(can_run_claim(user, claim))
     claim = (
         Claim.objects.select_for_update(of=["self"], no_key=True)

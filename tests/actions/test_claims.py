@@ -1,6 +1,7 @@
 """Stating claims, having them tested, withdrawing them: what is frozen, what is refused, who is told."""
 
 import json
+import tracemalloc
 from collections.abc import Mapping
 from typing import Any
 
@@ -88,7 +89,8 @@ def test_neurons_as_people_write_them(network, curves, words, channels) -> None:
         ("Curlicues", "“Curlicues” is neither a family of tinynet nor neurons."),
         ("3b:0, conv1:1", "several layers"),
         ("mixed9:1", "no layer 'mixed9'"),
-        ("3b:0-99999", "No layer has 100,000 neurons"),
+        ("3b:0-99999", "mixed3b has neurons 0 to 7, and no 99999."),
+        ("3b:99999", "mixed3b has neurons 0 to 7, and no 99999."),
         ("Lines", "several families “Lines”: write “conv1/Lines” or “mixed3b/Lines”"),
     ],
 )
@@ -597,3 +599,36 @@ def test_a_thousand_claims_are_not_read_to_hide_one(network, curves, django_asse
         assert list(claims_visible_to(reader, Claim.objects.all())) == []
     with django_assert_num_queries(2):
         assert not Event.objects.visible_to(reader, hidden_from(reader)).filter(verb="claim.stated").exists()
+
+
+@pytest.mark.parametrize(
+    ("changed", "part", "sentence"),
+    [
+        ({"do": [{"do": "drop", "at": "3b:0"}] * 6}, "do", "At most 5 changes"),
+        ({"do": [{"do": "drop", "at": "mixed3b/\0"}]}, "do", "no text has (NUL)"),
+        ({"show": {"kind": "images", "pictures": "examples", "of": {"layer": "\0", "channels": [0]}}}, "show", "NUL"),
+        ({"show": {"kind": "images", "pictures": "class", "class": "\0"}}, "show", "NUL"),
+        ({"seed": 10**400}, "seed", "from 0 to 2,147,483,647"),
+    ],
+)
+def test_what_no_plan_may_hold_is_refused_in_words(curves, changed, part, sentence) -> None:
+    images = make_image_set(count=2)
+    with pytest.raises(PlanError) as caught:
+        claims.preview(make_user(), curves, make_plan(**changed), images)
+    assert (caught.value.part, sentence in str(caught.value)) == (part, True)
+
+
+def test_many_spans_take_no_more_memory_than_the_layer_has_neurons(network) -> None:
+    tracemalloc.start()
+    with pytest.raises(PlanError, match="has neurons 0 to"):
+        claims.set_called(network, f"3b:{','.join(['0-7'] * 300)},0-9999", "do")
+    assert claims.set_called(network, f"3b:{','.join(['0-7'] * 300)}", "do")["channels"] == list(range(8))
+    assert tracemalloc.get_traced_memory()[1] < 2e6
+    tracemalloc.stop()
+
+
+def test_who_may_not_read_a_draft_does_not_run_its_claim(network) -> None:
+    claim = make_claim(make_note(network, author := make_user()), author)
+    with pytest.raises(Refused):
+        claims.run(make_user(role=Role.REVIEWER), claim)
+    assert not Run.objects.exists()
