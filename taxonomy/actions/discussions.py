@@ -2,6 +2,7 @@
 
 import datetime
 import uuid
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -259,7 +260,8 @@ def _locked(comment: Comment) -> Comment:
 def _record(user: User, verb: str, comment: Comment) -> Event:
     """The event, with the subject: who may not see what is said about it is not told of this either."""
     subject = comment.discussion.subject
-    return events.record(user, verb, comment=comment, **{str(subject._meta.model_name): subject})
+    about: dict[str, Any] = {str(subject._meta.model_name): subject}
+    return events.record(user, verb, comment=comment, **about)
 
 
 def _tell_those_who_took_part(event: Event, first: Comment) -> None:

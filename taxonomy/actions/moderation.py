@@ -3,8 +3,6 @@
 Comments are hidden in ``actions.discussions``, by the same rule.
 """
 
-from typing import TypeVar, cast
-
 from django.core.exceptions import ValidationError
 from django.core.validators import ProhibitNullCharactersValidator
 from django.db import transaction
@@ -15,7 +13,7 @@ from taxonomy.actions import notifications
 from taxonomy.models import Claim, Note, User, Why
 from taxonomy.permissions import Refused, can_moderate, require
 
-Hideable = TypeVar("Hideable", Note, Claim)
+Hideable = Note | Claim
 
 LONGEST_REASON = 500
 
@@ -74,21 +72,23 @@ def reason_of(reason: str, noun: str) -> str:
     return reason
 
 
-def _noun(one: Note | Claim) -> str:
+def _noun(one: Hideable) -> str:
     return "note" if isinstance(one, Note) else "claim"
 
 
 def _locked(one: Hideable) -> Hideable:
     """As it stands now, held until the end of the transaction."""
-    rows = type(one)._default_manager.select_for_update(of=("self",), no_key=True)
-    places = ("network",) if isinstance(one, Note) else ("network", "note", "family__layer", "neuron__layer")
-    return cast(Hideable, rows.select_related(*places).get(pk=one.pk))
+    if isinstance(one, Note):
+        return Note.objects.select_for_update(of=("self",), no_key=True).select_related("network").get(pk=one.pk)
+    claims = Claim.objects.select_for_update(of=("self",), no_key=True)
+    return claims.select_related("network", "note", "family__layer", "neuron__layer").get(pk=one.pk)
 
 
 def _saved(user: User, one: Hideable, verb: str) -> Hideable:
     """Keep it so, with the event; who wrote or stated it is told."""
     one.save(update_fields=["hidden_at", "hidden_by", "hidden_reason"])
-    event = events.record(user, f"{_noun(one)}.{verb}", **{_noun(one): one})
-    people = notifications.authors(one.pk) if isinstance(one, Note) else {one.author_id: Why.STATED}
-    notifications.tell(event, people)
+    if isinstance(one, Note):
+        notifications.tell(events.record(user, f"note.{verb}", note=one), notifications.authors(one.pk))
+    else:
+        notifications.tell(events.record(user, f"claim.{verb}", claim=one), {one.author_id: Why.STATED})
     return one
