@@ -18,14 +18,16 @@ from django.test import Client
 from django.urls import resolve
 from rest_framework.authtoken.models import Token
 
-from taxonomy.actions import discussions, gold, labels, leases, notifications, reviews
+from taxonomy.actions import discussions, gold, labels, leases, moderation, notifications, reviews
 from taxonomy.actions.sprites import build_sprite
 from taxonomy.models import (
     Comment,
+    Discussion,
     Event,
     Family,
     Label,
     Membership,
+    Network,
     Neuron,
     Notification,
     Proposal,
@@ -82,6 +84,24 @@ HELD = HELD_NOTE, HELD_REVIEW, HELD_COMMENT, HELD_CLAIM, HELD_CLAIM_COMMENT = (
 )
 # What a draft says, on which a claim was run: for its authors alone.
 DRAFT = DRAFT_TITLE, DRAFT_BODY, DRAFT_CLAIM, DRAFT_CLAIM_COMMENT = "thylacine", "bandicoot", "quoll", "margay"
+# What an admin hid, and what is said there: for its authors and for admins.
+HIDDEN = (
+    HIDDEN_TITLE,
+    HIDDEN_ABSTRACT,
+    HIDDEN_BODY,
+    HIDDEN_NOTED,
+    HIDDEN_CLAIM,
+    HIDDEN_COMMENT,
+    HIDDEN_CLAIM_COMMENT,
+) = (
+    "dibatag",
+    "kowari",
+    "mulgara",
+    "potoroo",
+    "bilbies",
+    "sengi",
+    "zorilla",
+)
 
 
 def read_by_three(neuron: Neuron, family: Family, note: str = "") -> list[User]:
@@ -141,7 +161,11 @@ def world(db: None) -> World:
         ("draft_claim", author, DRAFT_CLAIM_COMMENT),
     ):
         discussions.add(person, claims_[name], f"{said} @watcher")
+    hidden = hidden_in(network, make_family(layer, "Hooks", units=[11]), watcher)
+    claims_ |= {"hidden_noted": hidden.noted, "hidden_claim": hidden.claim}
     runs = {f"{name}_version": make_run(one, "supported").evidence.current for name, one in claims_.items()}
+    for one in (hidden.note, hidden.claim):
+        moderation.hide(hidden.admin, one, "Advertising.")
     return World(
         network=network,
         layer=layer,
@@ -160,6 +184,8 @@ def world(db: None) -> World:
         images=make_image_set(),
         draft=draft.public_id,
         note=published.public_id,
+        hidden=hidden.note.public_id,
+        answer=hidden.answer.public_id,
         **{name: one.public_id for name, one in claims_.items()},
         **{name: one.public_id for name, one in runs.items() if one is not None},
         mute=notifications.mute_token(Notification.objects.filter(person=watcher).latest("pk")),
@@ -168,6 +194,21 @@ def world(db: None) -> World:
             for name, word in (("comment", COMMENT), ("gold_comment", GOLD_COMMENT), ("held_comment", HELD_COMMENT))
         },
     )
+
+
+def hidden_in(network: Network, family: Family, watcher: User) -> SimpleNamespace:
+    """A published note with a claim, and a claim on a family, before they are hidden; with all that tells of them."""
+    spammer = make_user("spammer")
+    said = {"title": f"A {HIDDEN_TITLE}", "abstract": f"A {HIDDEN_ABSTRACT}.", "body": f"A {HIDDEN_BODY}: [[3b:9]]."}
+    note = make_note(network, spammer, published=True, **said)
+    noted = make_claim(note, spammer, f"A {HIDDEN_NOTED} it is.", plan=make_plan((8, 9)))
+    claim = make_claim(family, spammer, f"A {HIDDEN_CLAIM} it is.")
+    for subject, comment in ((note, HIDDEN_COMMENT), (claim, HIDDEN_CLAIM_COMMENT)):
+        notifications.subscribe(watcher, Discussion.objects.of(subject))
+        discussions.add(spammer, subject, f"{comment} @watcher")
+    cited = f"See [[claim:{claim.public_id}]], [[claim:{noted.public_id}]] and [that](/notes/{note.public_id}/)."
+    answer = make_note(network, make_user(), published=True, about=note, title="An answer", body=cited)
+    return SimpleNamespace(admin=make_user("adam", role=Role.ADMIN), note=note, noted=noted, claim=claim, answer=answer)
 
 
 def unread_newcomer(world: World) -> User:
@@ -227,7 +268,8 @@ PAGES_OF_NOTES = (
     *("", "latest/", "versions/", "versions/1/", "versions/1/diff/", "authors/", "edit/", "circuit/", "circuit.svg"),
     *("cite.bib", "cite.txt", "feed.atom", "discussion/", "discussion/feed.atom", "artificial.py"),
 )
-CLAIMS = ("claim", "gold_claim", "held_claim", "draft_claim", "noted_claim")
+CLAIMS = ("claim", "gold_claim", "held_claim", "draft_claim", "noted_claim", "hidden_claim", "hidden_noted")
+NOTES = ("note", "draft", "hidden", "answer")
 
 
 PLACES = [
@@ -266,19 +308,17 @@ PLACES = [
     *(f"{API}/{path}/" for path in ("terms", "gold", "gold/record", "notifications", "notifications/digest")),
     f"{API}/subscriptions/",
     *("/networks/tinynet/thread/", "/networks/tinynet/thread/feed.atom", "/networks/tinynet/notes/new/"),
-    *(f"/notes/{{{name}}}/{page}" for name in ("note", "draft") for page in PAGES_OF_NOTES),
-    *(
-        f"{API}/notes/{{{name}}}/{page}"
-        for name in ("note", "draft")
-        for page in ("", "versions/", "versions/1/", "cite/")
-    ),
+    *(f"/notes/{{{name}}}/{page}" for name in NOTES for page in PAGES_OF_NOTES),
+    *(f"{API}/notes/{{{name}}}/{page}" for name in NOTES for page in ("", "versions/", "versions/1/", "cite/")),
     *(f"{API}/notes/", f"{API}/claims/", "/networks/tinynet/claims/", "/claims/new/?note={note}"),
+    *("/moderation/notes/?show=all", "/moderation/claims/?show=all", "/claims/new/?note={hidden}"),
+    "/networks/tinynet/notes/new/?about={hidden}",
     *(f"{prefix}/claims/{{{name}}}/" for prefix in ("", API) for name in CLAIMS),
     *(f"/claims/{{{name}}}/{page}" for name in CLAIMS for page in PAGES_OF_SUBJECTS),
     *(f"/claims/{{{name}}}/{page}" for name in CLAIMS for page in PAGES_OF_SUBJECTS),
     *(
         f"/complete/?network=tinynet&q={typed}"
-        for typed in ("3b:", "claim:it", "claim:saol", "claim:quol", "family:cur")
+        for typed in ("3b:", "claim:it", "claim:saol", "claim:quol", "claim:poto", "claim:bilb", "family:cur")
     ),
     *("/networks/tinynet/weights/", "/networks/tinynet/weights/walk/?neuron=3b:2", "/evidence/{version}/kernel/"),
     *every("/compare/?with=tinynet/3b:#&with=tinynet/3b:9", "/claims/new/?neuron={neuron_#}"),
@@ -308,7 +348,7 @@ ELSEWHERE: dict[str, str] = {
 
 IDS = (
     *("proposal", "job", "version", "evidence", "label", "comment", "gold_comment", "held_comment", "mute"),
-    *("note", "draft", *CLAIMS, *(f"{name}_version" for name in CLAIMS)),
+    *(*NOTES, *CLAIMS, *(f"{name}_version" for name in CLAIMS)),
 )
 
 
@@ -397,6 +437,23 @@ def test_its_authors_read_a_draft(world: World) -> None:
     found = told(world, User.objects.get(username="author"), PLACES)
     for word in DRAFT:
         assert leaks(found, (word,)), f"nobody is ever told “{word}”: the table above proves nothing of it"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reader", [*(READERS.keys() - {"admin"}), "who gave a reading"])
+def test_what_was_hidden_is_told_to_nobody(world: World, reader: str) -> None:
+    user = (READERS | {"who gave a reading": has_given})[reader](world)
+    assert not leaks(told(world, user, PLACES + ASKED), HIDDEN)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reader", ["spammer", "adam"])
+def test_who_wrote_it_and_admins_read_what_was_hidden(world: World, reader: str) -> None:
+    found = told(world, User.objects.get(username=reader), PLACES)
+    for word in HIDDEN:
+        assert leaks(found, (word,)), f"nobody is ever told “{word}”: the table above proves nothing of it"
+    for listed in ("/networks/tinynet/thread/", "/networks/tinynet/claims/", "/activity/", f"{API}/notes/"):
+        assert not leaks({listed: found[listed]}, HIDDEN)
 
 
 @pytest.mark.parametrize("role", [Role.REVIEWER, Role.EDITOR])

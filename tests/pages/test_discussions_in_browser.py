@@ -85,7 +85,7 @@ def test_states_are_accessible(
     for person, places in (
         (world.readers[1], (family, addresses["wordings"], f"/comments/{opened.public_id}/edit/", "/discussions/")),
         (world.reviewer, (addresses["discussion of a neuron to be read"],)),
-        (world.admin, ("/moderation/", "/moderation/?show=all", family)),
+        (world.admin, ("/moderation/", *(f"/moderation/{of}?show=all" for of in ("", "notes/", "claims/")), family)),
     ):
         sign_in(page, person)
         for place in places:

@@ -145,3 +145,21 @@ def test_what_is_said_on_a_hidden_note_is_still_an_admins_to_judge(world, note, 
     discussions.add(author, note, "Buy more.")
     moderation.hide(world.admin, note, "spam")
     assert "Buy more" in text_of(as_(world.admin), "/moderation/?show=all")
+
+
+def test_hardly_any_queries_however_many_there_are(world, note, claim, author, django_assert_max_num_queries):
+    client = as_(world.admin)
+    for one in (note, claim):
+        moderation.hide(world.admin, one, "spam")
+    for number in range(12):
+        more = make_note(world.network, author, title=f"Note {number}")
+        submit_note(author, more)
+        moderation.hide(world.admin, make_claim(world.curves, author, f"Claim {number}."), "spam")
+        make_claim(more, author, f"On it {number}.")
+    for address in ("/moderation/notes/", "/moderation/claims/"):
+        for chosen in ("", "?show=all"):
+            client.get(f"{address}{chosen}")
+            with django_assert_max_num_queries(15):
+                assert client.get(f"{address}{chosen}").status_code == 200
+    with django_assert_max_num_queries(15):
+        assert client.get(note.get_absolute_url()).status_code == 200
