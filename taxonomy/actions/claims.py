@@ -162,8 +162,11 @@ def _spans(network: Network, spans: Sequence[re.Match[str]], named: Mapping[str,
             raise plans.PlanError(part, f"{network.name} has no layer '{name}'. Its layers are {there}.")
         first, last = int(span["first"]), int(span["last"] or span["first"])
         if max(first, last) >= named[name].channels:  # before anything is made of them
-            most = named[name].channels - 1
-            raise plans.PlanError(part, f"{named[name].name} has neurons 0 to {most}, and no {max(first, last)}.")
+            raise plans.PlanError(
+                part,
+                f"{named[name].name} has {named[name].channels} neurons, counted from 0: there is no "
+                f"{max(first, last)}.",
+            )
         channels |= dict.fromkeys(range(first, last + 1))
     return {"layer": named[name].name, "channels": list(channels), "named": ""}
 

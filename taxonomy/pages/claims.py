@@ -1,6 +1,7 @@
 """Claims: stating one in a form that reads like a sentence, reading what became of it, having it tested."""
 
 import datetime
+import math
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -40,6 +41,7 @@ from taxonomy.pages import panels
 from taxonomy.pages.events import told_to
 from taxonomy.pages.exhibits import Exhibit, Shelf
 from taxonomy.pages.networks import layers_of
+from taxonomy.pages.numbers import whole
 from taxonomy.pages.people import asking
 from taxonomy.pages.talk import Talk
 from taxonomy.permissions import (
@@ -193,7 +195,7 @@ class ClaimForm(forms.Form):
                 "margin": _number("expect", data.get("margin", ""), "The margin", percent=bool(data.get("relative"))),
                 "relative": bool(data.get("relative")),
             },
-            "seed": int(data["seed"]) if data.get("seed", "").isdecimal() and len(data["seed"]) < 10 else 0,
+            "seed": whole(data.get("seed") or "0"),
         }
 
     def _shown(self, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -237,8 +239,9 @@ class ClaimForm(forms.Form):
         """The class of this number or name."""
         names = self.network.class_names
         words = text.strip().casefold()
-        if words.isdecimal() and len(words) < 10:
-            return int(words)
+        number = whole(words)
+        if number is not None:
+            return number
         found = [at for at, name in enumerate(names) if name.casefold() == words]
         found = found or [at for at, name in enumerate(names) if words and words in name.casefold()]
         if len(found) == 1:
@@ -261,6 +264,8 @@ def _number(part: str, text: str, what: str, *, percent: bool = False) -> float:
         found = float(text.strip().replace("−", "-").replace(",", "."))
     except ValueError as error:
         raise plans.PlanError(part, f"{what} is a number.") from error
+    if not math.isfinite(found):
+        raise plans.PlanError(part, f"{what} is a number.")
     return found / 100 if percent else found
 
 
@@ -310,15 +315,15 @@ def restated(claim: Claim) -> dict[str, Any]:
         "measured_class": "named" if isinstance(asked, int) else asked,
         "class_name": str(asked) if isinstance(asked, int) else "",
         "change": expect["change"],
-        "margin": f"{expect['margin'] * (100 if expect.get('relative') else 1):.6g}",
+        "margin": f"{expect['margin'] * (100 if expect.get('relative') else 1):.15g}",
         "relative": "relative" if expect.get("relative") else "",
         "seed": str(plan["seed"]),
         "restates": claim.public_id,
         "changes": len(plan["do"]),
     }
     if show["kind"] == "sweep":
-        numbers = {name: ", ".join(f"{one:g}" for one in show.get(name, ())) for name in ("radii", "strokes")}
-        found |= numbers | {"stimulus": show["stimulus"], "step": f"{show['step']:g}"}
+        numbers = {name: ", ".join(f"{one:.15g}" for one in show.get(name, ())) for name in ("radii", "strokes")}
+        found |= numbers | {"stimulus": show["stimulus"], "step": f"{show['step']:.15g}"}
     else:
         most = str(len(show["indices"]))
         found |= {"stimulus": "images", "image_set": show["image_set"], "pictures": "same", "most": most}
@@ -326,7 +331,7 @@ def restated(claim: Claim) -> dict[str, Any]:
         places = {"source": "from", "target": "to", "at": "at", "other": "with"}
         found[f"change-{number}"] = {
             "do": change["do"],
-            "factor": f"{change.get('factor', ''):g}" if change.get("factor") is not None else "",
+            "factor": f"{change['factor']:.15g}" if change.get("factor") is not None else "",
             **{name: _called(change.get(part)) for name, part in places.items()},
         }
     return found
@@ -471,9 +476,9 @@ def _rearrange(data: QueryDict, pressed: str) -> None:
     if pressed == "add":
         data["changes"] = str(min(count + 1, plans.MOST_CHANGES))
         return
-    gone = pressed.removeprefix("remove-")
-    if gone.isdecimal() and len(gone) < 3 and int(gone) < count > 1:
-        for number in range(int(gone), count - 1):
+    gone = whole(pressed.removeprefix("remove-"))
+    if gone is not None and gone < count > 1:
+        for number in range(gone, count - 1):
             for name in ChangeForm.base_fields:
                 data[f"change-{number}-{name}"] = data.get(f"change-{number + 1}-{name}", "")
         data["changes"] = str(count - 1)
@@ -518,7 +523,7 @@ def claim_preview(request: HttpRequest) -> HttpResponse:
     require(can_state_claim(request.user, subject))
     form = ClaimForm(request.POST, network=network, initial={}, earlier=_restates(request, network))
     plan = _previewed(request, subject, form)
-    context = {"plan": plan, "problems": plan.problems, "network": network, "parts": ("do", *WRITTEN)}
+    context = {"plan": plan, "problems": plan.problems, "network": network, "parts": ("do", *WRITTEN, "seed")}
     return render(request, "claims/_preview.html", context)
 
 

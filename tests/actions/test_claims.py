@@ -89,8 +89,8 @@ def test_neurons_as_people_write_them(network, curves, words, channels) -> None:
         ("Curlicues", "“Curlicues” is neither a family of tinynet nor neurons."),
         ("3b:0, conv1:1", "several layers"),
         ("mixed9:1", "no layer 'mixed9'"),
-        ("3b:0-99999", "mixed3b has neurons 0 to 7, and no 99999."),
-        ("3b:99999", "mixed3b has neurons 0 to 7, and no 99999."),
+        ("3b:0-99999", "mixed3b has 8 neurons, counted from 0: there is no 99999."),
+        ("3b:99999", "mixed3b has 8 neurons, counted from 0: there is no 99999."),
         ("Lines", "several families “Lines”: write “conv1/Lines” or “mixed3b/Lines”"),
     ],
 )
@@ -620,7 +620,7 @@ def test_what_no_plan_may_hold_is_refused_in_words(curves, changed, part, senten
 
 def test_many_spans_take_no_more_memory_than_the_layer_has_neurons(network) -> None:
     tracemalloc.start()
-    with pytest.raises(PlanError, match="has neurons 0 to"):
+    with pytest.raises(PlanError, match="mixed3b has 8 neurons"):
         claims.set_called(network, f"3b:{','.join(['0-7'] * 300)},0-9999", "do")
     assert claims.set_called(network, f"3b:{','.join(['0-7'] * 300)}", "do")["channels"] == list(range(8))
     assert tracemalloc.get_traced_memory()[1] < 2e6

@@ -81,7 +81,7 @@ def test_a_claim_is_stated_in_a_sentence(send, client, world):
         ({"change-0-source": ""}, "do", "Name neurons, or a family."),
         ({"change-0-source": "3b:4"}, "do", "does not follow"),
         ({"change-0-source": "Zigzags"}, "do", "is neither a family of tinynet nor neurons"),
-        ({"change-0-source": "conv1:9"}, "do", "conv1 has 4 neurons"),
+        ({"change-0-source": "conv1:9"}, "do", "conv1 has 4 neurons, counted from 0: there is no 9."),
         ({"change-0-do": "eat"}, "do", "Select a valid choice"),
         (
             {"change-0-do": "scale", "change-0-factor": "much"},
@@ -100,6 +100,12 @@ def test_a_claim_is_stated_in_a_sentence(send, client, world):
             "show",
             "no class",
         ),
+        *(
+            ({"stimulus": "images", "image_set": "pictures", "most": most}, "show", "at most is a number.")
+            for most in ("inf", "nan", "1e999")
+        ),
+        ({"seed": "9" * 12}, "seed", "from 0 to 2,147,483,647."),
+        ({"seed": "٣"}, "seed", "The seed is a whole number"),
         ({"stimulus": "images", "image_set": "pictures", "most": "0"}, "show", "a whole number, 1 or larger"),
         ({"what": "echo", "stimulus": "images", "image_set": "pictures"}, "measure", "is measured on a sweep"),
         ({"what": "top1", "stimulus": "images", "image_set": "pictures"}, "measure", "tells no classes apart"),
