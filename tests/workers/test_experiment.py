@@ -20,8 +20,6 @@ from workers.network import Network
 from workers.responses import views
 from workers.ruling import between, intervals, of_difference, of_share, verdict
 
-pytestmark = pytest.mark.together
-
 
 def neurons(layer: str, *channels: int) -> dict[str, Any]:
     return {"layer": layer, "channels": list(channels), "named": ""}
