@@ -66,7 +66,7 @@ from tests.factory import (
 )
 from tests.pages.material import experiment, weights
 
-pytestmark = [pytest.mark.django_db]
+pytestmark = pytest.mark.django_db
 
 VISITOR, BLOCKED, DEMOTED, OWNER, UNTERMED = "visitor", "blocked", "demoted", "owner", "untermed"
 CONTRIBUTOR, REVIEWER, EDITOR, ADMIN = Role.CONTRIBUTOR, Role.REVIEWER, Role.EDITOR, Role.ADMIN

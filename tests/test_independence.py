@@ -58,7 +58,7 @@ from tests.factory import (
 )
 from tests.test_doors import read_routes
 
-pytestmark = [pytest.mark.django_db]
+pytestmark = pytest.mark.django_db
 
 World = SimpleNamespace
 

@@ -17,7 +17,6 @@ from workers import curve_network, zoo
 from workers.definition import Definition
 from workers.network import Network
 
-
 EARLY, LINES, CURVES = ("mixed3a", "Early Curves"), ("mixed3a", "Lines"), ("mixed3b", "Curves")
 
 
