@@ -583,8 +583,8 @@ def controls_in_words(plan: Mapping[str, Any]) -> str:
     """What stands against the changes: the same done to others, drawn by the plan's seed."""
     kinds = {change["do"] for change in plan["do"]}
     others = [
-        ("the weights from as many other neurons of the layer", kinds & set(WEIGHTS)),
-        ("as many other neurons of the layer that respond about as much", "drop" in kinds),
+        ("the weights from as many other neurons of the layer that are about as strong", kinds & set(WEIGHTS)),
+        ("as many other neurons of the layer that are about as strong", "drop" in kinds),
         ("the incoming weights of other neurons of the layer", "transplant" in kinds),
     ]
     return f"{CONTROLS} controls: the same with {'; '.join(words for words, used in others if used)}"
