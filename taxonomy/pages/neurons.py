@@ -131,7 +131,7 @@ def page(
         "events": told(Event.objects.visible_to(user, hidden).filter(neuron=neuron), 12, passing=False),
         "noted": links_to(user, neuron) if shown else [],
         "talk": talk,
-        **(claims.panel(neuron) if shown or settled else {}),
+        **(claims.panel(neuron, hidden) if shown or settled else {}),
         "references": References(
             neuron.layer.network, layers, texts=[*talk.texts, *(label.note for label in readings)]
         ),

@@ -7,7 +7,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from playwright.sync_api import expect
 
-from taxonomy.actions import claims, discussions, jobs, labels
+from taxonomy.actions import claims, discussions, gold, jobs, labels
 from taxonomy.models import Claim, Comment, Job, Network, Neuron, Notification, Reveal, Role, Run, Standing
 from tests.factory import make_claim, make_family, make_image_set, make_note, make_plan, make_run, make_user, neuron_at
 from tests.pages.material import experiment, experiment_on_pictures
@@ -605,3 +605,14 @@ def test_who_follows_a_claim_hears_what_comes_of_it_and_who_muted_it_nothing(cli
     assert world.editor.pk not in told
     html = client.get("/notifications/following/").content.decode()
     assert "Negative weights matter." in html
+
+
+def test_a_neurons_page_does_not_tell_by_a_claim_of_another_that_waits(client, world):
+    neuron, other = (world.layer.neurons.get(index=index) for index in (0, 1))
+    plan = make_plan([0, 1])
+    make_claim(neuron, world.editor, "Both are bent.", plan=plan)
+    address = f"/networks/tinynet/mixed3b/{neuron.index}/"
+    client.force_login(world.contributor)
+    assert "Both are bent." in client.get(address).content.decode()
+    gold.mark(world.editor, other, reason="Clear.")
+    assert "Both are bent." not in client.get(address).content.decode()
