@@ -231,7 +231,7 @@ def test_a_reviewer_has_it_tested_and_everybody_sees_what_came_out(client, world
     html = client.get(address).content.decode()
     for words in (
         "It rises by 30 %, all of it beyond the margin.",
-        "In each control as much is set to zero. 1 more left nothing to measure.",
+        "In each control as much is set to zero. 1 more left more than a tenth of the pairs without a measure.",
         "+30 %",
         "20 % to 40 %",
         "6 pairs",
