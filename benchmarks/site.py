@@ -352,7 +352,7 @@ def measure(world: World, rounds: int, only: str) -> Iterator[Row]:
             statistics.quantiles(took, n=20)[-1],
             cpu,
             spent,
-            len(queries),
+            sum("SAVEPOINT" not in query["sql"] for query in queries),
             size / 1024,
         )
 

@@ -288,6 +288,8 @@ def make_run(claim: Claim, ruling: str = "", *, by: User | None = None, data: Ma
         if claim.note is not None and claim.note.opened_at is None:  # only its authors read a draft
             claim.note.authorships.create(person=by, added_by=claim.author)
             claim = Claim.objects.get(pk=claim.pk)
+        elif claim.neuron is not None and not claim.neuron.is_settled:  # who reviews asks to look
+            labels.reveal(by, claim.neuron)
     run = claims.run(by, claim)
     if ruling:
         figures: dict[str, Any] = {"effect": 0.3, "low": 0.2, "high": 0.4, "n": 6}

@@ -1,11 +1,13 @@
 """Questions to the record of evidence: what took a version's place, and which neurons are like one."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from django.db import connection
 
+from taxonomy import recipes
 from taxonomy.models import Evidence, ImageSet, Layer, Neuron, Vector
 from tests.factory import add_version, make_evidence, make_image_set, make_network, neuron_at
 
@@ -31,7 +33,9 @@ def test_a_later_run_takes_a_version_s_place() -> None:
     assert (first.newer(), second.newer()) == (second, None)
 
 
-def test_a_later_recipe_takes_an_older_one_s_place() -> None:
+def test_a_later_recipe_takes_an_older_one_s_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    latest = replace(recipes.KINDS["feature_visualization"], version=3)
+    monkeypatch.setitem(recipes.KINDS, "feature_visualization", latest)
     make_network()
     old = made(1)
     add_version(old, [])
