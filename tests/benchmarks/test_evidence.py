@@ -99,6 +99,6 @@ def test_the_table_and_the_file(tmp_path, capsys):
 @pytest.mark.slow
 @needs_data
 def test_pictures_are_as_good_as_they_must_be():
-    figures, found = evidence.pictures_quality(every=128, steps=512)
+    figures, found = evidence.pictures_quality(every=256, steps=512)
     assert found.keys() == {"fire5", "fire8"}
     assert [figure.what for figure in figures if figure.verdict != "reached"] == []
