@@ -386,7 +386,7 @@ def readable_from(user: Person, note: Note) -> int:
 
 def can_read_version(user: Person, note: Note, number: int) -> Answer:
     """Of a note that this person may read."""
-    if number >= readable_from(user, note):
+    if number < 1 or number >= readable_from(user, note):  # there is none below 1, as looking for it tells
         return Allowed()
     return Denied(f"Version {number} was saved before this note was first submitted: only its authors read it.")
 

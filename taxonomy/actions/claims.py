@@ -491,8 +491,10 @@ def state(
         raise ValidationError({"restates": "A claim restates one about the same network."})
     claim.full_clean()
     same = {"author": user, "note": claim.note, "family": claim.family, "neuron": claim.neuron, "plan": whole}
-    if Claim.objects.filter(sentence=claim.sentence, withdrawn_at=None, **same).exists():
-        raise ValidationError({"sentence": "You have stated just this already: its page is among the claims."})
+    known = Claim.objects.filter(sentence=claim.sentence, withdrawn_at=None, **same).first()
+    if known is not None:
+        where = "its page is among the claims" if known.hidden_at is None else "it is hidden, and an admin can show it"
+        raise ValidationError({"sentence": f"You have stated just this already: {where}."})
     claim.save()
     claim.refresh_from_db(fields=["plan"])  # numbers as the database keeps them
     own = Q(pk=claim.neuron_id) | Q(pk__in=_named(network, claim.plan))

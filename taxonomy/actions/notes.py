@@ -352,7 +352,8 @@ def ask(user: User, note: Note, person: User, *, contribution: str = "") -> Auth
         raise ValidationError({"person": f"A note has at most {MOST_AUTHORS} authors."})
     if not _asks_to_be_asked(note, person):
         told = f"{person.username} was asked before, and nobody is asked twice. Who wants to be named after all says so"
-        raise ValidationError({"person": f"{told} in the note’s discussion: then ask them again."})
+        when = "" if note.opened_at else ", which it has once it is submitted"  # nobody else comments on a draft
+        raise ValidationError({"person": f"{told} in the note’s discussion{when}: then ask them again."})
     today = note.authorships.filter(added_at__gt=timezone.now() - datetime.timedelta(days=1))
     if today.exclude(person=F("added_by")).count() >= MOST_ASKED:
         raise ValidationError(

@@ -305,6 +305,7 @@ def page_of(
         "may_review": can_review_note(user, note),
         "may_write": can_write_note(user),
         "may_moderate": can_moderate(user),
+        "first": readable_from(user, note),
         "noted": [one for one in noted if one.about_id != note.pk],
         **stated,
         "problems": list(problems),
