@@ -23,7 +23,7 @@ from django.conf import settings as django_settings
 from django.db import OperationalError, connection
 from django.test import Client
 from django.utils import timezone
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from taxonomy import dispatch, embedded, recipes, storage
 from taxonomy.actions import claims, evidence, images, jobs, networks
@@ -212,16 +212,20 @@ def photographs(tmp_path: Path) -> ImageSet:
     folder.mkdir()
     for name, colour in (("a.png", (250, 0, 0)), ("b.png", (0, 250, 0))):
         (folder / name).write_bytes(picture(96, colour, "PNG"))
-    (folder / "pictures.json").write_text(json.dumps([{"name": "b.png", "class": 24}]))
+    ring = Image.new("L", (96, 96), 255)
+    ImageDraw.Draw(ring).ellipse((8, 8, 88, 88), outline=0, width=3)
+    ring.save(folder / "c.png")
+    classes = [{"name": "b.png", "class": 24}, {"name": "c.png", "class": 0}]
+    (folder / "pictures.json").write_text(json.dumps(classes))
     return images.add(User.objects.system(), name="photographs", folder=folder, found=read_folder(folder))
 
 
 def experiment(network: Network, photographs: ImageSet) -> Run:
-    """Asked for: that the second picture is still known for what it is without one of its weights."""
+    """Asked for: that nothing and a ring are still known for what they are without one weight."""
     source, target = ({"layer": layer, "channels": [0], "named": ""} for layer in ("mixed3a", "mixed3b"))
     plan = {
         "do": [{"do": "zero", "from": source, "to": target}],
-        "show": {"kind": "images", "image_set": "photographs", "indices": [1]},
+        "show": {"kind": "images", "image_set": "photographs", "indices": [1, 2]},
         "measure": {"what": "top1"},
         "expect": {"change": "unchanged", "margin": 0.5, "relative": False},
         "controls": 20,
@@ -237,9 +241,9 @@ def test_experiments_know_the_class_of_each_picture(network: Network, photograph
     run = experiment(network, photographs)
     compute()
     run.refresh_from_db()
-    assert (run.ruling, run.n, run.effect) == ("inconclusive", 1, 0.0)  # one picture says nothing
+    assert (run.ruling, run.n, run.effect) == ("inconclusive", 2, 0.0), run.evidence.reason  # two pictures say nothing
     data = json.loads(storage.read(run.evidence.versions.get().artifacts.get(name="data").sha256))
-    assert data["images"]["top1"]["before"]["share"] == 1  # an even grey is no curve
+    assert data["images"]["top1"]["before"]["share"] == 0.5  # an even green is no curve, and a ring not this one
 
 
 @pytest.mark.parametrize(
