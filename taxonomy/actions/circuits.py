@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import reduce
 from itertools import count
 from operator import or_
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, TypeVar
 
 from django.core.exceptions import ValidationError
 from django.db.models import Q
@@ -37,6 +37,8 @@ from taxonomy.models import (
 from taxonomy.rendering.markdown import FAMILY
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 THRESHOLD = 0.3  # of the largest magnitude: what "Curve Circuits" counts as a strong connection
 MOST_NODES, MOST_EDGES, DEEPEST = 200, 1_000, 4
@@ -625,6 +627,11 @@ def edges_of(
     return edges[:MOST_EDGES]
 
 
+def evenly(members: Sequence[T], most: int) -> list[T]:
+    """So many of them at most, evenly over all."""
+    return [members[i * len(members) // most] for i in range(most)] if len(members) > most else list(members)
+
+
 def _sample(targets: dict[str, list[int]], found: Mapping[str, Place], told: list[str] | None) -> None:
     """Leave of each family's members as many as are read, evenly over the family."""
     families = [key for key in targets if found[key].family is not None]
@@ -632,7 +639,7 @@ def _sample(targets: dict[str, list[int]], found: Mapping[str, Place], told: lis
     for key in families:
         members = targets[key]
         if len(members) > most:
-            targets[key] = [members[i * len(members) // most] for i in range(most)]
+            targets[key] = evenly(members, most)
             if told is not None:
                 told.append(
                     f"Of {found[key].name} the weights into {most} of {len(members):,} members were read, evenly over "

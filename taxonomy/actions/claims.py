@@ -280,18 +280,17 @@ def _with_sets(network: Network, part: str, found: Any, known: dict[str, dict[st
     """A part of a plan whose sets of neurons are whole; those that are ``known`` by their words are read once."""
     if not isinstance(found, Mapping):
         return found
-    whole = _known(part, found)
-    for name in whole.keys() & {"at", "with", "from", "to", "of"}:
-        words = whole[name]
-        if isinstance(words, str) and words not in known:
-            known[words] = set_called(network, words, part)
-        whole[name] = known[words] if isinstance(words, str) else _set(network, part, words)
-    return whole
+    return {
+        name: _set(network, part, value, known) if name in ("at", "with", "from", "to", "of") else value
+        for name, value in _known(part, found).items()
+    }
 
 
-def _set(network: Network, part: str, value: Any) -> Any:
+def _set(network: Network, part: str, value: Any, known: dict[str, dict[str, Any]]) -> Any:
     if isinstance(value, str):
-        return set_called(network, value, part)
+        if value not in known:
+            known[value] = set_called(network, value, part)
+        return known[value]
     if not isinstance(value, Mapping):
         return value
     if value.get("family"):
@@ -332,7 +331,7 @@ def _indices(network: Network, show: Mapping[str, Any], image_set: ImageSet, see
 
 def _examples(network: Network, of: Any, image_set: ImageSet) -> list[int]:
     """The pictures in which neurons' dataset examples lie, the strongest first."""
-    chosen = _set(network, "show", of)
+    chosen = _set(network, "show", of, {})
     channels = chosen.get("channels") if isinstance(chosen, Mapping) else None
     if not isinstance(channels, list) or not all(map(_index, channels)) or not isinstance(chosen["layer"], str):
         raise plans.PlanError("show", "Say whose dataset examples are shown: neurons, or a family.")

@@ -6,7 +6,6 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.core.validators import ProhibitNullCharactersValidator
 from django.db import transaction
 from django.utils import timezone
 
@@ -14,6 +13,7 @@ from taxonomy import events
 from taxonomy.actions import moderation, notifications
 from taxonomy.models import Claim, Comment, Discussion, Event, Note, Proposal, User, Why, Wording
 from taxonomy.models.discussions import Subject
+from taxonomy.models.fields import refuse_null
 from taxonomy.permissions import (
     Refused,
     can_comment,
@@ -203,15 +203,8 @@ def _cleaned(text: str) -> str:
         raise ValidationError({"text": "There is nothing to say yet: write something."})
     if len(text) > LONGEST:
         raise ValidationError({"text": f"A comment has at most {LONGEST:,} characters; this one has {len(text):,}."})
-    _no_null(text, "text")
+    refuse_null(text, "text")
     return text
-
-
-def _no_null(text: str, field: str) -> None:
-    try:
-        ProhibitNullCharactersValidator()(text)
-    except ValidationError as error:
-        raise ValidationError({field: error.messages}) from error
 
 
 def _answered(discussion: Discussion, parent: Comment) -> Comment:

@@ -4,13 +4,13 @@ Comments are hidden in ``actions.discussions``, by the same rule.
 """
 
 from django.core.exceptions import ValidationError
-from django.core.validators import ProhibitNullCharactersValidator
 from django.db import transaction
 from django.utils import timezone
 
 from taxonomy import events
 from taxonomy.actions import notifications
 from taxonomy.models import Claim, Note, User, Why
+from taxonomy.models.fields import refuse_null
 from taxonomy.permissions import Refused, can_moderate, require
 
 Hideable = Note | Claim
@@ -65,10 +65,7 @@ def reason_of(reason: str, noun: str) -> str:
         raise ValidationError({"reason": f"Say why: it stands in the {noun}'s place."})
     if len(reason) > LONGEST_REASON:
         raise ValidationError({"reason": f"A reason has at most {LONGEST_REASON} characters."})
-    try:
-        ProhibitNullCharactersValidator()(reason)
-    except ValidationError as error:
-        raise ValidationError({"reason": error.messages}) from None
+    refuse_null(reason, "reason")
     return reason
 
 

@@ -22,6 +22,18 @@ def one_plain_line(text: str) -> None:
             raise ValidationError(f"There is a character that cannot be seen (U+{ord(one):04X}): take it out.")
 
 
+def refuse_null(text: str, field: str) -> None:
+    """Of a text that no form or model checks.
+
+    Raises:
+        ValidationError: of this field, for a character that Postgres cannot keep (NUL).
+    """
+    try:
+        ProhibitNullCharactersValidator()(text)
+    except ValidationError as error:
+        raise ValidationError({field: error.messages}) from error
+
+
 class Line(models.CharField):
     """A short text on one line."""
 

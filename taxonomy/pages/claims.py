@@ -722,16 +722,16 @@ def panel(subject: Subject, hidden: Collection[int] = ()) -> dict[str, Any]:
         naming = Claim.objects.naming(hidden).filter(pk=OuterRef("pk"))
         own = Claim.objects.filter(**{path: subject}).annotate(untold=Exists(naming) if hidden else Value(False))
         each = [(_claim(**row), untold) for row, untold in _lines(own).values_list("told", "untold")]
-        found = [claim for claim, untold in each if not untold]
-        return {
-            "claims": found,
-            "untold": [str(claim.public_id) for claim, untold in each if untold],
-            "claim_new": address_new(subject),
-        }
-    every = [_claim(**row) for row in rows]
-    untold = set(Claim.objects.naming(hidden).filter(pk__in=[claim.pk for claim in every]).values_list("pk", flat=True))
-    found = [claim for claim in every if claim.pk not in untold]
-    return {"claims": found, "claim_new": address_new(subject)}
+    else:
+        every = [_claim(**row) for row in rows]
+        named = Claim.objects.naming(hidden).filter(pk__in=[claim.pk for claim in every])
+        waiting = set(named.values_list("pk", flat=True))
+        each = [(claim, claim.pk in waiting) for claim in every]
+    return {
+        "claims": [claim for claim, untold in each if not untold],
+        "untold": [str(claim.public_id) for claim, untold in each if untold],
+        "claim_new": address_new(subject),
+    }
 
 
 def column(of: type[Neuron] | type[Family]) -> ArraySubquery:

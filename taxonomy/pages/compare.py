@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
 from taxonomy import recipes
-from taxonomy.actions import labels
+from taxonomy.actions import circuits, labels
 from taxonomy.models import Evidence, Family, Layer, Membership, Neuron, User
 from taxonomy.pages import panels
 from taxonomy.pages.exhibits import STIMULUS_TITLES, Exhibit, Photographs, Shelf, done, put, rows_of
@@ -323,7 +323,7 @@ def _from(side: Side, name: str) -> Exhibit | None:
 
 def _joint(sides: Sequence[Side]) -> Laid | None:
     """The mean tuning of each family's members, each turned to its own peak; the members keep their curves."""
-    sampled = {side.written: _spread(side.members) for side in sides}
+    sampled = {side.written: circuits.evenly(side.members, SAMPLED) for side in sides}
     every = [member for members in sampled.values() for member in members]
     made = done([member.neuron for member in every], kinds=["tuning_curves"])
     votes: Counter[str] = Counter()
@@ -371,13 +371,6 @@ def _joint(sides: Sequence[Side]) -> Laid | None:
     )
     half = (sample.period or 360.0) / 2
     return Laid(stimulus, STIMULUS_TITLES[stimulus], plot, rows, "from the peak", -half, half, True)
-
-
-def _spread(members: Sequence[Member]) -> list[Member]:
-    """So many of them as are read, evenly over the family."""
-    if len(members) <= SAMPLED:
-        return list(members)
-    return [members[i * len(members) // SAMPLED] for i in range(SAMPLED)]
 
 
 def _middle(members: Sequence[Member]) -> dict[str, float]:

@@ -17,6 +17,7 @@ from taxonomy.models.discussions import Subject, network_of
 from taxonomy.pages.claims import claim_at
 from taxonomy.pages.networks import layer_of
 from taxonomy.pages.neurons import neuron_of
+from taxonomy.pages.numbers import whole
 from taxonomy.pages.people import asking
 from taxonomy.pages.proposals import add_errors
 from taxonomy.pages.talk import EXCHANGES, CommentForm, Talk, address_of
@@ -81,7 +82,7 @@ def discussion(request: HttpRequest, subject: Subject) -> HttpResponse:
             if said is not None:
                 return redirect(said)
     before = request.GET.get("before", "")
-    before = before if before.isascii() and before.isdigit() and len(before) < 16 else ""
+    before = before if whole(before) is not None else ""
     talk = Talk(request.user, subject, before=int(before) if before else None, form=form, preview=preview)
     if talk.may_see:
         _note_reveals(request, [subject])
@@ -282,8 +283,8 @@ def moderation(request: HttpRequest) -> HttpResponse:
     if chosen == "hidden":
         said = said.filter(hidden_at__isnull=False)
     before = request.GET.get("before", "")
-    if before.isascii() and before.isdigit() and len(before) < 16:
-        said = said.filter(pk__lt=int(before))
+    if (oldest := whole(before)) is not None:
+        said = said.filter(pk__lt=oldest)
     found = list(said[: PAGE + 1])
     older = found[PAGE - 1].pk if len(found) > PAGE else None
     context: dict[str, Any] = {"chosen": chosen, "older": older, "before": before}
@@ -355,7 +356,7 @@ def discussion_list(request: HttpRequest) -> HttpResponse:
     if state in ("open", "resolved"):
         said = said.filter(parent=None, resolved_at__isnull=state == "open")
     before = request.GET.get("before", "")
-    before = before if before.isascii() and before.isdigit() and len(before) < 16 else ""
+    before = before if whole(before) is not None else ""
     if before:
         said = said.filter(pk__lt=int(before))
     found = [_placed(one) for one in said.order_by("-pk")[: PAGE + 1]]

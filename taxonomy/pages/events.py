@@ -8,6 +8,7 @@ from django.shortcuts import render
 from taxonomy.actions import labels
 from taxonomy.events import told
 from taxonomy.models import Event, Network, User
+from taxonomy.pages.numbers import whole
 from taxonomy.permissions import hidden_from
 
 PAGE = 50
@@ -29,7 +30,7 @@ def activity(request: HttpRequest) -> HttpResponse:
         events = events.filter(network__name=chosen)
     # From an event on, not by a page's number: the hundredth page is found as fast as the first, and stays the same.
     before = request.GET.get("before", "")
-    before = before if before.isascii() and before.isdigit() and len(before) < 16 else ""
+    before = before if whole(before) is not None else ""
     if before:
         events = events.filter(pk__lt=int(before))
     found = told_to(request.user, events, PAGE + 1)

@@ -34,6 +34,7 @@ from taxonomy.models import (
 from taxonomy.pages import near, panels
 from taxonomy.pages.exhibits import Exhibit, Shelf, applicable, variant_of
 from taxonomy.pages.networks import WHOLE, layer_of, layers_of
+from taxonomy.pages.numbers import whole
 from taxonomy.pages.people import asking
 from taxonomy.permissions import (
     can_request_evidence,
@@ -377,8 +378,8 @@ def request_of_family(request: HttpRequest, name: str, layer_name: str, pk: int)
         return redirect(found)
     what: dict[str, Any] = {"network": here.network, "families": [found]}
     if form.cleaned_data["kinds"] == ["family_weights"]:
-        chosen = request.POST.get("other", "")
-        other = families.get(int(chosen)) if chosen.isascii() and chosen.isdigit() and len(chosen) < 10 else None
+        chosen = whole(request.POST.get("other"))
+        other = families.get(chosen) if chosen is not None else None
         if other is None or other.layer.order == here.order:
             messages.error(request, "Choose a family of another layer.")
             return redirect(found)

@@ -39,6 +39,7 @@ from taxonomy.models import (
 from taxonomy.pages.exhibits import exhibits
 from taxonomy.pages.home import with_something_to_see
 from taxonomy.pages.networks import layer_of, layers_of
+from taxonomy.pages.numbers import whole
 from taxonomy.pages.people import asking
 from taxonomy.pages.stand import Stand
 from taxonomy.permissions import Denied, Refused, can_label, can_undo_label, hidden_from
@@ -63,7 +64,7 @@ class Numbers(forms.MultipleChoiceField):
     """Any numbers, not a choice among known ones."""
 
     def valid_value(self, value: str) -> bool:
-        return value.isascii() and value.isdigit() and len(value) < 16
+        return whole(value) is not None
 
 
 class LabelForm(forms.Form):
@@ -279,7 +280,7 @@ class Where:
 
 def numbers(text: str) -> frozenset[int]:
     """Ids with dots between them, as an address carries them."""
-    return frozenset(int(one) for one in text.split(".") if one.isascii() and one.isdigit() and len(one) < 16)
+    return frozenset(one for one in map(whole, text.split(".")) if one is not None)
 
 
 def passed(request: HttpRequest) -> frozenset[int]:

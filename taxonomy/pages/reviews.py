@@ -42,6 +42,7 @@ from taxonomy.pages.decisions import DecisionForm, box_of
 from taxonomy.pages.exhibits import Exhibit, done
 from taxonomy.pages.networks import open_proposals
 from taxonomy.pages.neurons import neuron_of
+from taxonomy.pages.numbers import whole
 from taxonomy.pages.people import asking
 from taxonomy.pages.proposals import add_errors
 from taxonomy.pages.stand import FACES
@@ -301,8 +302,8 @@ class ManyForm(forms.Form):
         found: dict[int, str] = {}
         for value in self.data.getlist("neurons")[:200]:  # type: ignore[attr-defined]
             pk, _, state = value.partition("|")
-            if pk.isascii() and pk.isdigit() and len(pk) < 16:
-                found[int(pk)] = state[:80]
+            if (number := whole(pk)) is not None:
+                found[number] = state[:80]
         return found
 
 
@@ -338,9 +339,9 @@ def sheet(request: HttpRequest) -> HttpResponse:
     may = can_review(request.user)
     if not may:
         return render(request, "reviews/sheet.html", {"may": may})
-    pk = request.GET.get("family", "")
+    pk = whole(request.GET.get("family"))
     families = Family.objects.filter(retired_at=None).select_related("layer__network", "layer__sprite")
-    family = families.filter(pk=int(pk)).first() if pk.isascii() and pk.isdigit() and len(pk) < 16 else None
+    family = families.filter(pk=pk).first() if pk is not None else None
     if family is None:
         raise Http404("There is no such family. Choose one in the review queue.")
     user = asking(request)
