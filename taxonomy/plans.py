@@ -25,7 +25,7 @@ No part holds anything but what is said here: it would be kept for ever, and mea
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isclose
+from math import comb, isclose, perm
 from typing import Any, TypeGuard
 
 
@@ -94,6 +94,7 @@ FINE_STEP = 15.0  # degrees: in larger ones a tuning curve has no shape
 SHAPES = ("peak", "width", "echo")
 FEWEST = 5  # pairs: of fewer nothing can be concluded
 FEWEST_NEURONS = 5  # but for one alone: of two to four nothing can be concluded either
+LEAST_CONTROLS = 19  # that differ: beyond fewer, chance alone has an effect more than once in 20 times
 SAME = 1e-6  # a factor as near to 1 changes nothing
 
 
@@ -479,7 +480,28 @@ def size(plan: Mapping[str, Any]) -> Size:
     )
 
 
-def cautions(plan: Mapping[str, Any]) -> list[str]:
+def most_controls(plan: Mapping[str, Any], layers: Mapping[str, int]) -> int:
+    """How many controls could differ from each other, were there no silent neuron; ``layers`` as in ``check``.
+
+    A control takes other neurons than any that the plan names, for a transplant than any that it changes. Where these
+    are too few, it keeps some of the plan's, or takes the same twice.
+    """
+    changed = set[tuple[str, int]]().union(*(_places(of) for change in plan["do"] for of in sets(change)))
+    named = changed.union(*map(_places, every_set(plan)))
+    most = 1
+    for change in plan["do"]:
+        given = change["do"] == "transplant"
+        drawn = change["from" if change["do"] in WEIGHTS else "at"]
+        wanted = len(drawn["channels"])
+        others = layers[drawn["layer"]] - sum(layer == drawn["layer"] for layer, _ in (changed if given else named))
+        if others >= wanted:
+            most *= perm(others, wanted) if given else comb(others, wanted)
+        else:
+            most *= max(others**wanted, 1) if given else comb(wanted, others)
+    return most
+
+
+def cautions(plan: Mapping[str, Any], layers: Mapping[str, int]) -> list[str]:
     """What to mind of a plan that was checked, in sentences that say what to do; most plans have none."""
     show, measure, expect = plan["show"], plan["measure"], plan["expect"]
     found, total = [], size(plan)
@@ -500,6 +522,13 @@ def cautions(plan: Mapping[str, Any]) -> list[str]:
                 f"Nothing is changed for {rest:,} of the {total.measured:,} neurons that are measured, which respond "
                 "as before: leave them out, or the effect is of few."
             )
+    controls = most_controls(plan, layers)
+    if controls < LEAST_CONTROLS and expect["change"] != "unchanged":
+        found.append(
+            f"There are too few other neurons to compare with: no more than {_count(controls, 'control')} can differ, "
+            f"and with fewer than {LEAST_CONTROLS} it cannot be supported. Change fewer neurons, or measure fewer of "
+            "the layer in which they are."
+        )
     if measure["what"] == "width" and expect.get("relative") and expect["margin"]:
         wide = show["step"] / expect["margin"]
         found.append(

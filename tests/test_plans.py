@@ -354,10 +354,30 @@ def alone(*channels: int) -> dict[str, Any]:
 def test_what_to_mind_is_said_before_anything_is_stated(sentences: list[str], parts: dict[str, Any]) -> None:
     tested = plan(**({"expect": {"change": "rises", "margin": 0.1}} | parts))
     check(tested)
-    told = plans.cautions(tested)
+    told = plans.cautions(tested, {name: channels + 60 for name, channels in LAYERS.items()})
     assert len(told) == len(sentences), told
     for sentence, words in zip(told, sentences, strict=True):
         assert words in sentence
+
+
+@pytest.mark.parametrize(
+    ("most", "parts"),
+    [
+        (5, {"do": [drop("early", 0)]}),
+        (6, {"do": [drop("early", 0, 1, 2, 3)], "measure": TOP1, "show": PICTURES}),  # both others, and two of its own
+        (15, {"do": [drop("early", 0), drop("conv", 1)]}),
+        (1, {"do": [{"do": "transplant", "at": LATE, "with": {"layer": "late", "channels": [2, 3]}}]}),
+        (18, {"do": [drop("early", 0, 1), drop("conv", 1)]}),
+        (None, {"do": [drop("early", 0), drop("conv", 1), drop("late", 2)]}),
+    ],
+)
+def test_too_few_others_to_compare_with_are_told(most: int | None, parts: dict[str, Any]) -> None:
+    tested = plan(**({"expect": {"change": "rises", "margin": 0.1}} | parts))
+    told = [caution for caution in plans.cautions(tested, LAYERS) if "too few other neurons" in caution]
+    assert len(told) == (1 if most else 0)
+    assert not most or f"no more than {most} control" in told[0]
+    unchanged = tested | {"expect": {"change": "unchanged", "margin": 0.1}}
+    assert not any("too few other neurons" in caution for caution in plans.cautions(unchanged, LAYERS))
 
 
 def test_a_size_counts_the_neurons_that_are_measured() -> None:

@@ -378,7 +378,7 @@ def preview(user: User, subject: Note | Family | Neuron, plan: Any, image_set: I
     network, whole = network_of(subject), _planned(user, subject, plan, image_set)
     size = plans.size(whole)
     words = plans.in_words(whole, network.class_names)
-    return Preview(whole, words, size, plans.cautions(whole), _seconds(network, size))
+    return Preview(whole, words, size, plans.cautions(whole, channels_of(network)), _seconds(network, size))
 
 
 def _planned(user: User, subject: Note | Family | Neuron, plan: Any, image_set: ImageSet | None) -> dict[str, Any]:

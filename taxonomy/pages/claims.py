@@ -600,7 +600,7 @@ def _page(
         "about": about(shown.subject),
         "words": plans.in_words(shown.plan, shown.network.class_names),
         "controls": plans.controls_in_words(shown.plan),
-        "cautions": [] if done else plans.cautions(shown.plan),
+        "cautions": [] if done else plans.cautions(shown.plan, {layer.name: layer.channels for layer in layers}),
         "sets": chosen_sets(shown.plan, layers),
         "runs": runs,
         "latest": latest,

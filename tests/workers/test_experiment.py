@@ -349,6 +349,31 @@ def test_where_others_are_too_few_the_rest_are_the_plans_own():
     assert "There are no more than 3 such controls." in words
 
 
+@pytest.mark.parametrize("others", [0, 1, 2, 5, 18, 19])
+@pytest.mark.parametrize("wanted", [1, 2, 3])
+def test_a_plan_foretells_how_many_controls_there_can_be(others: int, wanted: int):
+    layers = {"parts": planted.PARTS, "whole": planted.WHOLES}
+    measured = neurons("parts", *range(wanted, planted.PARTS - others))
+    for change in (
+        drop("parts", *range(wanted)),
+        weights("zero", neurons("parts", *range(wanted)), neurons("whole", 0)),
+        {
+            "do": "transplant",
+            "at": neurons("parts", *range(wanted)),
+            "with": neurons("parts", *range(wanted, 2 * wanted)),
+        },
+    ):
+        asked = plan(change, measure={"what": "response", "of": measured})
+        most = plans.most_controls(asked, layers)
+        try:
+            found = len(designed(even(), asked).strengths)
+        except CannotTest:
+            assert others == 0
+            continue
+        assert found <= most
+        assert found == min(most, plans.CONTROLS) or wanted > 1
+
+
 def test_controls_of_weights_are_the_same_weights_of_other_neurons():
     network = planted.network(0)
     weight = network.stages["whole"].get_parameter("1.weight")
@@ -1072,7 +1097,7 @@ def test_what_plans_say_is_what_experiments_do():
         for name in experiment.FROM_ZERO:
             with pytest.raises(plans.PlanError, match="is 0 before the change"):
                 plans._check_expected({"change": change, "margin": 1, "relative": change == "rises"}, name)
-    assert ruling.LEAST_CONTROLS < plans.CONTROLS
+    assert ruling.LEAST_CONTROLS == plans.LEAST_CONTROLS < plans.CONTROLS
 
 
 @pytest.mark.slow

@@ -48,7 +48,7 @@ class Command(ActingCommand):
             raise CommandError("There is nothing to wait for without --run.")
         found = self.claim(options["claim"]) if options["claim"] else self.state(user, options["file"])
         self.stdout.write(f"{found.sentence}\n{settings.SITE_URL.rstrip('/')}{found.get_absolute_url()}")
-        for caution in plans.cautions(found.plan):
+        for caution in plans.cautions(found.plan, claims.channels_of(found.network)):
             self.stdout.write(caution)
         if options["run"]:
             run = claims.run(user, found)
