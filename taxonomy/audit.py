@@ -141,7 +141,7 @@ class Told:
     superseded_by: str | None = None
     doi: str = ""
     asked: set[int] = field(default_factory=set)
-    authors: set[int] = field(default_factory=set)
+    authors: list[int] = field(default_factory=list)  # in the order in which they are named
     approved: list[tuple[int, int]] = field(default_factory=list)
     sent_back: list[tuple[int, int]] = field(default_factory=list)
 
@@ -168,17 +168,17 @@ class Told:
         elif what in ("hidden", "shown"):
             self.hidden = what == "hidden"
         self.withdrawn |= what == "withdrawn"
-        self._people(what, person)
+        self._people(what, person, event.data.get("place", len(self.authors) + 1))
 
-    def _people(self, what: str, person: int) -> None:
-        if what in ("drafted", "author_agreed"):
-            self.authors.add(person)
+    def _people(self, what: str, person: int, place: int) -> None:
+        if what in ("author_moved", "author_left") and person in self.authors:
+            self.authors.remove(person)
+        if what in ("drafted", "author_agreed", "author_moved"):
+            self.authors.insert(place - 1, person)
         elif what == "author_asked":
             self.asked.add(person)
         if what in ("author_agreed", "author_unasked", "author_left"):
             self.asked.discard(person)
-        if what == "author_left":
-            self.authors.discard(person)
 
 
 def notes(network: Network, counts: Counter[str]) -> Iterator[Difference]:
@@ -225,13 +225,13 @@ def _note(note: Note, told: Told) -> Iterator[str]:
 
 
 def _authors(authorships: Iterable[Authorship], reviews: Iterable[NoteReview], told: Told) -> Iterator[str]:
-    current = [one for one in authorships if one.ended_at is None]
+    current = sorted((one for one in authorships if one.ended_at is None), key=lambda one: (one.order, one.pk))
     left = {one.person_id for one in authorships if one.person.erased_at is not None}  # is asked no more
-    named = {one.person_id for one in current if one.agreed_at is not None}
+    named = [one.person_id for one in current if one.agreed_at is not None]
     asked = {one.person_id for one in current if one.agreed_at is None}
     if named != told.authors:
-        yield "its authors are not those who agreed, as the events tell."
+        yield "its authors are not those who agreed, in the order that the events tell."
     if asked != told.asked - left:
         yield "those who are asked to be an author are not those that the events tell."
-    if {review.reviewer_id for review in reviews} & (named | asked):
+    if {review.reviewer_id for review in reviews} & {*named, *asked}:
         yield "one of its authors decided on it."

@@ -31,7 +31,7 @@ from taxonomy.models import (
     User,
     readable_notes,
 )
-from taxonomy.models.claims import ClaimQuerySet
+from taxonomy.models.claims import ClaimQuerySet, moderated
 from taxonomy.models.discussions import Subject
 from taxonomy.models.events import told
 
@@ -230,6 +230,15 @@ def discussions_visible_to(user: Person, discussions: QuerySet[Discussion]) -> Q
     return discussions.filter(visible).exclude(neuron__in=hidden)
 
 
+def comments_visible_to(user: Person, comments: QuerySet[Comment]) -> QuerySet[Comment]:
+    """``can_read_comment`` for a list, which tells in passing: of what a moderator hid, everybody their own alone."""
+    visible = Q(discussion__in=discussions_visible_to(user, Discussion.objects.all()))
+    if isinstance(user, User):
+        hidden = Q(discussion__note__hidden_at__isnull=False) | moderated("discussion__claim__")
+        visible |= Q(author=user) & hidden
+    return comments.filter(visible)
+
+
 UNREAD = Denied("What is said about this neuron is shown after you have given your own reading of it.")
 
 
@@ -254,6 +263,12 @@ def can_see_discussion(user: Person, subject: Subject, hidden: Collection[int] |
 def can_comment(user: Person, subject: Subject | None = None) -> Answer:
     answer = _takes_part(user, "comment")
     return can_see_discussion(user, subject) if answer and subject is not None else answer
+
+
+def can_read_comment(user: Person, comment: Comment) -> Answer:
+    """Who may see the discussion; and of what a moderator hid, who wrote the comment. As many queries as for that."""
+    answer = can_see_discussion(user, comment.discussion.subject)
+    return Allowed() if isinstance(answer, Gone) and comment.author_id == user.pk else answer
 
 
 def can_edit_comment(user: Person, comment: Comment) -> Answer:

@@ -25,6 +25,7 @@ from taxonomy.models import (
     NoteDecision,
     NoteReview,
     NoteVersion,
+    Notification,
     Role,
     User,
     Why,
@@ -337,7 +338,7 @@ def ask(user: User, note: Note, person: User, *, contribution: str = "") -> Auth
 
     Raises:
         Refused: to anyone but its authors.
-        ValidationError: for who cannot be one, is asked already or was asked in vain, and when too many are asked.
+        ValidationError: for who cannot be one, is asked already or declined, and when too many are asked.
     """
     note = _locked(note)
     require(can_edit_note(user, note))
@@ -351,7 +352,7 @@ def ask(user: User, note: Note, person: User, *, contribution: str = "") -> Auth
     if current.count() >= MOST_AUTHORS:
         raise ValidationError({"person": f"A note has at most {MOST_AUTHORS} authors."})
     if not _asks_to_be_asked(note, person):
-        told = f"{person.username} was asked before, and nobody is asked twice. Who wants to be named after all says so"
+        told = f"{person.username} declined to be an author. Who wants to be named after all says so"
         when = "" if note.opened_at else ", which it has once it is submitted"  # nobody else comments on a draft
         raise ValidationError({"person": f"{told} in the note’s discussion{when}: then ask them again."})
     today = note.authorships.filter(added_at__gt=timezone.now() - datetime.timedelta(days=1))
@@ -363,21 +364,24 @@ def ask(user: User, note: Note, person: User, *, contribution: str = "") -> Auth
     authorship = Authorship(note=note, person=person, contribution=_line(contribution), order=last + 1, added_by=user)
     authorship.full_clean()
     authorship.save()
+    before = {"person": person, "read_at": None, "event__note": note, "event__verb": "note.author_asked"}
+    known = Notification.objects.filter(**before).exists()
     event = events.record(user, "note.author_asked", note=note, person=person)
-    notifications.tell(event, {person.pk: Why.MENTIONED})
+    if not known:  # who is asked, and asked again, and has not looked yet is told once
+        notifications.tell(event, {person.pk: Why.MENTIONED})
     return authorship
 
 
 def _asks_to_be_asked(note: Note, person: User) -> bool:
-    """Whether this person was not asked in vain; or wrote below the note since, which nobody does for them."""
-    in_vain = note.authorships.filter(person=person, agreed_at=None, ended_at__isnull=False)
-    last = in_vain.aggregate(last=Max("ended_at"))["last"]
+    """Whether this person never declined; or wrote below the note since, which nobody does for them."""
+    left = Event.objects.filter(note=note, person=person, verb="note.author_left", data__declined=True)
+    last = left.aggregate(last=Max("at"))["last"]
     return last is None or Comment.objects.filter(discussion__note=note, author=person, created_at__gt=last).exists()
 
 
 @transaction.atomic
 def unask(user: User, note: Note, person: User) -> None:
-    """Take back that somebody was asked, as long as they did not agree.
+    """Take back that somebody was asked, as long as they did not agree. They can be asked again.
 
     Raises:
         Refused: to anyone but its authors, and once that person agreed.
@@ -412,7 +416,8 @@ def agree(user: User, note: Note, *, contribution: str | None = None) -> Authors
     asked.full_clean()
     asked.save()
     notifications.subscribe(user, Discussion.objects.of(note), Why.WROTE)
-    _tell(events.record(user, "note.author_agreed", note=note, person=user))
+    place = _named(note).index(user) + 1
+    _tell(events.record(user, "note.author_agreed", note=note, person=user, data={"place": place}))
     return asked
 
 
@@ -439,24 +444,35 @@ def leave(user: User, note: Note) -> None:
 def arrange(user: User, note: Note, people: Iterable[User]) -> None:
     """Put the authors in this order; those who are not given follow in the order that they have.
 
+    Each who was put before others is told of by an event, with the place; those who are only asked are not.
+
     Raises:
         Refused: to anyone but its authors.
     """
     note = _locked(note)
     require(can_edit_note(user, note))
-    place = {person.pk: index for index, person in enumerate(people)}
-    every = sorted(note.authorships.current().order_by("order", "pk"), key=lambda one: place.get(one.person_id, 1_000))
+    before = _named(note)
+    wanted = {person.pk: index for index, person in enumerate(people)}
+    every = sorted(note.authorships.current().order_by("order", "pk"), key=lambda one: wanted.get(one.person_id, 1_000))
     changed = [one for index, one in enumerate(every, start=1) if one.order != index]
     for index, one in enumerate(every, start=1):
         one.order = index
     Authorship.objects.bulk_update(changed, ["order"])
-    if changed:
-        events.record(user, "note.authors_changed", note=note)
+    for index, person in enumerate(_named(note)):
+        if before[index] != person:
+            before.remove(person)
+            before.insert(index, person)
+            events.record(user, "note.author_moved", note=note, person=person, data={"place": index + 1})
+
+
+def _named(note: Note) -> list[User]:
+    """Its authors, in the order in which they are named."""
+    return [one.person for one in note.authorships.named().select_related("person")]
 
 
 @transaction.atomic
 def contribute(user: User, note: Note, contribution: str) -> Authorship:
-    """Say what one contributed oneself.
+    """Say what one contributed oneself; an event tells that it was changed.
 
     Raises:
         Refused: to anyone but its authors.
@@ -470,7 +486,7 @@ def contribute(user: User, note: Note, contribution: str) -> Authorship:
         own.contribution = contribution
         own.full_clean()
         own.save(update_fields=["contribution"])
-        events.record(user, "note.authors_changed", note=note)
+        events.record(user, "note.contribution_changed", note=note)
     return own
 
 

@@ -25,7 +25,15 @@ from taxonomy.api.resources import (
 )
 from taxonomy.models import Claim, Comment, Discussion, Family, Neuron, Note, Proposal, Wording
 from taxonomy.models.discussions import Subject
-from taxonomy.permissions import Answer, Person, can_comment, can_moderate, discussions_visible_to
+from taxonomy.permissions import (
+    Answer,
+    Person,
+    can_comment,
+    can_moderate,
+    can_read_comment,
+    comments_visible_to,
+    discussions_visible_to,
+)
 
 SUBJECT = "neuron", "family", "proposal", "note", "claim"
 
@@ -181,15 +189,17 @@ class DiscussionViewSet(mixins.ListModelMixin, Resource):
 
 
 class CommentViewSet(RevealingList):
-    """What was said, the newest first. The text of a hidden comment is null, but for admins."""
+    """What was said, the newest first. The text of a hidden comment is null, but for admins.
+
+    Of what a moderator hid, lists give your own comments alone.
+    """
 
     serializer_class = CommentSerializer
     filterset_class = CommentFilter
     gate: Callable[[Person], Answer] = staticmethod(can_comment)
 
     def get_queryset(self) -> QuerySet[Comment]:
-        visible = discussions_visible_to(self.request.user, Discussion.objects.all())
-        return self.every().filter(discussion__in=visible).order_by("-id")
+        return comments_visible_to(self.request.user, self.every()).order_by("-id")
 
     def every(self) -> QuerySet[Comment]:
         subjects = *(f"discussion__{name}" for name in SUBJECT), "discussion__claim__network"
@@ -197,10 +207,13 @@ class CommentViewSet(RevealingList):
         return Comment.objects.select_related("discussion__network", "discussion__layer", *subjects, *people)
 
     def get_object(self) -> Comment:
-        found = self.get_queryset().filter(public_id=self.kwargs["public_id"]).first()
-        if found is None:
+        found = self.every().filter(public_id=self.kwargs["public_id"]).first()
+        if found is None or not self.may_read(found):
             raise NotFound("There is no such comment, or it is not shown before you have given your own reading.")
         return found
+
+    def may_read(self, comment: Comment) -> bool:
+        return bool(can_read_comment(self.request.user, comment))
 
     def reveal(self, shown: Iterable[Comment]) -> None:
         user = self.request.user
@@ -267,6 +280,9 @@ class ModerationViewSet(CommentViewSet):
 
     def get_queryset(self) -> QuerySet[Comment]:
         return self.every()
+
+    def may_read(self, comment: Comment) -> bool:
+        return True
 
     @extend_schema(request=HidingBody, responses=CommentSerializer)
     def hide(self, request: Request, public_id: Any) -> Response:

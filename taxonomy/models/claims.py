@@ -167,6 +167,11 @@ class Claim(models.Model):
         return self.neurons.filter(pk__in=[neuron.pk for neuron in neurons]).exists()
 
 
+def moderated(path: str = "") -> models.Q:
+    """Whether a moderator hid the claim at this path, or the note that it is on."""
+    return models.Q((f"{path}hidden_at__isnull", False)) | models.Q((f"{path}note__hidden_at__isnull", False))
+
+
 def named_in(plan: Mapping[str, Any], channels: Mapping[str, int]) -> set[tuple[str, int]]:
     """The neurons that a plan names, each by its layer's name and its index.
 

@@ -182,6 +182,12 @@ class Box:
         ]
 
     @property
+    def reopened(self) -> list[Review]:
+        """What a disputed neuron was taken up again for."""
+        disputed = self.case.neuron.standing == Standing.DISPUTED
+        return [one for one in self.case.standing_reviews if disputed and one.decision == Decision.REOPEN]
+
+    @property
     def needs(self) -> list[Need]:
         return [] if self.case.neuron.is_settled else self.case.open_needs
 

@@ -26,7 +26,9 @@ from taxonomy.permissions import (
     Refused,
     can_edit_comment,
     can_moderate,
+    can_read_comment,
     can_see_discussion,
+    comments_visible_to,
     discussions_visible_to,
     require,
     sees_all_readings,
@@ -154,14 +156,14 @@ def _placed(comment: Comment) -> Comment:
 
 
 def comment_of(request: HttpRequest, public_id: str) -> Comment:
-    """The comment of this id, if what is said there is for this person.
+    """The comment of this id, if it is for this person.
 
     Raises:
         Http404: where there is none.
         Refused: with the reason, where it is not.
     """
     found = _placed(get_object_or_404(comments().select_related("parent"), public_id=public_id))
-    require(can_see_discussion(request.user, found.discussion.subject))
+    require(can_read_comment(request.user, found))
     return found
 
 
@@ -183,8 +185,11 @@ def place_of(user: Person, comment: Comment) -> str:
 
 @require_safe
 def comment(request: HttpRequest, public_id: str) -> HttpResponse:
-    """A comment's permalink: to its place."""
-    return redirect(place_of(request.user, comment_of(request, public_id)))
+    """A comment's permalink: to its place. Where a moderator hid that, who wrote it finds their wordings."""
+    found = comment_of(request, public_id)
+    if not can_see_discussion(request.user, found.discussion.subject):
+        return redirect("comment_wordings", found.public_id)
+    return redirect(place_of(request.user, found))
 
 
 class EditForm(forms.Form):
@@ -194,6 +199,7 @@ class EditForm(forms.Form):
 def edit(request: HttpRequest, public_id: str) -> HttpResponse:
     """Change what one said."""
     found = comment_of(request, public_id)
+    require(can_see_discussion(request.user, found.discussion.subject))
     require(can_edit_comment(request.user, found))
     form, status = EditForm(request.POST or None, initial={"text": found.text}), 200
     if request.method == "POST" and form.is_valid():
@@ -234,6 +240,7 @@ def wordings(request: HttpRequest, public_id: str) -> HttpResponse:
         told.append({"wording": wording, "changes": changes})
         before = wording.text
     context = {"comment": found, "wordings": told[::-1], **_around(found)}
+    context["place"] = can_see_discussion(request.user, found.discussion.subject)
     return render(request, "discussions/wordings.html", context)
 
 
@@ -330,19 +337,21 @@ def _on_neurons(subject: Subject) -> bool:
 
 def _is_hidden(subject: Subject) -> bool:
     """Whether what is said about it is withheld for nothing but that a moderator hid it."""
-    if isinstance(subject, Note):
-        return subject.hidden_at is not None
-    if not isinstance(subject, Claim) or (subject.neuron is not None and not subject.neuron.is_settled):
-        return False
-    return subject.hidden_at is not None or (subject.note is not None and subject.note.hidden_at is not None)
+    waits = isinstance(subject, Claim) and subject.neuron is not None and not subject.neuron.is_settled
+    return _is_gone(subject) and not waits
+
+
+def _is_gone(subject: Subject) -> bool:
+    """Whether a moderator hid it, or the note that it is on."""
+    if isinstance(subject, Claim) and subject.note is not None and subject.note.hidden_at is not None:
+        return True
+    return isinstance(subject, (Note, Claim)) and subject.hidden_at is not None
 
 
 @require_safe
 def discussion_list(request: HttpRequest) -> HttpResponse:
     """The newest of what is said anywhere, as far as this person may read it."""
-    said = comments().filter(
-        discussion__in=discussions_visible_to(request.user, Discussion.objects.all()), hidden_at=None
-    )
+    said = comments_visible_to(request.user, comments()).filter(hidden_at=None)
     networks = list(Network.objects.all())
     named = request.GET.get("network") if len(networks) > 1 else networks[0].name if networks else None
     network = next((one for one in networks if one.name == named), None)
@@ -361,7 +370,7 @@ def discussion_list(request: HttpRequest) -> HttpResponse:
         said = said.filter(pk__lt=int(before))
     found = [_placed(one) for one in said.order_by("-pk")[: PAGE + 1]]
     shown = found[:PAGE]
-    _note_reveals(request, (one.discussion.subject for one in shown))
+    _note_reveals(request, (subject for one in shown if not _is_gone(subject := one.discussion.subject)))
     context: dict[str, Any] = {
         "comments": shown,
         "older": found[PAGE - 1].pk if len(found) > PAGE else None,

@@ -17,10 +17,12 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
+from taxonomy import events
 from taxonomy.actions import circuits, labels, notes
 from taxonomy.models import (
     Authorship,
     Claim,
+    Event,
     Motif,
     Network,
     Neuron,
@@ -598,6 +600,10 @@ def doi(request: HttpRequest, public_id: str) -> HttpResponse:
 
 # Authors
 
+# What happened to who is named, and for what; with the newest so many of that, the page is long enough.
+AUTHORING = Q(verb__startswith="note.author_") | Q(verb="note.contribution_changed")
+MOST_EVENTS = 50
+
 
 class AuthorForm(forms.Form):
     person = forms.CharField(required=False, label="Name")
@@ -605,7 +611,7 @@ class AuthorForm(forms.Form):
 
 
 def authors(request: HttpRequest, public_id: str) -> HttpResponse:
-    """Who writes it, who is asked to, and what each contributed."""
+    """Who writes it, who is asked to, what each contributed, and how that came about."""
     note = note_of(request, public_id)
     form = AuthorForm(request.POST or None)
     status = 200
@@ -622,6 +628,7 @@ def authors(request: HttpRequest, public_id: str) -> HttpResponse:
             return redirect("note_authors", note.public_id)
     every = list(note.authorships.current().select_related("person", "added_by").order_by("order", "pk"))
     may_see = can_see_asked(request.user, note)
+    seen = Event.objects.visible_to(request.user, hidden_from(request.user))
     named = [one for one in every if one.agreed_at is not None]
     context = {
         "network": note.network,
@@ -632,6 +639,7 @@ def authors(request: HttpRequest, public_id: str) -> HttpResponse:
         "form": form,
         "may_edit": can_edit_note(request.user, note),
         "may_leave": can_leave_note(request.user, note),
+        "events": events.told(seen.filter(AUTHORING, note=note), MOST_EVENTS),
     }
     return render(request, "notes/authors.html", context, status=status)
 

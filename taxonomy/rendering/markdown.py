@@ -23,6 +23,7 @@ from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 
 from taxonomy.models import Claim, Family, Layer, Network, User
+from taxonomy.models.claims import moderated
 from taxonomy.permissions import Person, claims_visible_to
 from taxonomy.rendering.chips import chip
 
@@ -190,6 +191,7 @@ class References:
         # The name as it is written, by folded name; None where nobody has it.
         self.people: dict[str, str | None] = {}
         self.claims: dict[str, Claim | None] = {}
+        self.gone: set[str] = set()  # the claims that a moderator hid
         self.told: set[str] = set()  # the claims of which more is told than where they are and what came of them
         self.asked = self.asked_for_claims = 0
         self.claiming = self.texts
@@ -244,6 +246,10 @@ class References:
         self.claims |= dict.fromkeys(wanted)
         self.claims |= {str(claim.public_id): claim for claim in told.with_rulings()}
         self.told |= self.claims.keys() if self.user is not None else set()
+        untold = [one for one in wanted if self.claims[one] is None]
+        if untold:
+            gone = Claim.objects.filter(moderated(), public_id__in=untold[:MOST_REFERENCES])
+            self.gone |= set(map(str, gone.values_list("public_id", flat=True)))
 
     def know(self, claims: Iterable[Claim]) -> None:
         """What the page shows of claims anyway need not be asked for again (``with_rulings``)."""
@@ -251,11 +257,17 @@ class References:
         self.told |= self.claims.keys()
 
     def claim(self, public_id: str) -> SafeString:
-        """The claim's sentence with what came of it; of one that is not to be told yet only where it is."""
+        """The claim's sentence with what came of it; of one that is not to be told only where it is.
+
+        That page says when it was hidden, and why.
+        """
         claim = self.claims.get(public_id)
         href = reverse("claim", args=[public_id])
-        if claim is None:
-            return format_html('<a href="{}">a claim that you cannot see yet</a>', href)
+        if public_id in self.gone:
+            return format_html('<a href="{}">a claim that a moderator hid</a>', href)
+        if claim is None:  # who looks may see it after all, where the page does not know who that is
+            unseen = "a claim that you cannot see yet" if self.user is not None else "a claim"
+            return format_html('<a href="{}">{}</a>', href, unseen)
         ruling = "withdrawn" if claim.withdrawn_at is not None else claim.ruling or "not tested yet"  # type: ignore[attr-defined]
         return format_html(
             '<a class="claimed" href="{}">{}</a> <span class="badge ruling {}">{}</span>',

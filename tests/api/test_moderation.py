@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from taxonomy.actions import discussions, moderation
 from taxonomy.models import Role
 from tests.api.conftest import Client
 from tests.factory import make_claim, make_family, make_network, make_note, make_user
@@ -53,3 +54,32 @@ def test_nothing_of_a_hidden_note_is_read(api: Client) -> None:
         assert api.read(f"notes/{note.public_id}/{page}").status_code == 404
     said = api.as_(make_user()).send("comments/", note=str(note.public_id), text="Hello")
     assert (said.status_code, "hidden by a moderator" in said.json()["detail"]) == (404, True)
+
+
+@pytest.mark.parametrize("on", ["note", "claim"])
+def test_who_commented_on_what_is_hidden_reads_that_and_nobody_elses(api: Client, on: str) -> None:
+    network, author, ada, bela = make_network(), make_user(), make_user("ada"), make_user("bela")
+    admin = make_user("adam", role=Role.ADMIN)
+    subject = (
+        make_note(network, author, published=True)
+        if on == "note"
+        else make_claim(make_family(network.layers.get(name="mixed3b"), units=[0]), author)
+    )
+    said = discussions.add(ada, subject, "Really?")
+    answer = discussions.add(bela, subject, "Surely not.", parent=said)
+    moderation.hide(admin, subject, "spam")
+    path = f"comments/{said.public_id}/"
+    found = api.as_(ada).read("comments/").json()["results"]
+    assert [(one["text"], one[on]) for one in found] == [("Really?", str(subject.public_id))]
+    assert api.as_(ada).read(path).json()["text"] == "Really?"
+    assert [one["text"] for one in api.as_(ada).read(f"{path}wordings/").json()] == ["Really?"]
+    assert api.as_(ada).read(f"comments/{answer.public_id}/").status_code == 404
+    change = api.as_(ada).patch(f"/api/v1/{path}", {"text": "Yes."}, format="json")
+    assert (change.status_code, "was hidden by a moderator" in change.json()["detail"]) == (404, True)
+    assert api.as_(ada).send(f"{path}resolve/").status_code == 404
+    for client in (api, api.as_(bela), api.as_(make_user(role=Role.EDITOR))):
+        assert "Really" not in json.dumps(client.read("comments/").json())
+        assert client.read(path).status_code == client.read(f"{path}wordings/").status_code == 404
+    for client in (api.as_(author), api.as_(admin)):  # who reads what is hidden reads what is said of it there
+        assert client.read("comments/").json()["count"] == 0
+        assert client.read(path).json()["text"] == "Really?"

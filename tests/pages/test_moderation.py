@@ -3,9 +3,18 @@
 import pytest
 from django.test import Client
 
-from taxonomy.actions import discussions, moderation
-from taxonomy.models import Claim, Note, Reveal, User
-from tests.factory import make_claim, make_note, make_run, make_user, submit_note
+from taxonomy.actions import discussions, labels, moderation, reviews
+from taxonomy.models import Claim, Neuron, Note, Reveal, User
+from tests.factory import (
+    make_claim,
+    make_evidence,
+    make_note,
+    make_plan,
+    make_run,
+    make_user,
+    neuron_at,
+    submit_note,
+)
 from tests.pages.test_discussions import as_, reveal_all, text_of
 
 
@@ -73,7 +82,7 @@ def test_an_admin_hides_a_claim_and_shows_it_again(world, claim, author):
 
 
 def test_it_is_left_out_wherever_it_was_told(world, note, claim, author):
-    discussions.add(author, note, "Buy Pills.")
+    discussions.add(world.readers[0], note, "Buy Pills.")
     citing = f"See [[claim:{claim.public_id}]], and so on."
     answer = make_note(world.network, make_user(), published=True, about=note, title="An answer", body=citing)
     network = f"/networks/{world.network.name}/"
@@ -91,7 +100,7 @@ def test_it_is_left_out_wherever_it_was_told(world, note, claim, author):
         for place in places:
             assert "ills" not in text_of(client, place), place
     cited = text_of(Client(), f"/notes/{answer.public_id}/")
-    assert "a claim that you cannot see yet" in cited
+    assert "a claim that a moderator hid" in cited
     assert "a note that a moderator hid" in cited
     for feed in (f"/notes/{note.public_id}/feed.atom", f"/claims/{claim.public_id}/discussion/feed.atom"):
         assert Client().get(feed).status_code == 404
@@ -104,6 +113,58 @@ def test_a_hidden_claims_experiment_is_not_shown(world, claim):
     version = make_run(claim, "supported", data=None).evidence.current
     moderation.hide(world.admin, claim, "spam")
     assert "hidden by a moderator" in text_of(Client(), version.get_absolute_url(), 404)
+
+
+def test_an_editor_is_told_that_what_disputes_a_neuron_was_hidden(world, author):
+    neuron = neuron_at("3b:0")
+    claim = make_claim(neuron, author, "Pills make curves.", kind="purity", plan=make_plan([neuron.index]))
+    make_run(claim, "refuted")
+    reviews.tend()
+    editor, here = as_(world.editor), neuron.get_absolute_url()
+    places = "/review/?tab=disputed", f"{here}?readings", "/activity/", f"{here}discussion/"
+    for place in places[:2]:
+        assert "Run 1 refuted a claim about what it is: <a" in text_of(editor, place)
+        assert "moderator" not in text_of(editor, place)
+    moderation.hide(world.admin, claim, "spam")
+    for place in places:
+        assert "ills" not in text_of(editor, place), place
+    for place in places[:2]:
+        assert f'<a href="{claim.get_absolute_url()}">a claim that a moderator hid</a>' in text_of(editor, place)
+    assert "a claim about what it is</a>, which a moderator hid, was refuted" in text_of(editor, f"{here}?readings")
+    assert "“spam”" in text_of(editor, claim.get_absolute_url(), 404)
+    cites = [make_evidence(neuron, data={"value": 1.0}).current]
+    reviews.settle(world.editor, neuron, family=world.curves, comment="It is one.", cites=cites)
+    assert "that a moderator hid" not in text_of(editor, "/review/?tab=disputed")
+    moderation.unhide(world.admin, claim)
+    assert reviews.tend() == 0
+
+
+@pytest.mark.parametrize("on", ["note", "claim", "claim on a note"])
+def test_who_commented_on_what_is_hidden_reads_that_and_nobody_elses(world, note, claim, author, on):
+    subject = {"note": note, "claim": claim, "claim on a note": make_claim(note, author, "Pills work.")}[on]
+    ada, bela = world.readers[:2]
+    for person in (ada, bela):
+        labels.reveal(person, *Neuron.objects.all())
+    said = discussions.add(ada, subject, "Really?")
+    discussions.add(bela, subject, "Surely not.", parent=said)
+    discussions.edit(ada, said, "Really so?")
+    looks = Reveal.objects.count()
+    moderation.hide(world.admin, note if on != "claim" else claim, "spam")
+    address = f"/comments/{said.public_id}/"
+    told = text_of(as_(ada), "/discussions/")
+    assert ("Really so?" in told, "Surely" in told, "ills" in told) == (True, False, False)
+    assert f"a {'note' if on == 'note' else 'claim'} that a moderator hid" in told
+    assert as_(ada).get(address).headers["Location"] == f"{address}wordings/"
+    told = text_of(as_(ada), f"{address}wordings/")
+    assert "was hidden by a moderator on" in told
+    assert ("Really" in told, "ills" in told, "To the comment" in told) == (True, False, False)
+    assert Reveal.objects.count() == looks
+    assert "was hidden by" in text_of(as_(ada), f"{address}edit/", 404)
+    for other in (as_(bela), as_(world.editor), Client()):
+        assert "Really" not in text_of(other, "/discussions/")
+        for page in ("", "wordings/"):
+            assert "Really" not in text_of(other, f"{address}{page}", 404)
+    assert "Really" in as_(world.admin).get(address, follow=True).content.decode()
 
 
 def test_a_note_in_review_leaves_the_editors_list(world, author):

@@ -183,6 +183,9 @@ def test_authors(client: Client, world: SimpleNamespace, draft: Note, author: Us
     send(client, here, author, do="up", person="bob")
     assert list(draft.authorships.named().values_list("person__username", flat=True)) == ["bob", "ada"]
     send(client, here, author, do="contribute", contribution="Wrote.")
+    told = page(client, here, author).split('id="history-h"')[1]
+    assert re.search(r">ada</a>\s*put <a [^>]*>bob</a> 1st among the authors of it", told)
+    assert re.search(r">ada</a>\s*changed what they contributed to it", told)
     client.force_login(bob)
     left = client.post(here, {"do": "leave"})
     assert left.headers["Location"] == "/networks/tinynet/thread/", "they cannot read the draft any more"
@@ -393,6 +396,7 @@ def test_every_event_has_its_sentence(client: Client, world: SimpleNamespace, pu
     notes.ask(author, published, bob)
     notes.agree(bob, published)
     notes.arrange(bob, published, [bob])
+    notes.contribute(bob, published, "Measured.")
     cleo = make_user("cleo")
     notes.ask(author, published, cleo)
     notes.unask(author, published, cleo)
@@ -404,7 +408,7 @@ def test_every_event_has_its_sentence(client: Client, world: SimpleNamespace, pu
     notes.withdraw(cleo, commentary, reason="No.")
     html = page(client, "/activity/", author)
     verbs = set(Event.objects.filter(note__isnull=False).values_list("verb", flat=True))
-    assert len(verbs) == 17
+    assert len(verbs) == 18
     for verb in verbs:
         assert verb not in html, f"{verb} has no sentence"
 
