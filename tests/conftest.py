@@ -5,10 +5,19 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from taxonomy.celery import app
+
+# How long something takes is measured in benchmarks: on a loaded machine nothing that is right may fail.
+hypothesis.settings.register_profile(
+    "here",
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.function_scoped_fixture],
+)
+hypothesis.settings.load_profile("here")
 
 # Nothing that a test rings for may reach the workers of this machine.
 app.conf.broker_url = "memory://"

@@ -18,9 +18,10 @@ from taxonomy.actions import circuits
 from taxonomy.models import Discussion, Layer, Neuron, Subgraph, Subscription, User
 from taxonomy.models.discussions import Subject
 from taxonomy.permissions import notifications_of
-from taxonomy.rendering import chips, markdown, notices, plots
+from taxonomy.rendering import chips, markdown, notices, plots, side_by_side
 
 register = template.Library()
+register.filter(side_by_side.swatch)
 
 
 MOST_COUNTED = 99
@@ -188,10 +189,13 @@ def duration(seconds: float | None) -> str:
 
 @register.filter
 def number(value: object, digits: int = 3) -> str:
-    """A measurement with so many significant digits and a true minus sign; from a thousand up, whole."""
+    """A measurement with so many significant digits and a true minus sign; whole where it has as many before the
+    point, and from a thousand up."""
     if not isinstance(value, (int, float)):
         return ""
-    return (f"{value:,.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.{digits}g}").replace("-", "\u2212")
+    told = f"{value:.{digits}g}"
+    whole = 1 <= abs(value) < 1e9 and (abs(value) >= 1000 or "e" in told)
+    return (f"{value:,.0f}" if whole else told).replace("-", "\u2212")
 
 
 @register.filter

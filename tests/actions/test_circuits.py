@@ -6,7 +6,7 @@ import math
 import pytest
 from django.core.exceptions import ValidationError
 from django.utils import timezone
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taxonomy.actions import circuits
@@ -129,7 +129,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150)
 @given(sent=JSON)
 def test_whatever_is_sent_is_a_circuit_or_refused_in_words(network, sent):
     try:

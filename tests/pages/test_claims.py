@@ -263,6 +263,7 @@ def test_pictures_before_and_after(client, world):
         assert html.count('<img src="/artifacts/') >= 2
         assert "dog" in html
         assert "Top-1 accuracy" in html
+        assert "accuracy, on average" not in html  # the same figure
 
 
 def test_what_is_stated_better_is_shown_the_same_pictures(client, world):

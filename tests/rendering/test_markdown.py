@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taxonomy.rendering import markdown
@@ -322,7 +322,7 @@ PIECES = st.sampled_from(
 
 
 @pytest.mark.slow
-@settings(max_examples=3_000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=3_000)
 @given(text=st.one_of(st.lists(PIECES, max_size=40).map("".join), st.text(max_size=300)))
 def test_no_text_brings_anything_onto_a_page(references, text):
     assert wrongs(render(text, references)) == []

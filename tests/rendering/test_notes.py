@@ -3,7 +3,7 @@ from dataclasses import FrozenInstanceError, replace
 
 import pytest
 from django.utils.safestring import SafeString
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taxonomy.rendering import bibliography, markdown, notes
@@ -181,7 +181,7 @@ MARKS += ["@one", "; ", "3b:1", "claim:", "*", "`", ">", "<b>", r"\frac{", "}", 
 MARKS += ["&#xe000;0&#xe001;", "&#57344;2&#xE001;", '[x](/a "', '")', f"![&#xe000;0&#xe001;](/evidence/{FIGURE}/)"]
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300)
 @given(text=st.lists(st.sampled_from(MARKS), max_size=50).map("".join) | st.text(max_size=80))
 def test_whatever_is_written_only_known_elements_come_out(references, text):
     html, _ = written(text, references)

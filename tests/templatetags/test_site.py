@@ -14,6 +14,13 @@ def test_measurements(value: float | None, words: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "words"), [(0.126, "13 %"), (0.996, "100 %"), (1.0, "100 %"), (4.266, "427 %"), (1e-7, "1e\u221205 %")]
+)
+def test_percent(value: float, words: str) -> None:
+    assert site.percent(value) == words
+
+
+@pytest.mark.parametrize(
     ("part", "whole", "words"),
     [(65, 256, "25 %"), (30, 256, "12 %"), (15, 256, "6 %"), (1, 512, "0.1 %"), (3, 512, "0.5 %"), (0, 0, "0 %")],
 )
