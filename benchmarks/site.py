@@ -256,6 +256,9 @@ def pages(world: World, chance: random.Random) -> dict[str, tuple[str, Callable[
         name = chance.choice(world.layers)
         return f"/networks/{world.network}/{name}/families/{chance.choice(world.families[name])}/"
 
+    def subject() -> str:
+        return f"{world.network}/{chance.choice(world.layers)}:{chance.randrange(world.size)}"
+
     network = f"/networks/{world.network}/"
     return {
         "home": ("reader", lambda: "/"),
@@ -294,6 +297,7 @@ def pages(world: World, chance: random.Random) -> dict[str, tuple[str, Callable[
         "API notes": ("reader", lambda: f"/api/v1/notes/?network={world.network}"),
         "API claims": ("reader", lambda: f"/api/v1/claims/?network={world.network}"),
         "API families": ("reader", lambda: f"/api/v1/families/?layer={chance.choice(world.layers)}"),
+        "API compare": ("reader", lambda: f"/api/v1/compare/?with={subject()}&with={subject()}"),
     }
 
 

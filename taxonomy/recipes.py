@@ -337,6 +337,25 @@ def digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
+def variant_of(kind: str, parameters: Mapping[str, Any]) -> str:
+    """What tells apart several pieces of evidence of one kind and subject; of those that it does not tell apart, the
+    newest is shown."""
+    if kind == "feature_visualization":
+        return "" if parameters.get("objective", "neuron") == "neuron" else str(parameters["objective"])
+    if kind == "attribution":
+        names: Sequence[str] = ("image", "row", "column", "layer")
+    else:
+        names = {
+            "tuning_curves": ("stimulus",),
+            "weights": ("direction", "layer"),
+            "neighbours": ("by",),
+            "facets": ("facets",),
+            "decomposed_visualization": ("layer",),
+            "weight_factors": ("layer",),
+        }.get(kind, ())
+    return "-".join(str(parameters[name]) for name in names if name in parameters)
+
+
 class RecipeError(ValueError):
     """A request that no recipe answers; the message says what there is."""
 

@@ -439,6 +439,7 @@ TAXONOMY = [
     look(f"{API}/networks/tinynet/"),
     look(f"{API}/layers/tinynet/mixed3b/"),
     look(f"{API}/neurons/tinynet/mixed3b:3/"),
+    look(f"{API}/neurons/tinynet/conv1:0/circuit/", SCIENCE),
     look(f"{API}/families/{{curves}}/"),
     look(f"{API}/evidence/{{evidence}}/"),
     look(f"{API}/comparisons/{{comparison}}/"),
@@ -511,6 +512,8 @@ TAXONOMY = [
     ),
     post(f"{API}/claims/{{claim}}/run/", REVIEWS),
     post(f"{API}/claims/{{claim}}/withdraw/", {OWNER}, {"reason": "It was wrong."}),
+    look(f"{API}/compare/?with=tinynet/3b:0&with=tinynet/3b:1"),
+    look(f"{API}/compare/?with=tinynet/mixed3b/Curves&with=tinynet/mixed3b/Arches"),
     look(f"{API}/universality/?first=tinynet&second=othernet"),
     post(
         f"{API}/families/{{curves}}/links/", REVIEWS, lambda world: {"target": world.elsewhere_pk, "kind": "analogue"}

@@ -56,6 +56,7 @@ from tests.factory import (
     make_user,
     neuron_at,
 )
+from tests.pages.material import weights
 from tests.test_doors import read_routes
 
 pytestmark = pytest.mark.django_db
@@ -142,6 +143,7 @@ def world(db: None) -> World:
         make_older(make_label(neurons[5], make_user(), verdict="none of these", suggested_name=SUGGESTED))
     version = make_evidence(neurons[2], data={"value": 1.0}).current
     assert version is not None
+    make_evidence(neurons[2], "weights", data=weights("conv1", "in"), parameters={"direction": "in", "layer": "conv1"})
     build_sprite(layer)
     author = make_user("author")
     draft = make_note(network, author, title=f"The {DRAFT_TITLE}", body=f"A {DRAFT_BODY}, as [[3b:9]] shows.")
@@ -328,7 +330,9 @@ PLACES = [
     *("/compare/?with=tinynet/mixed3b/Curves&with=tinynet/mixed3b/Arches", "/universality/", f"{API}/universality/"),
     *every(f"{NEURONS}/#/?at={{today}}", f"{API}/neurons/tinynet/mixed3b:#/history/"),
     *(f"{API}/families/{{{name}}}/history/" for name in ("curves", "arches", "rings")),
-    f"{API}/agreement/",
+    *(f"{API}/compare/?with=tinynet/3b:{one}&with=tinynet/3b:{one + 1}&with=tinynet/3b:{one + 2}" for one in (0, 3)),
+    f"{API}/compare/?with=tinynet/mixed3b/Curves&with=tinynet/mixed3b/Arches",
+    *(f"{API}/neurons/tinynet/mixed3b:2/circuit/", f"{API}/agreement/"),
     *(f"{NEURONS}/families/{{{name}}}/?at={{today}}" for name in ("curves", "arches", "rings")),
 ]
 # Where a reviewer comes to look, and is shown: that it was shown is recorded.

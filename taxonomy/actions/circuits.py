@@ -41,7 +41,10 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 THRESHOLD = 0.3  # of the largest magnitude: what "Curve Circuits" counts as a strong connection
+DEPTH = 2
 MOST_NODES, MOST_EDGES, DEEPEST = 200, 1_000, 4
+NO_SHARE = "The threshold is a share of the strongest weight: above 0, at most 1."
+NO_DEPTH = f"A circuit grows 1 to {DEEPEST} layers deep."
 MOST_FAR = 100_000.0  # units of the drawing
 ID = re.compile(r"[A-Za-z0-9_.:-]{1,80}")
 MOST_TOLD = 20
@@ -353,7 +356,7 @@ def _inputs(version: EvidenceVersion, layer: str) -> Inputs | None:
         return None
 
 
-def grow(network: Network, neuron: Neuron, threshold: float = THRESHOLD, depth: int = 2) -> Subgraph:
+def grow(network: Network, neuron: Neuron, threshold: float = THRESHOLD, depth: int = DEPTH) -> Subgraph:
     """The circuit behind a neuron by rule: those inputs whose strongest weight reaches ``threshold`` of the neuron's
     largest, and theirs, ``depth`` layers deep. Of each neuron the nearest layer counts that its weights were made from.
 
@@ -365,9 +368,9 @@ def grow(network: Network, neuron: Neuron, threshold: float = THRESHOLD, depth: 
             weights were not made yet.
     """
     if not 0 < threshold <= 1:
-        raise ValidationError({"threshold": "The threshold is a share of the strongest weight: above 0, at most 1."})
+        raise ValidationError({"threshold": NO_SHARE})
     if not 1 <= depth <= DEEPEST:
-        raise ValidationError({"depth": f"A circuit grows 1 to {DEEPEST} layers deep."})
+        raise ValidationError({"depth": NO_DEPTH})
     layers = {layer.name: layer for layer in network.layers.all()}
     neurons: dict[str, Neuron] = {neuron.address: neuron}
     edges: list[Edge] = []

@@ -549,6 +549,19 @@ def _add_version(
     return version
 
 
+def newest(neurons: Iterable[Neuron], kinds: Iterable[str]) -> dict[int, dict[tuple[str, str], EvidenceVersion]]:
+    """For each neuron (by id) what was made last of these kinds, by kind and variant. Two queries."""
+    by_pk = {neuron.pk: neuron for neuron in neurons}
+    found: dict[int, dict[tuple[str, str], EvidenceVersion]] = {pk: {} for pk in by_pk}
+    rows = Evidence.objects.filter(neuron__in=by_pk, kind__in=kinds, status=Outcome.DONE).order_by("pk")
+    for row in rows.select_related("current", "image_set").prefetch_related("current__artifacts"):
+        assert row.current is not None
+        row.neuron = by_pk[row.neuron_id or 0]
+        row.current.evidence = row
+        found[row.neuron.pk][row.kind, recipes.variant_of(row.kind, row.parameters)] = row.current
+    return found
+
+
 def photographs_lacking(image_set: ImageSet, indices: Iterable[int], *, resize: int, size: int) -> list[Image]:
     """Those of the set's images that are not kept yet as a network with this preprocessing sees them."""
     kept = Photograph.objects.filter(resize=resize, size=size).values("image")

@@ -7,7 +7,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from taxonomy.api.agreement import AgreementViewSet
+from taxonomy.api.circuits import CircuitViewSet
 from taxonomy.api.claims import ClaimViewSet
+from taxonomy.api.compare import CompareViewSet
 from taxonomy.api.discussions import CommentViewSet, DiscussionViewSet, ModerationViewSet
 from taxonomy.api.errors import nothing_here
 from taxonomy.api.evidence import ComparisonViewSet, EvidenceViewSet
@@ -62,12 +64,14 @@ urlpatterns = [
     path("neurons/", NeuronViewSet.as_view(READ)),
     path("neurons/<str:network>/<str:address>/", NeuronViewSet.as_view(ONE), name="api_neuron"),
     path("neurons/<str:network>/<str:address>/history/", HistoryViewSet.as_view({"get": "neuron"})),
+    path("neurons/<str:network>/<str:address>/circuit/", CircuitViewSet.as_view({"get": "grow"})),
     path("families/<int:pk>/history/", HistoryViewSet.as_view({"get": "family"})),
     path("agreement/", AgreementViewSet.as_view(READ)),
     path("families/", FamilyViewSet.as_view(READ)),
     path("families/<int:pk>/", FamilyViewSet.as_view(ONE)),
     path("families/<int:pk>/links/", UniversalityViewSet.as_view({"post": "link"})),
     path("universality/", UniversalityViewSet.as_view(READ)),
+    path("compare/", CompareViewSet.as_view({"get": "compare"})),
     path("evidence/", EvidenceViewSet.as_view(READ), name="api_evidence"),
     path("evidence/<int:pk>/", EvidenceViewSet.as_view(ONE)),
     path("evidence/versions/<uuid:public_id>/reproduce/", ComparisonViewSet.as_view({"post": "create"})),

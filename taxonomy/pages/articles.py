@@ -16,7 +16,7 @@ from taxonomy.actions import claims
 from taxonomy.models import Claim, EvidenceVersion, Family, Layer, Membership, Network, Neuron, NoteVersion, User
 from taxonomy.models.evidence import newer_than
 from taxonomy.pages import panels
-from taxonomy.pages.exhibits import Exhibit, Shelf, variant_of
+from taxonomy.pages.exhibits import Exhibit, Shelf
 from taxonomy.pages.networks import layers_of
 from taxonomy.permissions import Denied, Person, can_see_members, claims_visible_to, hidden_from, told_now
 from taxonomy.rendering import bibliography, notes
@@ -154,7 +154,7 @@ class _Figures:
                 subject.layer = own.get(subject.layer_id) or subject.layer
         return Exhibit(
             recipes.KINDS[row.kind],
-            variant_of(row.kind, row.parameters),
+            recipes.variant_of(row.kind, row.parameters),
             row.parameters,
             shelf,
             neuron=row.neuron,

@@ -32,7 +32,7 @@ from taxonomy.models import (
     User,
 )
 from taxonomy.pages import near, panels
-from taxonomy.pages.exhibits import Exhibit, Shelf, applicable, variant_of
+from taxonomy.pages.exhibits import Exhibit, Shelf, applicable
 from taxonomy.pages.networks import WHOLE, layer_of, layers_of
 from taxonomy.pages.numbers import whole
 from taxonomy.pages.people import asking
@@ -78,7 +78,7 @@ def shown_alone(request: HttpRequest, public_id: str) -> tuple[Exhibit, Evidence
     row.network = layers[0].network
     exhibit = Exhibit(
         recipes.KINDS[row.kind],
-        variant_of(row.kind, row.parameters),
+        recipes.variant_of(row.kind, row.parameters),
         row.parameters,
         Shelf.of(row.network, layers, hidden),
         neuron=row.neuron,

@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils.functional import cached_property
 
 from taxonomy import recipes, storage
+from taxonomy.actions.evidence import newest
 from taxonomy.models import (
     Artifact,
     Claim,
@@ -148,6 +149,13 @@ class Exhibit:
     version: EvidenceVersion | None = None
     waiting: Evidence | None = None  # queued, running, failed or cancelled; newer than the version, or instead of one
     panel: dict[str, Any] | None = None  # what its template shows (``panels.fill``); None where its files are spoilt
+
+    @classmethod
+    def of(cls, version: EvidenceVersion, shelf: Shelf) -> "Exhibit":
+        """A version of a neuron, a family, or two of them."""
+        row = version.evidence
+        kind, variant = recipes.KINDS[row.kind], recipes.variant_of(row.kind, row.parameters)
+        return cls(kind, variant, row.parameters, shelf, row.neuron, row.family, row.other, version=version)
 
     @property
     def slug(self) -> str:
@@ -299,24 +307,6 @@ def href(file: Artifact) -> str:
     return reverse("artifact", args=[file.sha256, file.suffix])
 
 
-def variant_of(kind: str, parameters: Mapping[str, Any]) -> str:
-    """What tells apart several exhibits of one kind; of those that it does not tell apart, the newest is shown."""
-    if kind == "feature_visualization":
-        return "" if parameters.get("objective", "neuron") == "neuron" else str(parameters["objective"])
-    if kind == "attribution":
-        names: Sequence[str] = ("image", "row", "column", "layer")
-    else:
-        names = {
-            "tuning_curves": ("stimulus",),
-            "weights": ("direction", "layer"),
-            "neighbours": ("by",),
-            "facets": ("facets",),
-            "decomposed_visualization": ("layer",),
-            "weight_factors": ("layer",),
-        }.get(kind, ())
-    return "-".join(str(parameters[name]) for name in names if name in parameters)
-
-
 def applicable(layer: Layer, layers: Sequence[Layer]) -> list[recipes.Kind]:
     """The kinds of evidence that can be computed for a layer's neurons."""
     names = [one.name for one in layers]
@@ -340,11 +330,11 @@ def exhibits(
     found: dict[tuple[str, str], Exhibit] = {}
     for kind in applicable(neuron.layer, layers) if neuron.layer.network.runs else []:
         for values in kind.variants_for(neuron.layer.order, names) if kind.name in wanted else []:
-            variant = variant_of(kind.name, values)
+            variant = recipes.variant_of(kind.name, values)
             found[kind.name, variant] = Exhibit(kind, variant, values, shelf, neuron)
     for row in rows_of(Evidence.objects.filter(neuron=neuron, kind__in=wanted)):
         row.neuron = neuron
-        variant = variant_of(row.kind, row.parameters)
+        variant = recipes.variant_of(row.kind, row.parameters)
         blank = Exhibit(recipes.KINDS[row.kind], variant, row.parameters, shelf, neuron)
         put(found.setdefault((row.kind, variant), blank), row)
     return list(found.values())
@@ -369,17 +359,10 @@ def put(place: Exhibit, row: Evidence) -> None:
 def done(neurons: Iterable[Neuron], *, kinds: Iterable[str]) -> dict[int, dict[str, Exhibit]]:
     """For each neuron (by id) its newest evidence of these kinds, where it is made, by slug. Two queries."""
     by_pk = {neuron.pk: neuron for neuron in neurons}
-    found: dict[int, dict[str, Exhibit]] = {pk: {} for pk in by_pk}
     shelves: dict[int, Shelf] = {}
-    rows = Evidence.objects.filter(neuron__in=by_pk, kind__in=kinds, status=Outcome.DONE).order_by("pk")
-    for row in rows.select_related("current").prefetch_related("current__artifacts"):
-        neuron = by_pk[row.neuron_id or 0]
-        network = neuron.layer.network
+    found: dict[int, dict[str, Exhibit]] = {}
+    for pk, versions in newest(by_pk.values(), kinds).items():
+        network = by_pk[pk].layer.network
         shelf = shelves.setdefault(network.pk, Shelf.of(network, []))
-        row.neuron = neuron
-        assert row.current is not None
-        row.current.evidence = row
-        variant = variant_of(row.kind, row.parameters)
-        exhibit = Exhibit(recipes.KINDS[row.kind], variant, row.parameters, shelf, neuron, version=row.current)
-        found[neuron.pk][exhibit.slug] = exhibit
+        found[pk] = {one.slug: one for one in (Exhibit.of(version, shelf) for version in versions.values())}
     return found

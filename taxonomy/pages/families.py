@@ -31,7 +31,7 @@ from taxonomy.pages.networks import layer_of
 from taxonomy.pages.talk import Talk
 from taxonomy.permissions import Person, can_request_evidence, hidden_from
 from taxonomy.rendering.chips import face
-from taxonomy.rendering.curves import UPRIGHT, Tuning, joint
+from taxonomy.rendering.curves import ORIENTED, Tuning, joint
 from taxonomy.rendering.markdown import References
 
 # Links without a way back of their own.
@@ -68,10 +68,6 @@ def tunings(members: list[Membership]) -> tuple[str, list[Tuning]]:
             what = neuron.address, neuron.get_absolute_url(), curve.places, curve.responses, curve.peak
             tuned.append(Tuning(*what, picture))
     return stimulus, sorted(tuned, key=lambda curve: curve.peak)
-
-
-# Stimuli whose tuning curves go round, so that a family's lie over each other.
-ORIENTED = ("curve", *UPRIGHT)
 
 
 def exhibits_of(family: Family, layers: list[Layer], hidden: Collection[int]) -> list[Exhibit]:

@@ -231,19 +231,7 @@ def safe_curve(exhibit: Exhibit) -> curves.Curve | None:
 
 def curve_of(exhibit: Exhibit) -> curves.Curve:
     """The tuning curve in units of the neuron's sd, where the page knows it."""
-    data, scale = exhibit.data, 1.0 / exhibit.shelf.sd if exhibit.shelf.sd else 1.0
-    axis = data["axis"]
-
-    def scaled(values: Sequence[float]) -> list[float]:
-        return [float(value) * scale for value in values]
-
-    return curves.Curve(
-        *(str(data["stimulus"]), str(axis["name"]), str(axis.get("unit") or ""), axis.get("period")),
-        axis["values"],
-        scaled(data["responses"]),
-        data.get("peak"),
-        [(other.get("values") or axis["values"], scaled(other["responses"])) for other in data.get("others") or []],
-    )
+    return curves.read(exhibit.data, exhibit.shelf.sd)
 
 
 def _tuning_curves(exhibit: Exhibit) -> Panel:
@@ -595,8 +583,9 @@ def _edit(exhibit: Exhibit) -> Panel:
             percent=relative,
             unit="of what it was" if relative else measure.unit,
         )
-        sides = [_side(name, data[name], "mean") for name in ("before", "after")]
-        found["ranges"] = experiments.ranges(sides, f"{measure.title}, on average")
+        if not (found["images"] and plan["measure"]["what"] in ("top1", "top5")):  # beside whose accuracy it stands
+            sides = [_side(name, data[name], "mean") for name in ("before", "after")]
+            found["ranges"] = experiments.ranges(sides, f"{measure.title}, on average")
     points = [(before, after) for before, after, *_ in data["pairs"]]
     if (measure.of_neurons or measure.of_class) and len({before for before, _ in points}) > 1:
         found["pairs"] = experiments.pairs(points, measure.unit)

@@ -5,6 +5,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
@@ -35,6 +36,26 @@ class Curve:
         return max([0.0, *self.responses, *(value for _, responses in self.others for value in responses)])
 
 
+def read(data: Any, sd: float | None = None) -> Curve:
+    """The tuning curve that the numbers of ``tuning_curves`` tell, in the neuron's sd where that is known.
+
+    Raises:
+        KeyError, TypeError, ValueError, AttributeError: where they do not read as that.
+    """
+    scale, axis = 1.0 / sd if sd else 1.0, data["axis"]
+
+    def scaled(values: Sequence[float]) -> list[float]:
+        return [float(value) * scale for value in values]
+
+    return Curve(
+        *(str(data["stimulus"]), str(axis["name"]), str(axis.get("unit") or ""), axis.get("period")),
+        axis["values"],
+        scaled(data["responses"]),
+        data.get("peak"),
+        [(other.get("values") or axis["values"], scaled(other["responses"])) for other in data.get("others") or []],
+    )
+
+
 # How the page speaks of the stimuli.
 STIMULI = {
     "curve": "curves",
@@ -46,10 +67,12 @@ STIMULI = {
 }
 # Angles that are clockwise from the vertical, and mean the same half a turn on.
 UPRIGHT = ("line", "grating")
+# Stimuli whose tuning curves go round, so that those of a family lie over each other.
+ORIENTED = ("curve", *UPRIGHT)
 
 
 def drawn_round(curve: Curve) -> bool:
-    return curve.stimulus in ("curve", *UPRIGHT, "hue") and curve.period is not None
+    return curve.stimulus in (*ORIENTED, "hue") and curve.period is not None
 
 
 def tuning(curve: Curve, name: str, *, face: str = "", full: float = 0.0, unit: str = "") -> SafeString:
