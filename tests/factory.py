@@ -1,5 +1,6 @@
 """Plain functions that make rows for tests. Rules are tested through the actions, so these write what they are told."""
 
+import datetime
 import io
 import itertools
 import json
@@ -92,10 +93,10 @@ def make_label(neuron: Neuron, author: User | None = None, family: Family | None
     return labels.add(author or make_user(), neuron, family=family, **reading)
 
 
-def make_older(label: Label) -> Label:
-    """As if it had been given a minute earlier, which the record itself refuses."""
+def make_older(label: Label, by: datetime.timedelta = UNDO) -> Label:
+    """As if it had been given so much earlier, which the record itself refuses."""
     with pgtrigger.ignore("taxonomy.Label:labels_are_only_superseded"):
-        Label.objects.filter(pk=label.pk).update(created_at=F("created_at") - UNDO)
+        Label.objects.filter(pk=label.pk).update(created_at=F("created_at") - by)
     label.refresh_from_db()
     return label
 

@@ -21,6 +21,7 @@ from rest_framework.authtoken.models import Token
 from taxonomy.actions import discussions, gold, labels, leases, moderation, notifications, reviews
 from taxonomy.actions.sprites import build_sprite
 from taxonomy.models import (
+    UNDO,
     Comment,
     Discussion,
     Event,
@@ -221,19 +222,20 @@ def unread_newcomer(world: World) -> User:
     return make_user("newcomer")
 
 
-def within_the_minute(world: World) -> User:
-    """Has read all of them just now, and could still take it back."""
+def has_read(world: World, ago: datetime.timedelta) -> User:
     user = make_user("newcomer")
     for neuron in world.neurons[2:6]:
-        make_label(neuron, user, world.families[1])
+        make_older(make_label(neuron, user, world.families[1]), ago)
     return user
+
+
+def within_the_minute(world: World) -> User:
+    """Has read all of them just now, and could still take it back: however long it takes to look everywhere."""
+    return has_read(world, -datetime.timedelta(hours=1))
 
 
 def has_given(world: World) -> User:
-    user = within_the_minute(world)
-    for label in Label.objects.filter(author=user):
-        make_older(label)
-    return user
+    return has_read(world, UNDO)
 
 
 def holder(role: str) -> Callable[[World], User]:
