@@ -41,8 +41,7 @@ def told(
 ) -> list[Event]:
     """The newest of these events, with all that their sentences name.
 
-    One query, and one for each kind of subject that hardly any event has: with a join for each, Postgres would plan for
-    longer than it reads.
+    One query, and one more each for proposals, notes and comments, which are long and which hardly any event has.
 
     Args:
         said: with the comments that they tell of, for whoever quotes or links them.
@@ -51,15 +50,10 @@ def told(
         passing: whether they are told in passing, and not beside the claims themselves.
     """
     found = list(
-        events.select_related("actor", "network", "layer__sprite", "neuron", "family").prefetch_related(
-            "image_set",
-            "proposal",
-            "job",
-            "person",
-            Prefetch("note", Note.objects.titled()),
-            "claim",
-            *(["comment"] if said else []),
-        )[:count]
+        events.select_related(
+            *("actor", "network", "layer__sprite", "neuron", "family"),
+            *("image_set", "job", "person", "claim"),
+        ).prefetch_related("proposal", Prefetch("note", Note.objects.titled()), *(["comment"] if said else []))[:count]
     )
     for event in found:  # ``events.record`` brings layer and network along with what lies in them
         if event.layer is not None and event.network is not None:

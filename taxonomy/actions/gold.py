@@ -21,12 +21,12 @@ class Closeness(enum.StrEnum):
     WRONG = "wrong"
 
 
-def can_mark(user: User, neuron: Neuron) -> Answer:
+def can_mark(user: User, neuron: Neuron, *, is_gold: bool) -> Answer:
     answer = can_steer_queue(user)
     if answer and neuron.standing != Standing.ACCEPTED:
         stands = f"This neuron is {neuron.standing}: only" if neuron.is_settled else "Only"
         return Denied(f"{stands} accepted neurons are marked as gold.")
-    if answer and neuron.golds.current().exists():
+    if answer and is_gold:
         return Denied("This neuron is gold already.")
     return answer
 
@@ -41,7 +41,7 @@ def mark(user: User, neuron: Neuron, reason: str) -> Gold:
     """
     require(can_steer_queue(user))
     neuron = locked(neuron)
-    require(can_mark(user, neuron))
+    require(can_mark(user, neuron, is_gold=neuron.golds.current().exists()))
     gold = Gold(neuron=neuron, marked_by=user, reason=reason.strip())
     gold.clean_fields(exclude=["neuron", "marked_by"])
     gold.save()

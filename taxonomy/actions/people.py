@@ -220,23 +220,20 @@ class Credit:
 
 def credits_of(person: User) -> list[Credit]:
     """By network, in order of their names; networks for which they did nothing are left out."""
-    blind = Count("neuron", distinct=True, filter=Q(blind=True))
-    labels = Label.objects.filter(author=person, undone_at=None).order_by().values("neuron__layer__network")
     found: dict[int, dict[str, int]] = {}
-    for pk, count, unseen in labels.annotate(count=Count("neuron", distinct=True), unseen=blind).values_list(
-        "neuron__layer__network", "count", "unseen"
-    ):
-        found[pk] = {"labels": count, "blind": unseen}
+    labels = Label.objects.filter(author=person, undone_at=None)
     published = Authorship.objects.named().filter(person=person, note__number__isnull=False, note__hidden_at=None)
     nobody = AnonymousUser()  # what everybody may read counts
     counted: list[QuerySet[Any, Any]] = [
-        rows.order_by().values_list(path, Value(name)).annotate(count=Count("pk"))
-        for name, rows, path in (
-            ("reviews", Review.objects.filter(reviewer=person), "neuron__layer__network"),
-            ("proposals", Proposal.objects.filter(author=person), "layer__network"),
-            ("comments", Comment.objects.filter(author=person, hidden_at=None), "discussion__network"),
-            ("notes", published, "note__network"),
-            ("claims", Claim.objects.filter(author=person).readable_by(nobody), "network"),
+        rows.order_by().values_list(path, Value(name)).annotate(count=Count(what, distinct=True))
+        for name, rows, path, what in (
+            ("labels", labels, "neuron__layer__network", "neuron"),
+            ("blind", labels.filter(blind=True), "neuron__layer__network", "neuron"),
+            ("reviews", Review.objects.filter(reviewer=person), "neuron__layer__network", "pk"),
+            ("proposals", Proposal.objects.filter(author=person), "layer__network", "pk"),
+            ("comments", Comment.objects.filter(author=person, hidden_at=None), "discussion__network", "pk"),
+            ("notes", published, "note__network", "pk"),
+            ("claims", Claim.objects.filter(author=person).readable_by(nobody), "network", "pk"),
         )
     ]
     for pk, name, count in counted[0].union(*counted[1:], all=True):

@@ -16,7 +16,7 @@ from taxonomy.actions import claims
 from taxonomy.models import Claim, EvidenceVersion, Family, Layer, Membership, Network, Neuron, NoteVersion, User
 from taxonomy.models.evidence import newer_than
 from taxonomy.pages import panels
-from taxonomy.pages.exhibits import Exhibit, Shelf
+from taxonomy.pages.exhibits import Exhibit, Shelf, files
 from taxonomy.pages.networks import layers_of
 from taxonomy.permissions import Denied, Person, can_see_members, claims_visible_to, hidden_from, told_now
 from taxonomy.rendering import bibliography, notes
@@ -61,7 +61,7 @@ def article(
         beside: neurons that the page tells of beside it; that is recorded with the claims.
     """
     hidden = hidden_from(user) if hidden is None else hidden
-    references.user = user
+    references.user, references.hidden = user, hidden
     read = {name: notes.parse(getattr(version, name)) for name in TEXTS}
     sources = bibliography.read(version.bibliography)
     figures = _Figures(version.note.network, user, references, hidden)
@@ -92,19 +92,18 @@ class _Figures:
         self.claims: list[Claim] = []  # whose runs are shown
 
     def find(self, public_ids: Iterable[str]) -> None:
-        """Look up the evidence. Six queries at most for that of one network, and none without any."""
+        """Look up the evidence. Five queries at most for that of one network, and none without any."""
         wanted = list(dict.fromkeys(public_ids))[: notes.MOST_FIGURES]
         if not wanted:
             return
         stating = Claim.objects.filter(pk=OuterRef("evidence__claim"))
         found = list(
             EvidenceVersion.objects.filter(public_id__in=wanted)
-            .annotate(told=Exists(claims_visible_to(self.user, stating, self.hidden)))
+            .annotate(files=files("pk"), told=Exists(claims_visible_to(self.user, stating, self.hidden)))
             .select_related(
                 *("evidence__neuron", "evidence__network", "evidence__image_set", "evidence__current"),
                 *("evidence__family", "evidence__other", "evidence__claim", "evidence__layer"),
             )
-            .prefetch_related("artifacts")
         )
         exhibits = {version.pk: self._exhibit(version) for version in found}
         refused = self._refused(found)

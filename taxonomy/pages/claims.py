@@ -36,7 +36,6 @@ from taxonomy.models import (
     Run,
     User,
 )
-from taxonomy.models.claims import ClaimQuerySet
 from taxonomy.pages import panels
 from taxonomy.pages.events import told_to
 from taxonomy.pages.exhibits import Exhibit, Shelf
@@ -713,20 +712,13 @@ COLUMNS = ("id", "public_id", "sentence", "kind", "network_id", "withdrawn_at", 
 def panel(subject: Subject, hidden: Collection[int] = ()) -> dict[str, Any]:
     """The claims on what a page is about, for who may see how it is read.
 
-    One query; where the subject was read with its ``column`` one if neurons are hidden, else none. ``untold`` are those
-    that wait for this person's own reading, by public id.
+    One query, and none where the subject was read with its ``column``. ``untold`` are those that wait for this person's
+    own reading, by public id.
     """
-    path = type(subject).__name__.lower()
     rows = getattr(subject, "claimed", None)
     if rows is None:
-        naming = Claim.objects.naming(hidden).filter(pk=OuterRef("pk"))
-        own = Claim.objects.filter(**{path: subject}).annotate(untold=Exists(naming) if hidden else Value(False))
-        each = [(_claim(**row), untold) for row, untold in _lines(own).values_list("told", "untold")]
-    else:
-        every = [_claim(**row) for row in rows]
-        named = Claim.objects.naming(hidden).filter(pk__in=[claim.pk for claim in every])
-        waiting = set(named.values_list("pk", flat=True))
-        each = [(claim, claim.pk in waiting) for claim in every]
+        rows = _lines({type(subject).__name__.lower(): subject}, hidden).values_list("told", flat=True)
+    each = [(_claim(**row), untold) for row in rows for untold in [row.pop("untold")]]
     return {
         "claims": [claim for claim, untold in each if not untold],
         "untold": [str(claim.public_id) for claim, untold in each if untold],
@@ -734,14 +726,16 @@ def panel(subject: Subject, hidden: Collection[int] = ()) -> dict[str, Any]:
     }
 
 
-def column(of: type[Neuron] | type[Family]) -> ArraySubquery:
-    """The claims on a neuron or a family as a column ``claimed`` of it, for a page that reads it anyway."""
-    return ArraySubquery(_lines(Claim.objects.filter(**{of.__name__.lower(): OuterRef("pk")})).values("told"))
+def column(of: type[Subject], hidden: Collection[int]) -> ArraySubquery:
+    """The claims on a note, a family or a neuron as a column ``claimed`` of it, for a page that reads it anyway."""
+    return ArraySubquery(_lines({of.__name__.lower(): OuterRef("pk")}, hidden).values("told"))
 
 
-def _lines(found: ClaimQuerySet) -> QuerySet[Any]:
-    columns = {name: name for name in COLUMNS} | {"by": "author__username", "at": "stated_at"}
-    return found.filter(hidden_at=None).with_rulings().order_by("-pk").annotate(told=JSONObject(**columns))[:PANEL]
+def _lines(about: Mapping[str, Any], hidden: Collection[int]) -> QuerySet[Any]:
+    naming = Exists(Claim.objects.naming(hidden).filter(pk=OuterRef("pk"))) if hidden else Value(False)
+    columns = {name: name for name in COLUMNS} | {"by": "author__username", "at": "stated_at", "untold": naming}
+    found = Claim.objects.filter(**about, hidden_at=None).with_rulings()
+    return found.order_by("-pk").annotate(told=JSONObject(**columns))[:PANEL]
 
 
 def _claim(ruling: str, status: str, by: str, at: str, **columns: Any) -> Claim:

@@ -1,5 +1,7 @@
 """Activity: every change with its author, in words."""
 
+from collections.abc import Iterable
+
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -7,7 +9,7 @@ from django.shortcuts import render
 
 from taxonomy.actions import labels
 from taxonomy.events import told
-from taxonomy.models import Event, Network, User
+from taxonomy.models import Event, Network, Neuron, User
 from taxonomy.pages.numbers import whole
 from taxonomy.permissions import hidden_from
 
@@ -18,8 +20,13 @@ def told_to(user: User | AnonymousUser, events: QuerySet[Event], count: int, *, 
     """``events.told`` on a page for this person; of which neurons it tells them more than a count is recorded."""
     found = told(events, count, reader=user, passing=passing)
     if isinstance(user, User):
-        labels.reveal(user, *{event.neuron for event in found if event.neuron is not None and event.is_telling})
+        labels.reveal(user, *telling(found))
     return found
+
+
+def telling(events: Iterable[Event]) -> set[Neuron]:
+    """The neurons of which these tell more than a count."""
+    return {event.neuron for event in events if event.neuron is not None and event.is_telling}
 
 
 def activity(request: HttpRequest) -> HttpResponse:

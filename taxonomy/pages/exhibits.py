@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Q, QuerySet
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import OuterRef, Q, QuerySet
+from django.db.models.functions import JSONObject
 from django.urls import reverse
 from django.utils.functional import cached_property
 
@@ -225,7 +227,7 @@ class Exhibit:
 
     @cached_property
     def files(self) -> dict[str, Artifact]:
-        return {file.name: file for file in self.version.artifacts.all()} if self.version else {}
+        return {file.name: file for file in files_of(self.version)} if self.version else {}
 
     @cached_property
     def pictures(self) -> dict[str, str]:
@@ -294,6 +296,18 @@ class Exhibit:
         return "\n".join(lines)
 
 
+def files(version: str) -> ArraySubquery:
+    """The files of the version at this path, as a column ``files`` of a row that is read anyway."""
+    found = Artifact.objects.filter(version=OuterRef(version))
+    return ArraySubquery(found.values(told=JSONObject(name="name", sha256="sha256", suffix="suffix")))
+
+
+def files_of(version: EvidenceVersion) -> list[Artifact]:
+    """Its files: no query where it was read with the column ``files``."""
+    rows = getattr(version, "files", None)
+    return list(version.artifacts.all()) if rows is None else [Artifact(version=version, **row) for row in rows]
+
+
 PICTURES = (".webp", ".png", ".jpg")
 
 
@@ -322,7 +336,7 @@ def exhibits(
 ) -> list[Exhibit]:
     """Every exhibit that applies to the neuron, made or not, and what came with an import; or of these kinds alone.
 
-    Two queries. Of neurons that are ``hidden`` from whoever looks no family is told.
+    One query. Of neurons that are ``hidden`` from whoever looks no family is told.
     """
     wanted = set(kinds) or set(recipes.KINDS)
     shelf = Shelf.of(neuron.layer.network, layers, hidden)
@@ -341,9 +355,18 @@ def exhibits(
 
 
 def rows_of(evidence: QuerySet[Evidence]) -> list[Evidence]:
-    """The rows with their current versions and files, in two queries."""
+    """The rows with their current versions and files. One query."""
     rows = evidence.filter(kind__in=recipes.KINDS).select_related("current", "image_set", "shard__job")
-    return list(rows.prefetch_related("current__artifacts").order_by("pk"))
+    return with_files(rows.order_by("pk"))
+
+
+def with_files(rows: QuerySet[Evidence]) -> list[Evidence]:
+    """These, the files of their current versions read with them."""
+    found: list[Evidence] = list(rows.annotate(files=files("current")))
+    for row in found:
+        if row.current is not None:
+            row.current.files = row.files  # type: ignore[attr-defined]
+    return found
 
 
 def put(place: Exhibit, row: Evidence) -> None:

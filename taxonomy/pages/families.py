@@ -11,6 +11,7 @@ from django.views.decorators.http import require_safe
 
 from taxonomy import recipes
 from taxonomy.actions import labels
+from taxonomy.events import told
 from taxonomy.models import (
     Event,
     Evidence,
@@ -25,7 +26,7 @@ from taxonomy.models import (
     User,
 )
 from taxonomy.pages import claims, figures, history, links, panels
-from taxonomy.pages.events import told_to
+from taxonomy.pages.events import telling
 from taxonomy.pages.exhibits import Exhibit, Shelf, done, put, rows_of
 from taxonomy.pages.networks import layer_of
 from taxonomy.pages.talk import Talk
@@ -95,13 +96,13 @@ def exhibits_of(family: Family, layers: list[Layer], hidden: Collection[int]) ->
     return shown
 
 
-def known(user: Person, layers: list[Layer], pk: int) -> dict[int, Family]:
+def known(user: Person, layers: list[Layer], pk: int, hidden: Collection[int]) -> dict[int, Family]:
     """The network's families; of the one of this page the newest figures too, as ``measured``, as ``noted`` the notes
     that name it, and as ``claimed`` the claims on it. One query."""
     every = Family.objects.filter(layer__in=layers).select_related("parent", "proposal__author")
     measured = Case(When(pk=pk, then=figures.newest_of_family("pk")), default=None, output_field=JSONField())
     noted = Case(When(pk=pk, then=links.column(user, Family)), default=None, output_field=ArrayField(JSONField()))
-    claimed = Case(When(pk=pk, then=claims.column(Family)), default=None, output_field=ArrayField(JSONField()))
+    claimed = Case(When(pk=pk, then=claims.column(Family, hidden)), default=None, output_field=ArrayField(JSONField()))
     every = every.annotate(measured=measured, noted=noted, claimed=claimed)
     families: dict[int, Family] = {one.pk: one for one in every.order_by("layer__order", "name")}
     own = {layer.pk: layer for layer in layers}
@@ -115,15 +116,16 @@ def family(request: HttpRequest, name: str, layer_name: str, pk: int) -> HttpRes
     if "at" in request.GET:
         return history.family(request, name, layer_name, pk)
     here, layers = layer_of(name, layer_name)
-    families = known(request.user, layers, pk)
+    hidden = hidden_from(request.user)
+    families = known(request.user, layers, pk, hidden)
     found = families.get(pk)
     if found is None or found.layer != here:
         raise Http404(f"{here} has no such family. The families of {here.name} are on its page.")
-    hidden = hidden_from(request.user)
     current = Membership.objects.shown(hidden).filter(family=found)
     members = list(current.select_related("neuron", "made_by").order_by("pk"))
+    happened = told(Event.objects.visible_to(request.user, hidden).filter(family=found), 15, passing=False)
     if isinstance(request.user, User):
-        labels.reveal(request.user, *[member.neuron for member in members])
+        labels.reveal(request.user, *{member.neuron for member in members}, *telling(happened))
     members.sort(key=lambda member: (member.parameter is None, member.parameter or 0.0))
     for member in members:
         member.neuron.layer = here
@@ -152,9 +154,7 @@ def family(request: HttpRequest, name: str, layer_name: str, pk: int) -> HttpRes
         "children": [child for child in living if child.parent_id == found.pk],
         "links": [link for link in linked if link.source_id == found.pk],
         "linked_from": [link for link in linked if link.source_id != found.pk],
-        "events": told_to(
-            request.user, Event.objects.visible_to(request.user, hidden).filter(family=found), 15, passing=False
-        ),
+        "events": happened,
         **claims.panel(found, hidden),
         "agreement": figures.of_family(request.user, found, families, hidden),
         "noted": links.links_to(request.user, found),

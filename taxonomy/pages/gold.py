@@ -22,7 +22,7 @@ def panel(user: Any, neuron: Neuron) -> dict[str, Any]:
     if not neuron.is_settled or not can_steer_queue(user):
         return {}
     current = neuron.golds.current().select_related("marked_by").first()
-    return {"gold": current, "may_mark": gold.can_mark(user, neuron)}
+    return {"gold": current, "may_mark": gold.can_mark(user, neuron, is_gold=current is not None)}
 
 
 @require_safe

@@ -188,7 +188,7 @@ def initial_of(label: Label | None) -> dict[str, Any]:
         "reading": str(label.family_id) if label.family_id else label.verdict,
         "no_finer": label.no_finer,
         "polysemantic": label.polysemantic,
-        "further": [str(family.pk) for family in label.further.all()],
+        "further": [str(family.pk) for family in (label.further.all() if label.polysemantic else ())],
         "missing_evidence": label.missing_evidence,
         "suggested_name": label.suggested_name,
         "confidence": label.confidence,

@@ -1,11 +1,11 @@
 """A network at a glance, and a layer as the cards of its families."""
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Count, Min
+from django.db.models import Count, Min, Q, Value
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -71,14 +71,16 @@ class Coverage:
         return self.total - self.states["unread"] - self.settled
 
     @classmethod
-    def of_networks(cls, hidden: Collection[int]) -> dict[int, "Coverage"]:
-        found: dict[int, Coverage] = {pk: cls() for pk in Network.objects.values_list("pk", flat=True)}
-        rows = Neuron.objects.values_list("layer__network", "standing", "readings").order_by()
-        for network, standing, readings, count in rows.annotate(count=Count("pk")):
-            found[network].states[state(standing, readings)] += count
-        for network, standing, readings in rows.filter(pk__in=hidden) if hidden else ():
-            found[network].states[state(standing, readings)] -= 1
-            found[network].states[state(standing, readings, hidden=True)] += 1
+    def of_networks(cls, networks: Iterable[Network], hidden: Collection[int]) -> dict[int, "Coverage"]:
+        """One query."""
+        found: dict[int, Coverage] = {network.pk: cls() for network in networks}
+        rows = (
+            Neuron.objects.order_by()
+            .values_list("layer__network", "standing", "readings")
+            .annotate(unknown=Q(pk__in=hidden) if hidden else Value(False), count=Count("pk"))
+        )
+        for network, standing, readings, unknown, count in rows:
+            found[network].states[state(standing, readings, hidden=unknown)] += count
         return found
 
 

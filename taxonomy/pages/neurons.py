@@ -32,7 +32,7 @@ from taxonomy.models import (
     User,
 )
 from taxonomy.pages import claims, history, near, panels
-from taxonomy.pages.decisions import DecisionForm, box_of
+from taxonomy.pages.decisions import DecisionForm, box_of, look_up_cites
 from taxonomy.pages.exhibits import applicable, exhibits
 from taxonomy.pages.gold import panel as golden
 from taxonomy.pages.labels import LabelForm, initial_of
@@ -45,11 +45,15 @@ from taxonomy.permissions import Person, can_label, can_request_evidence, can_se
 from taxonomy.rendering.markdown import References
 
 
-def neuron_of(network: str, layer_name: str, index: int, reader: Person | None = None) -> tuple[Neuron, list[Layer]]:
+def neuron_of(
+    network: str, layer_name: str, index: int, reader: Person | None = None, hidden: Collection[int] = ()
+) -> tuple[Neuron, list[Layer]]:
     """The neuron at an address, and its network's layers.
 
     Args:
-        reader: with the notes that name it, as far as this person may read them, and the claims on it (``column``).
+        reader: with the notes that name it, as far as this person may read them, and the claims on it (``column``), and
+            the image sets from which evidence of it may be asked for.
+        hidden: from this person.
 
     Raises:
         Http404: with a sentence that says which part is not there.
@@ -58,7 +62,9 @@ def neuron_of(network: str, layer_name: str, index: int, reader: Person | None =
     try:
         rows = Neuron.objects.all()
         if reader is not None:
-            rows = rows.annotate(noted=column(reader, Neuron), claimed=claims.column(Neuron))
+            sets = ImageSet.objects.values(told=JSONObject(name="name", count="count"))
+            told_beside = {"noted": column(reader, Neuron), "claimed": claims.column(Neuron, hidden)}
+            rows = rows.annotate(**told_beside, image_sets=ArraySubquery(sets))
         return rows.of(here, index), layers
     except Neuron.DoesNotExist as error:
         raise Http404(str(error)) from error
@@ -68,7 +74,8 @@ def neuron_of(network: str, layer_name: str, index: int, reader: Person | None =
 def neuron(request: HttpRequest, name: str, layer_name: str, index: int) -> HttpResponse:
     if "at" in request.GET:
         return history.neuron(request, name, layer_name, index)
-    return page(request, *neuron_of(name, layer_name, index, request.user))
+    hidden = hidden_from(request.user)
+    return page(request, *neuron_of(name, layer_name, index, request.user, hidden), hidden=hidden)
 
 
 def page(
@@ -76,13 +83,14 @@ def page(
     neuron: Neuron,
     layers: list[Layer],
     *,
+    hidden: Collection[int] | None = None,
     form: LabelForm | None = None,
     decision: DecisionForm | None = None,
     status: int = 200,
 ) -> HttpResponse:
     """The neuron's page; ``form`` is a label, or ``decision`` one, that was sent and could not be taken."""
     user = request.user
-    hidden = hidden_from(user)
+    hidden = hidden_from(user) if hidden is None else hidden
     every = labels_for([neuron])
     is_hidden, has = neuron.pk in hidden, has_given(user, every)
     settled = neuron.is_settled and not is_hidden
@@ -99,6 +107,7 @@ def page(
         labels.reveal(user, *([neuron] if shown else []), *kin)
     stand = Stand(neuron, exhibits(neuron, layers, hidden=hidden), request.GET)
     names = [one.name for one in layers]
+    look_up_cites([case] if case else [])
     box = box_of(user, case, families, names, citable(stand), decision) if case else None
     readings = sorted(case.current, key=lambda label: label.created_at) if case else []
     talk = Talk(user, neuron, shown=shown)
@@ -127,7 +136,7 @@ def page(
         "undoable": box.undoable if box else None,
         "may_request": can_request_evidence(user, neuron.layer.network),
         "kinds": applicable(neuron.layer, layers),
-        "image_sets": list(ImageSet.objects.all()),
+        "image_sets": neuron.image_sets if hasattr(neuron, "image_sets") else ImageSet.objects.all(),
         "events": told(Event.objects.visible_to(user, hidden).filter(neuron=neuron), 12, passing=False),
         "noted": links_to(user, neuron) if shown else [],
         "talk": talk,

@@ -3,7 +3,7 @@
 import datetime
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from django import forms
@@ -11,7 +11,7 @@ from django.contrib import messages
 from django.contrib.postgres.expressions import ArraySubquery
 from django.core.exceptions import ValidationError
 from django.core.paginator import Page, Paginator
-from django.db.models import OuterRef, Prefetch, Q
+from django.db.models import Count, OuterRef, Prefetch, Q, Value, prefetch_related_objects
 from django.db.models.functions import JSONObject
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -35,7 +35,7 @@ from taxonomy.models import (
 from taxonomy.models.notes import NoteQuerySet
 from taxonomy.pages import claims
 from taxonomy.pages.articles import article
-from taxonomy.pages.links import links_to
+from taxonomy.pages.links import column, links_to
 from taxonomy.pages.networks import layers_of
 from taxonomy.pages.numbers import whole
 from taxonomy.pages.people import asking
@@ -77,8 +77,11 @@ def found(name: str) -> Network:
     return network
 
 
-def note_of(request: HttpRequest, public_id: str) -> Note:
+def note_of(request: HttpRequest, public_id: str, hidden: Collection[int] | None = None) -> Note:
     """The note of this id, with what its page shows.
+
+    Args:
+        hidden: from whoever asks; with the notes that lead to it and the claims on it (``column``), to show them.
 
     Raises:
         Http404: where there is none.
@@ -87,12 +90,18 @@ def note_of(request: HttpRequest, public_id: str) -> Note:
     others = "about__published", "superseded_by__published"
     rows = Note.objects.select_related("network", *others, "published__saved_by", "submitted__saved_by")
     rows = rows.defer(*notes.without_texts(*others, also=["abstract"]))
-    note = rows.annotate(asked=_ASKED, saved=_SAVED, corrected=_CORRECTED).filter(public_id=public_id).first()
+    rows = rows.annotate(asked=_ASKED, saved=_SAVED, corrected=_CORRECTED)
+    if hidden is not None:
+        rows = rows.annotate(noted=column(request.user, Note), claimed=claims.column(Note, hidden))
+    note = rows.filter(public_id=public_id).first()
     if note is None:
         raise Http404("There is no such note here.")
     for row in note.asked:
         for name in ("agreed_at", "ended_at"):
             row[name] = row[name] and datetime.datetime.fromisoformat(row[name])
+    for version in (note.published, note.submitted):
+        if version is not None:
+            version.note = note
     note.people = [Authorship(person=User(**row.pop("person")), **row) for row in note.asked]
     require(can_read_note(request.user, note))
     return note
@@ -159,28 +168,46 @@ def asked_of(request: HttpRequest, note: Note) -> NoteVersion:
 
 def listed(every: NoteQuerySet) -> NoteQuerySet:
     """With what a list tells of them: their people, in one query for all, and their versions without the long texts."""
-    people = Authorship.objects.select_related("person").order_by("order", "pk")
     rows = every.select_related("published", "submitted", "about__published")
     rows = rows.defer(*notes.without_texts("published", "submitted"))
     rows = rows.defer(*notes.without_texts("about__published", also=["abstract"]))
-    return rows.prefetch_related(Prefetch("authorships", people, to_attr="people"))  # type: ignore[no-redef]
+    return rows.prefetch_related(_people())
+
+
+def _people() -> Prefetch:
+    return Prefetch("authorships", Authorship.objects.select_related("person").order_by("order", "pk"), "people")
+
+
+def paginated(*lists: NoteQuerySet) -> list[Paginator]:
+    """The lists in pages, counted in one query."""
+    first, *others = (
+        rows.order_by().values_list(Value(number)).annotate(count=Count("pk")) for number, rows in enumerate(lists)
+    )
+    counts = dict(first.union(*others))
+    pages = [Paginator(rows, PAGE) for rows in lists]
+    for number, one in enumerate(pages):
+        one.count = counts.get(number, 0)  # else each would ask
+    return pages
 
 
 @require_safe
 def thread(request: HttpRequest, name: str) -> HttpResponse:
     """A network's published notes in the order of their numbers; what is in review; and one's own drafts."""
     network = found(name)
-    every = listed(Note.objects.filter(network=network, hidden_at=None))
-    published = Paginator(every.in_thread(), PAGE)
-    page = published.get_page(request.GET.get("page") or published.num_pages)
-    queue = Paginator(every.in_review().filter(number=None), PAGE).get_page(request.GET.get("waiting"))
-    shown, waiting = list(page.object_list), list(queue.object_list)
+    every = listed(Note.objects.filter(network=network, hidden_at=None)).prefetch_related(None)
     mine = every.none()
     if isinstance(request.user, User):
         own = Authorship.objects.current().filter(person=request.user)
         mine = every.filter(authorships__in=own, number=None, submitted=None, withdrawn_at=None)
-    drafts = Paginator(mine.titled().order_by("-pk"), PAGE).get_page(request.GET.get("drafts"))
-    for note in (*shown, *waiting, *drafts.object_list):
+    lists = (every.in_thread(), every.in_review().filter(number=None), mine.titled().order_by("-pk"))
+    published, submitted, begun = paginated(*lists)
+    page = published.get_page(request.GET.get("page") or published.num_pages)
+    queue = submitted.get_page(request.GET.get("waiting"))
+    drafts = begun.get_page(request.GET.get("drafts"))
+    shown, waiting = list(page.object_list), list(queue.object_list)
+    every_one = [*shown, *waiting, *drafts.object_list]
+    prefetch_related_objects(every_one, _people())  # of the three lists together
+    for note in every_one:
         note.network = network
     notes.reveal_named(
         request.user, network, *(version.abstract for note in (*shown, *waiting) if (version := _said(note)))
@@ -234,14 +261,16 @@ def rulings_of(user: Person, notes: Iterable[Note]) -> dict[int, str]:
 
 @require_safe
 def note(request: HttpRequest, public_id: str) -> HttpResponse:
-    return page_of(request, note_of(request, public_id))
+    hidden = hidden_from(request.user)
+    return page_of(request, note_of(request, public_id, hidden), hidden=hidden)
 
 
 @require_safe
 def version(request: HttpRequest, public_id: str, number: int) -> HttpResponse:
     """One version for ever, whatever came after it."""
-    found = note_of(request, public_id)
-    return page_of(request, found, version_of(request, found, number))
+    hidden = hidden_from(request.user)
+    found = note_of(request, public_id, hidden)
+    return page_of(request, found, version_of(request, found, number), hidden=hidden)
 
 
 def page_of(
@@ -249,6 +278,7 @@ def page_of(
     note: Note,
     version: NoteVersion | None = None,
     *,
+    hidden: Collection[int] | None = None,
     problems: Iterable[str] = (),
     form: forms.Form | None = None,
     status: int = 200,
@@ -264,7 +294,7 @@ def page_of(
     shown = version or note.shown
     shown.note = note
     layers = layers_of(note.network.name)
-    hidden = hidden_from(user)
+    hidden = hidden_from(user) if hidden is None else hidden
     drawn = circuit(note.network, _subgraph(shown), hidden=hidden, layers=layers)
     latest, corrections = latest_of(note), corrections_of(note)
     old = shown.pk != (note.published_id or note.submitted_id or latest.pk)

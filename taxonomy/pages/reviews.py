@@ -38,7 +38,7 @@ from taxonomy.models import (
 )
 from taxonomy.pages import neurons as neuron_pages
 from taxonomy.pages import notes, panels
-from taxonomy.pages.decisions import DecisionForm, box_of
+from taxonomy.pages.decisions import DecisionForm, box_of, look_up_cites
 from taxonomy.pages.exhibits import Exhibit, done
 from taxonomy.pages.networks import open_proposals
 from taxonomy.pages.neurons import neuron_of
@@ -179,6 +179,7 @@ def entries(
     tree = {family.pk: family.parent_id for family in families}
     there = [family for family in families if family.retired_at is None]
     found = reviews.cases(user, neurons, tree)
+    look_up_cites(found.values())
     names = {pk: [one.name for one in layers if one.network_id == by_layer[pk].network_id] for pk in own}
     cited = citable(neurons) if any(one.standing == Standing.DISPUTED for one in neurons) else {}
     boxes = {

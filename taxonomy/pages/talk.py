@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from django import forms
+from django.db.models import Q
 from django.urls import reverse
 
 from taxonomy.models import Claim, Comment, Discussion, Family, Layer, Network, Neuron, Note, User
@@ -25,8 +26,6 @@ from taxonomy.permissions import (
 # are on the discussion's own.
 EXCHANGES = 20
 REPLIES = 200
-# A discussion of so few comments is read in one query.
-FEW = 60
 
 
 class CommentForm(forms.Form):
@@ -57,7 +56,7 @@ class Exchange:
 
 
 class Talk:
-    """The discussion of a subject, for this person: in one query, or three where much was said.
+    """The discussion of a subject, for this person. One query.
 
     Args:
         shown: whether it is, where the page knows already; else that is asked, in two queries more for a neuron.
@@ -94,14 +93,13 @@ class Talk:
 
     def _read(self, before: int | None) -> None:
         here = Comment.objects.filter(**{f"discussion__{self.name}": self.subject})
-        said = here.select_related("author", "discussion", "resolved_by", "hidden_by").order_by("-pk")
-        newest = list(said[: FEW + 1])
-        if len(newest) <= FEW and before is None:  # that is all there is
-            firsts = [comment for comment in newest if comment.parent_id is None]
-            replies = [comment for comment in newest if comment.parent_id is not None]
-        else:
-            firsts = list(said.filter(parent=None, **({"pk__lt": before} if before else {}))[: EXCHANGES + 1])
-            replies = list(said.filter(parent__in=firsts)[:REPLIES])
+        newest = here.filter(parent=None, **({"pk__lt": before} if before else {})).order_by("-pk")[: EXCHANGES + 1]
+        said = here.filter(Q(pk__in=newest.values("pk")) | Q(parent__in=newest.values("pk")))
+        # Replies come last, so that of very many only the newest are read.
+        rows = said.annotate(is_reply=Q(parent__isnull=False)).order_by("is_reply", "-pk")[: EXCHANGES + 1 + REPLIES]
+        found = list(rows.select_related("author", "discussion", "resolved_by", "hidden_by"))
+        firsts = [comment for comment in found if comment.parent_id is None]
+        replies = [comment for comment in found if comment.parent_id is not None][:REPLIES]
         if len(firsts) > EXCHANGES:
             firsts = firsts[:EXCHANGES]
             self.older = firsts[-1].pk

@@ -13,7 +13,9 @@ from typing import Any
 
 import nh3
 from django.contrib.auth.models import AnonymousUser
-from django.db.models.functions import Lower
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import JSONObject, Lower
 from django.urls import reverse
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
@@ -184,6 +186,7 @@ class References:
     ) -> None:
         self.network = network
         self.user = user
+        self.hidden: Collection[int] | None = None  # ``hidden_from(user)``, where the page knows it already
         self.here = _by_name(here)
         families = list(kin)
         self.kin = {(one.layer_id, one.name.casefold()): (one.pk, one.name) for one in families}
@@ -197,8 +200,15 @@ class References:
         self.claiming = self.texts
 
     @cached_property
+    def every(self) -> list[Layer]:
+        """The layers of all networks, with their families. One query."""
+        families = Family.objects.filter(layer=OuterRef("pk")).order_by("retired_at")
+        named = families.values(told=JSONObject(pk="pk", name="name", gone=Q(retired_at__isnull=False)))
+        return list(Layer.objects.select_related("network", "sprite").annotate(named=ArraySubquery(named)))
+
+    @cached_property
     def layers(self) -> dict[tuple[str, str], Layer]:
-        return _by_name(Layer.objects.select_related("network", "sprite"))
+        return _by_name(self.every)
 
     def layer(self, network: str, name: str) -> Layer | None:
         return self.here.get((network, name)) or self.layers.get((network, name))
@@ -206,14 +216,15 @@ class References:
     @cached_property
     def families(self) -> dict[tuple[int, str], tuple[int, str]]:
         """Id and name, by layer and folded name."""
-        rows = Family.objects.filter(retired_at=None).order_by().values_list("layer_id", "pk", "name")
-        return {(layer, name.casefold()): (pk, name) for layer, pk, name in rows}
+        rows = ((layer.pk, row) for layer in self.every for row in layer.named if not row["gone"])  # type: ignore[attr-defined]
+        return {(layer, row["name"].casefold()): (row["pk"], row["name"]) for layer, row in rows}
 
     @cached_property
     def retired(self) -> dict[tuple[int, str], Family]:
         """Families that are no more, by layer and folded name; of several of one name the one that was last."""
-        rows = Family.objects.filter(retired_at__isnull=False).order_by("retired_at").defer("remark")
-        return {(one.layer_id, one.name.casefold()): one for one in rows}
+        rows = ((layer.pk, row) for layer in self.every for row in layer.named if row["gone"])  # type: ignore[attr-defined]
+        found = (Family(pk=row["pk"], layer_id=layer, name=row["name"]) for layer, row in rows)
+        return {(one.layer_id, one.name.casefold()): one for one in found}
 
     def look_up(self, marks: Iterable[str]) -> None:
         """Ask who is meant by these ``@name``, and what these ``claim:...`` say, as far as that is not known yet.
@@ -240,16 +251,19 @@ class References:
         self.asked_for_claims += 1
         wanted |= {one.lower() for text in self.claiming for one in CLAIM.findall(text)}
         self.claiming = []
-        told = claims_visible_to(
-            self.user or AnonymousUser(), Claim.objects.filter(public_id__in=list(wanted)[:MOST_REFERENCES])
+        shown = claims_visible_to(
+            self.user or AnonymousUser(),
+            Claim.objects.filter(pk=OuterRef("pk")),
+            self.hidden if self.user else None,
         )
+        cited = Claim.objects.filter(public_id__in=list(wanted)[:MOST_REFERENCES]).with_rulings()
         self.claims |= dict.fromkeys(wanted)
-        self.claims |= {str(claim.public_id): claim for claim in told.with_rulings()}
+        for claim in cited.annotate(shown=Exists(shown), gone=moderated()):
+            if claim.shown:
+                self.claims[str(claim.public_id)] = claim
+            elif claim.gone:
+                self.gone.add(str(claim.public_id))
         self.told |= self.claims.keys() if self.user is not None else set()
-        untold = [one for one in wanted if self.claims[one] is None]
-        if untold:
-            gone = Claim.objects.filter(moderated(), public_id__in=untold[:MOST_REFERENCES])
-            self.gone |= set(map(str, gone.values_list("public_id", flat=True)))
 
     def know(self, claims: Iterable[Claim]) -> None:
         """What the page shows of claims anyway need not be asked for again (``with_rulings``)."""

@@ -3,25 +3,15 @@
 import re
 
 import pytest
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 
-from taxonomy.actions import discussions
-from taxonomy.models import Family, Membership, Neuron, Standing, User
+from taxonomy.models import Family, Neuron, Standing
 from tests.factory import (
-    make_agreed,
-    make_claim,
-    make_family,
-    make_job,
     make_label,
-    make_note,
-    make_proposal,
     neuron_at,
 )
 
 ROLES = (None, "contributor", "reviewer", "admin")
-MOST_QUERIES = 15
 
 
 @pytest.fixture
@@ -56,30 +46,6 @@ def test_pages_answer_and_keep_to_the_policy(sign_in, addresses, role):
         # Data for a script is none.
         assert all(" src=" in script or 'type="application/json"' in script for script in scripts), name
         assert nonce is None or nonce[1] in html
-
-
-@pytest.mark.parametrize("role", ROLES)
-def test_queries_do_not_grow_with_rows(sign_in, addresses, circuit, world, role):
-    client = sign_in(role)
-    for number in range(12):
-        family = make_family(world.layer, f"Family {number}", remark="See [[3b:1]] and [[family:3b/curves]].")
-        make_proposal(world.layer, world.readers[0], f"Proposal {number}")
-        make_job(world.network, world.readers[0])
-        make_note(world.network, world.readers[number % 2], published=True, body="[[3b:0]] and [[family:3b/curves]].")
-        make_claim(world.curves, world.readers[0], f"It is number {number}.")
-        make_claim(circuit.note, world.readers[0], f"It is number {number}.")
-        discussions.add(world.readers[1], circuit.note, f"See [[3b:{number % 2}]].")
-        member = neuron_at(f"3b:{number % 2}")
-        Membership.objects.create(family=family, neuron=member, primary=False, made_by=User.objects.system())
-    make_agreed(neuron_at("3b:5"), world.curves)
-    make_agreed(neuron_at("3b:6"), world.lines)
-    client.get("/")  # what is looked up once a process
-    asked = {}
-    for name, address in addresses.items():
-        with CaptureQueriesContext(connection) as queries:
-            client.get(address)
-        asked[name] = len(queries)
-    assert {name: count for name, count in asked.items() if count > MOST_QUERIES} == {}
 
 
 def test_what_is_unsettled_does_not_reach_those_who_have_not_read_it(client, addresses, world):

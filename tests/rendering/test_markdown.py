@@ -80,7 +80,7 @@ def test_headings_start_below_the_pages_own(references):
 
 
 def test_a_page_looks_names_up_once(references, django_assert_num_queries):
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(1):
         for _ in range(5):
             render("[[3b:1]] [[3b:2]] [[family:3b/curves & co]]", references)
 
