@@ -205,7 +205,9 @@ def write(network: Any, readers: list[Any], reviewer: Any) -> tuple[list[Any], l
 
     chance = random.Random(2)
     layers = list(network.layers.all())
-    families = list(Family.objects.filter(memberships__ended_at=None).distinct().select_related("layer"))
+    families = list(
+        Family.objects.filter(memberships__isnull=False, memberships__ended_at=None).distinct().select_related("layer")
+    )
     prose = "A line of this orientation excites it, and the opposite one inhibits it, as its weights show. " * 12
 
     def plan(later: Any, channels: list[int]) -> dict[str, Any]:
