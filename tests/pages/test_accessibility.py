@@ -31,26 +31,33 @@ def check(page: Page, name: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("setting", SETTINGS)
-def test_every_page(visit: Callable[[], Page], world: SimpleNamespace, addresses: dict[str, str], setting: str) -> None:
-    page = visit()
-    width = SETTINGS[setting]["width"]
-    page.set_viewport_size({"width": width, "height": 800})
-    page.emulate_media(color_scheme=SETTINGS[setting]["color_scheme"])
+def check_each(page: Page, name: str) -> list[str]:
+    """In each setting, without loading it again; in the end it is as it was."""
     found = []
-    for name, address in addresses.items():
+    for setting in ("phone", "dark", "light"):
+        wanted = SETTINGS[setting]
+        page.set_viewport_size({"width": wanted["width"], "height": 800})
+        page.emulate_media(color_scheme=wanted["color_scheme"])
+        found += check(page, f"{name}, {setting}")
+    return found
+
+
+def test_every_page(visit: Callable[[], Page], world: SimpleNamespace, addresses: dict[str, str]) -> None:
+    page, found = visit(), []
+
+    def look(name: str, address: str) -> None:
         page.goto(address)
-        found += check(page, name)
+        found.extend(check_each(page, name))
+
+    for name, address in addresses.items():
+        look(name, address)
     for person, own in ((world.contributor, ("neuron", "propose")), (world.reviewer, ("review", "proposal"))):
         sign_in(page, person)
         for name in (*own, "home", "jobs"):
-            page.goto(addresses[name])
-            found += check(page, f"{name} for a {person.role}")
-        page.goto("/me/")
-        found += check(page, "me")
+            look(f"{name} for a {person.role}", addresses[name])
+        look("me", "/me/")
     sign_in(page, world.editor)
-    page.goto("/people/")
-    found += check(page, "people for an editor")
+    look("people for an editor", "/people/")
     assert found == []
 
 

@@ -11,7 +11,7 @@ from taxonomy.actions import claims, discussions, gold, jobs, labels
 from taxonomy.models import Claim, Comment, Job, Network, Neuron, Notification, Reveal, Role, Run, Standing
 from tests.factory import make_claim, make_family, make_image_set, make_note, make_plan, make_run, make_user, neuron_at
 from tests.pages.material import experiment, experiment_on_pictures
-from tests.pages.test_accessibility import SETTINGS, check, sign_in
+from tests.pages.test_accessibility import check_each, sign_in
 
 NOBODY = "00000000-0000-0000-0000-000000000000"
 SENTENCE = {
@@ -477,25 +477,22 @@ def test_the_sentence_is_written_with_its_preview_beside_it(visit, world):
 
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("setting", SETTINGS)
-def test_axe_finds_nothing(visit, world, address, setting):
+def test_axe_finds_nothing(visit, world, address):
     claim = make_claim(world.curves, world.contributor, rationale="Why *not*.")
     run = make_run(claim, "supported", data=experiment(claim.plan))
     waiting = make_claim(world.curves, world.contributor, "It waits.")
     page = visit()
-    page.set_viewport_size({"width": SETTINGS[setting]["width"], "height": 800})
-    page.emulate_media(color_scheme=SETTINGS[setting]["color_scheme"])
     page.goto("/")
     found = []
     for person in (world.contributor, world.reviewer):
         sign_in(page, person)
         for one in (claim, waiting, run.evidence.current):
             page.goto(one.get_absolute_url())
-            found += check(page, f"{one} for a {person.role}")
+            found += check_each(page, f"{one} for a {person.role}")
         for where in ("/networks/tinynet/claims/", address, f"{address}&restates={claim.public_id}"):
             page.goto(where)
             page.wait_for_timeout(500)
-            found += check(page, where)
+            found += check_each(page, where)
     assert found == []
 
 

@@ -10,7 +10,7 @@ from taxonomy.actions import discussions, labels, notifications
 from taxonomy.models import Discussion, Notification, Standing, Subscription, User, Why
 from taxonomy.permissions import notifications_of
 from tests.factory import make_label, make_user, neuron_at
-from tests.pages.test_accessibility import SETTINGS, check, sign_in
+from tests.pages.test_accessibility import check_each, sign_in
 
 
 @pytest.fixture
@@ -234,8 +234,7 @@ def test_what_is_settled_is_told_to_everybody(client, world, ada):
 
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("setting", SETTINGS)
-def test_every_page_of_it_can_be_used_by_everybody(visit, world, setting):
+def test_every_page_of_it_can_be_used_by_everybody(visit, world):
     ada, page = world.contributor, visit()
     notifications.subscribe(ada, Discussion.objects.of(world.curves))
     discussions.add(world.reviewer, world.curves, "As [[3b:1]]?")
@@ -244,8 +243,6 @@ def test_every_page_of_it_can_be_used_by_everybody(visit, world, setting):
     read = tell(ada, "proposal.made", proposal=world.proposal)
     notifications.read(ada, read)
     notifications.mute(ada, Discussion.objects.of(world.read))
-    page.set_viewport_size({"width": SETTINGS[setting]["width"], "height": 800})
-    page.emulate_media(color_scheme=SETTINGS[setting]["color_scheme"])
     page.goto("/")
     sign_in(page, ada)
     addresses = {
@@ -259,10 +256,10 @@ def test_every_page_of_it_can_be_used_by_everybody(visit, world, setting):
     found = []
     for name, address in addresses.items():
         page.goto(address)
-        found += check(page, name)
+        found += check_each(page, name)
     sign_in(page, world.editor)
     page.goto("/notifications/")
-    found += check(page, "nothing to read")
+    found += check_each(page, "nothing to read")
     assert found == []
 
 

@@ -10,7 +10,7 @@ from playwright.sync_api import Page
 from taxonomy.actions import people
 from taxonomy.models import Role, User
 from tests.factory import make_user
-from tests.pages.test_accessibility import SETTINGS, check, sign_in
+from tests.pages.test_accessibility import check_each, sign_in
 from tests.pages.test_sign_in import elsewhere  # noqa: F401 - a fixture
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
@@ -35,16 +35,12 @@ def company(world: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> SimpleNa
     )
 
 
-@pytest.mark.parametrize("setting", SETTINGS)
 def test_every_page_about_people(
     visit: Callable[[], Page],
     company: SimpleNamespace,
     elsewhere: object,  # noqa: F811
-    setting: str,
 ) -> None:
     page = visit()
-    page.set_viewport_size({"width": SETTINGS[setting]["width"], "height": 800})
-    page.emulate_media(color_scheme=SETTINGS[setting]["color_scheme"])
     candidate = f"/people/{company.candidate.username}/"
     found = []
 
@@ -54,7 +50,7 @@ def test_every_page_about_people(
             sign_in(page, person)
         for address in addresses:
             page.goto(address)
-            found.extend(check(page, f"{address} for {person}"))
+            found.extend(check_each(page, f"{address} for {person}"))
 
     look(None, "/terms/", "/accounts/login/", "/accounts/signup/", "/people/?q=curves", "/people/?q=nobody", candidate)
     look(None, f"/people/{company.former.username}/", "/accounts/3rdparty/login/cancelled/", "/accounts/orcid/login/")
@@ -66,7 +62,7 @@ def test_every_page_about_people(
     page.context.clear_cookies()
     page.goto("/accounts/login/")
     page.get_by_role("button", name="Sign in with GitHub").click()
-    found += check(page, "signing up from elsewhere")
+    found += check_each(page, "signing up from elsewhere")
     assert found == []
 
 
