@@ -33,6 +33,8 @@ def take(user: User, layer: Layer) -> Sheet | None:
     require(can_label(user))
     sheet, made = Sheet.objects.get_or_create(person=user, layer=layer, ended_at=None)
     sheet = _locked(sheet)
+    if sheet.ended_at is not None:  # by another window of theirs, which held it until now
+        return take(user, layer)
     if not made:
         if _renew(user, sheet):
             return sheet

@@ -1,5 +1,6 @@
 """People and workers at the same instant: one of them wins, the other gets a sentence, and nobody deadlocks."""
 
+import datetime
 import random
 import time
 import uuid
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import connection, transaction
+from django.utils import timezone
 
 from taxonomy import storage
 from taxonomy.actions import (
@@ -400,6 +402,28 @@ def test_undo_against_a_reveal_and_a_change(layer: Layer) -> None:
         )
         assert all(not isinstance(answer, Exception) or isinstance(answer, Refused) for answer in found), found
         assert Label.objects.current().filter(author=user).count() <= 1
+
+
+def test_two_windows_that_find_the_same_sheet_done_get_one_new_one(layer: Layer) -> None:
+    make_pictured(layer.neurons.all())
+    user = make_user()
+    old = sheets.take(user, layer)
+    assert old is not None
+    old.leases.update(ended_at=timezone.now() - datetime.timedelta(hours=2))  # nothing of it is left to renew
+
+    def hold() -> None:
+        with transaction.atomic():
+            Sheet.objects.select_for_update(of=["self"]).get(pk=old.pk)
+            time.sleep(0.5)  # both have found it by then, and wait for it
+
+    def take() -> Sheet | None:
+        time.sleep(0.1)
+        return sheets.take(user, layer)
+
+    _, one, other = at_once(hold, take, take)
+    assert isinstance(one, Sheet), one
+    assert one == other
+    assert one != old
 
 
 def test_labels_sheets_overlaps_and_undos_do_not_deadlock(layer: Layer) -> None:
