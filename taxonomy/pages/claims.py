@@ -599,7 +599,7 @@ def _page(
         "about": about(shown.subject),
         "words": plans.in_words(shown.plan, shown.network.class_names),
         "controls": plans.controls_in_words(shown.plan),
-        "cautions": [] if done else plans.cautions(shown.plan, {layer.name: layer.channels for layer in layers}),
+        "cautions": [] if done else plans.cautions(shown.plan, claims.channels_of(shown.network)),
         "sets": chosen_sets(shown.plan, layers),
         "runs": runs,
         "latest": latest,

@@ -7,7 +7,14 @@ import pytest
 from taxonomy.models import Network, Reveal
 from tests.api.conftest import Client
 from tests.factory import make_family, make_image_set, make_user, neuron_at
-from tests.pages.material import every_kind, family_weights, make_family_evidence, photographs
+from tests.pages.material import (
+    every_kind,
+    every_kind_of_two,
+    family_weights,
+    make_family_evidence,
+    photographs,
+    weights_from_edges,
+)
 from tests.pages.test_compare import artificial as artificial
 from tests.pages.test_compare import compared, likenesses
 from tests.pages.test_compare import natural as natural
@@ -104,11 +111,7 @@ def test_what_cannot_be_compared_is_said(api: Client, natural: Network, subjects
 def test_who_is_to_read_a_member_first_is_not_told_it(api: Client, natural: Network, artificial: Network):
     gold, person = neuron_at("3b:1", natural), make_user()
     gold.golds.create(marked_by=make_user(role="editor"), reason="Plain.")
-    curves = natural.layers.get(name="mixed3b").families.get()
-    edges = make_family(natural.layers.get(name="conv1"), "Edges", units=[0])
-    matrix = family_weights("mixed3b", [0, 1], "conv1", [0])
-    members = {"members": [0, 1], "source": [0], "source_layer": "conv1"}
-    make_family_evidence(curves, "family_weights", matrix, members, other=edges, pictures=["matrix"])
+    weights_from_edges(natural)
     subjects = "natural/mixed3b/Curves", "artificial/mixed3b/Curves"
     own, _ = sides_of(api, *subjects)
     assert (len(own["members"]), len(own["wired"]), len(own["tuning"][0]["evidence"])) == (4, 1, 4)
@@ -126,11 +129,7 @@ def test_comparing_neurons_tells_no_family(api: Client, natural: Network, artifi
 
 
 def test_queries_do_not_grow(api: Client, natural: Network, artificial: Network, django_assert_max_num_queries):
-    images = make_image_set()
-    photographs(images)
-    for network in (natural, artificial):
-        for index in (4, 5):
-            every_kind(neuron_at(f"3b:{index}", network), images)
+    every_kind_of_two(natural, artificial)
     program = api.as_(make_user())
     with django_assert_max_num_queries(10):
         sides_of(program, *(f"{one}/mixed3b:{index}" for one in ("natural", "artificial") for index in (4, 5)))

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from taxonomy import recipes, storage
-from taxonomy.models import Evidence, Family, Image, ImageSet, Likeness, Neuron, Photograph, Vector
-from tests.factory import add_version, make_evidence, picture
+from taxonomy.models import Evidence, Family, Image, ImageSet, Likeness, Network, Neuron, Photograph, Vector
+from tests.factory import add_version, make_evidence, make_family, make_image_set, neuron_at, picture
 
 TURN = [angle / 2 for angle in range(720)]
 
@@ -231,6 +231,24 @@ def every_kind(neuron: Neuron, images: ImageSet, before: str = "conv1") -> None:
     make_evidence(
         neuron, "attribution", data=attribution(before), pictures=["map"], parameters=values, image_set=images
     )
+
+
+def every_kind_of_two(*networks: Network) -> None:
+    """Of two neurons of each network's mixed3b every kind of evidence."""
+    images = make_image_set()
+    photographs(images)
+    for network in networks:
+        for index in (4, 5):
+            every_kind(neuron_at(f"3b:{index}", network), images)
+
+
+def weights_from_edges(network: Network) -> None:
+    """The weights of its family of mixed3b from one of conv1."""
+    edges = make_family(network.layers.get(name="conv1"), "Edges", units=[0])
+    curves = network.layers.get(name="mixed3b").families.get(name="Curves")
+    matrix = family_weights("mixed3b", [0, 1], "conv1", [0])
+    members = {"members": [0, 1], "source": [0], "source_layer": "conv1"}
+    make_family_evidence(curves, "family_weights", matrix, members, other=edges, pictures=["matrix"])
 
 
 def experiment(plan: Mapping[str, Any], verdict: str = "supported", effect: float = 0.3) -> dict[str, Any]:

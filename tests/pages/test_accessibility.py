@@ -34,8 +34,7 @@ def check(page: Page, name: str) -> list[str]:
 def check_each(page: Page, name: str) -> list[str]:
     """In each setting, without loading it again; in the end it is as it was."""
     found = []
-    for setting in ("phone", "dark", "light"):
-        wanted = SETTINGS[setting]
+    for setting, wanted in reversed(SETTINGS.items()):
         page.set_viewport_size({"width": wanted["width"], "height": 800})
         page.emulate_media(color_scheme=wanted["color_scheme"])
         found += check(page, f"{name}, {setting}")

@@ -11,7 +11,16 @@ from django.utils.html import escape
 from taxonomy.actions.sprites import build_sprite
 from taxonomy.models import Family, Likeness, Membership, Network, Reveal
 from tests.factory import make_evidence, make_family, make_image_set, make_network, make_user, neuron_at
-from tests.pages.material import every_kind, family_weights, make_family_evidence, photographs, place, tuning
+from tests.pages.material import (
+    every_kind,
+    every_kind_of_two,
+    family_weights,
+    make_family_evidence,
+    photographs,
+    place,
+    tuning,
+    weights_from_edges,
+)
 
 pytestmark = pytest.mark.django_db
 ANGLES = [float(angle) for angle in range(0, 360, 5)]
@@ -142,11 +151,7 @@ def test_what_cannot_be_compared_is_said(client: Client, natural: Network, subje
 def test_who_is_to_read_a_member_first_is_not_shown_it(client: Client, natural: Network, artificial: Network):
     gold, person = neuron_at("3b:1", natural), make_user()
     gold.golds.create(marked_by=make_user(role="editor"), reason="Plain.")
-    curves = natural.layers.get(name="mixed3b").families.get()
-    edges = make_family(natural.layers.get(name="conv1"), "Edges", units=[0])
-    matrix = family_weights("mixed3b", [0, 1], "conv1", [0])
-    members = {"members": [0, 1], "source": [0], "source_layer": "conv1"}
-    make_family_evidence(curves, "family_weights", matrix, members, other=edges, pictures=["matrix"])
+    weights_from_edges(natural)
     asked = ("artificial/mixed3b/Curves", "natural/mixed3b/Curves")
     assert "/networks/natural/mixed3b/1/" in compared(client, *asked)
     assert "From Edges" in compared(client, *asked)
@@ -167,11 +172,7 @@ def test_comparing_neurons_tells_no_family(client: Client, natural: Network, art
 
 
 def test_queries_do_not_grow(client: Client, natural: Network, artificial: Network, django_assert_max_num_queries):
-    images = make_image_set()
-    photographs(images)
-    for network in (natural, artificial):
-        for index in (4, 5):
-            every_kind(neuron_at(f"3b:{index}", network), images)
+    every_kind_of_two(natural, artificial)
     client.force_login(make_user())
     with django_assert_max_num_queries(15):
         compared(client, *(f"{one}/mixed3b:{index}" for one in ("natural", "artificial") for index in (4, 5)))
